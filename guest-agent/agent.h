@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include "guest-agent/agent-config.h"
+#include "guest-agent/bootrec.h"
+#include "guest-agent/callback.h"
+#include "guest-agent/expedite.h"
+#include "guest-agent/handover.h"
+#include "guest-agent/ktrace.h"
+#include "guest-agent/outbox.h"
+#include "guest-agent/seam.h"
+#include "proto/cpulist.h"
+#include "proto/frame.h"
+#include "proto/ladder.h"
+#include "proto/msg.h"
+#include "proto/session.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { AGENT_CPUS_MAX = BOOTREC_CPUS, AGENT_TEXT = MSG_TEXT_MAX + 1 };
+
+/**
+ * enum job_kind - why a CPU is in transition
+ * @JOB_NONE: it rests
+ * @JOB_KICK: the host asked
+ * @JOB_ADOPT: found online (R19)
+ * @JOB_PARK: found online although it was put to standby
+ * @JOB_INVOKE: one callback alone (R13), for a registration (R12)
+ * @JOB_LATE: taken away while it rested
+ */
+enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
+
+/**
+ * struct job - a CPU in transition
+ * @h: the walk; control's copy of the truth, whoever runs it
+ * @call: the call under way, valid while @in_step
+ * @at_worker: the walk is handed over; until the worker's completion only it moves the walk
+ * @taken: the CPU went away meanwhile
+ * @abort_rc: fail between two steps with this (cancel, deadline), 0 no
+ * @deadline_ms: of the whole walk as the host gave it, 0 none
+ * @step_deadline_ms: of the step or the silence between two, 0 none
+ * @ticket: place in the queue for the kernel write
+ * @resume: adoption: where the record of this boot says it stood, taken up after ap:threads
+ * @doubt: adoption: the call that was under way in an agent that was killed, 0 none
+ * @overdue: the kernel write passed its deadline and still runs; nothing can be done beside it
+ * @respawns: workers lost in this walk
+ * @rc, @failed_at: what began a rollback, where the walk alone does not say it
+ * @text: the reason, for DONE
+ */
+struct job {
+	enum job_kind kind;
+	struct handover h;
+	struct walk_call call;
+	bool in_step;
+	bool at_worker;
+	bool taken;
+	int abort_rc;
+	uint64_t deadline_ms;
+	uint64_t step_deadline_ms;
+	uint64_t ticket;
+	int resume;
+	int doubt;
+	bool overdue;
+	unsigned int respawns;
+	int rc;
+	int failed_at;
+	char text[AGENT_TEXT];
+};
+
+/**
+ * struct worker - the hotplug worker of a CPU, a child process; there is none while the CPU rests
+ * @pid: 0 none
+ * @fd: our end of its socket, -1 once it was told to leave
+ * @ready: it proved that it runs there
+ * @leaving: it was told to leave
+ * @kill_rc: what its death counts as where we killed it
+ */
+struct worker {
+	pid_t pid;
+	int fd;
+	bool ready;
+	bool leaving;
+	int kill_rc;
+};
+
+/**
+ * struct cpu - one row of the CPU table
+ * @cpu: the guest's number
+ * @slot: the host's, MSG_NO_SLOT unknown
+ * @online: the kernel has it online, as last heard
+ * @active: announced
+ * @state: highest state whose startup is done; set by cpu_set_state() alone
+ * @ran_on: where its worker last proved itself, -1 never
+ * @dyn_done: callbacks whose startup is done on it
+ * @standby_wish: 0 none, 1 it was asked to rest, 2 and was parked again once since
+ * @restored: what the record of an agent before this one says of it, until it was acted on
+ * @fail_state, @fail_rc: armed failure (R18)
+ * @text: why it rests below online although the kernel has it, or ""
+ * @row_due, @done_due: to be sent
+ * @done_kept: @done holds a result that was not acknowledged
+ * @next_due: @next waits for the agent's own job on this CPU to end
+ */
+struct cpu {
+	int cpu;
+	uint16_t slot;
+	bool present;
+	bool online;
+	bool taken;
+	bool foreign;
+	bool active;
+	int state;
+	int ran_on;
+	uint32_t dyn_done;
+	uint32_t last_kick;
+	uint8_t standby_wish;
+	struct bootrec_row restored;
+	int fail_state;
+	int fail_rc;
+	char text[AGENT_TEXT];
+	bool row_due;
+	bool done_due;
+	bool done_kept;
+	bool next_due;
+	struct record_done done;
+	struct msg_kick next;
+	struct job job;
+	struct worker worker;
+};
+
+/**
+ * struct registry - the registered callbacks, one to a dynamic state
+ * @names: "" where none stands
+ * @fds: the program as registered, kept open so that a teardown can run when its file is gone
+ * @scan_due: look at the folder as soon as nothing walks
+ * @list: what the last look found
+ * @tried: those of them that have had their turn
+ * @at_work: @list is being worked through
+ * @at: the state a registration is at work on, 0 none
+ * @invoked: its CPUs have been asked
+ * @removing: it is unregistered
+ * @undoing: the registration failed and is taken back
+ * @pending: CPUs that have not answered
+ * @rc: the first failure
+ * @touched: bit per CPU: the startup was done there in this registration
+ */
+struct registry {
+	char names[CALLBACKS_MAX][CALLBACK_NAME_MAX + 1];
+	int fds[CALLBACKS_MAX];
+	bool scan_due;
+	struct callback_list list;
+	struct cpulist tried;
+	bool at_work;
+	int at;
+	bool invoked;
+	bool removing;
+	bool undoing;
+	unsigned int pending;
+	int rc;
+	struct cpulist touched;
+};
+
+/**
+ * struct writer - the process that does the kernel's online and offline
+ * @pid: 0 none
+ * @cpu: whose write is under way, -1 none
+ * @tickets: the last given
+ */
+struct writer {
+	pid_t pid;
+	int fd;
+	int cpu;
+	uint64_t tickets;
+};
+
+struct kladder {
+	pid_t setup_pid;
+	bool ready;
+	struct ktrace trace;
+	struct kstep_names names;
+	uint64_t tick_ms;
+};
+
+/**
+ * struct link - the port and what is spoken over it
+ * @fd: -1 while the port is missing or in another agent's hands
+ * @host_gone: no host is connected (the port said so)
+ * @readable: bytes may wait in it; edge-triggered, so this is remembered
+ * @wants_out: EPOLLOUT is asked for
+ * @retry_ms: when to try to open it again, 0 upon the next uevent
+ * @said: the last reason for having no port, said once
+ * @query_at: next row of the answer to QUERY, -1 none due
+ */
+struct link {
+	int fd;
+	bool host_gone;
+	bool readable;
+	bool wants_out;
+	uint64_t retry_ms;
+	int said;
+	int query_at;
+	struct session session;
+	struct frame_decoder in;
+	struct outbox out;
+};
+
+struct agent {
+	int root;
+	int epoll;
+	int signals;
+	int uevents;
+	bool allow_faults;
+	bool stop;
+	bool hotplug;
+	bool scanned; /* the first look at all CPUs is over */
+	int possible;
+	uint8_t boot_id[16];
+	struct agent_config config;
+	const struct seam *seam;
+	struct bootrec record;
+	struct expedite expedite;
+	struct kladder kladder;
+	struct writer writer;
+	struct registry registry;
+	struct worker spare; /* forked ahead, of no CPU yet */
+	struct link link;
+	uint32_t handovers;
+	unsigned int jobs;
+	uint64_t announced;
+	bool announce_due;
+	bool said_any;
+	struct cpulist said_active;
+	struct cpulist said_standby;
+	struct cpu *cpus; /* @possible rows */
+};
+
+/* What woke the loop: kind and, for a worker, its CPU. */
+enum source { SOURCE_SIGNAL, SOURCE_PORT, SOURCE_UEVENT, SOURCE_WRITER, SOURCE_WORKER };
+
+int agent_watch(struct agent *a, int fd, uint32_t events, enum source source, int cpu);
+
+uint64_t now_ns(void);
+uint64_t now_ms(void);
+
+/* One line on standard error. */
+void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same, and a log record for the host; @level is a syslog(3) priority. */
+void agent_tell(struct agent *a, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#define for_each_cpu(a, c) for (struct cpu *c = (a)->cpus; c < (a)->cpus + (a)->possible; c++)
+
+#endif

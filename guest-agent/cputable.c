@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The CPU table: what the kernel says of each CPU (present, online, slot) and where it stands on
+ * the ladder. Uevents are hints to look again; what is looked at is the list of all online CPUs,
+ * because on real sysfs a cpuN/online file is read under the lock that a hotplug write holds,
+ * maybe for ever. Where no real sysfs is (a test root) the cpuN/online files are all there is.
+ *
+ * Presence follows the events alone, since the folder outlives its remove@ event a little, and is
+ * read from the folders at start and after lost events.
+ *
+ * A difference between kernel and row is acted on only while the CPU rests, or it makes the walk
+ * under way fail (control.c); what came of a walk's own write is not news.
+ */
+#include "guest-agent/cputable.h"
+#include "guest-agent/adopt.h"
+#include "guest-agent/announce.h"
+#include "guest-agent/cleanup.h"
+#include "guest-agent/control.h"
+#include "guest-agent/sysfs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#define CPUS "sys/devices/system/cpu"
+
+/* CPUs the kernel has room for; a root that does not say has room for all that are there. */
+static int read_possible(struct agent *a)
+{
+	char text[4096];
+	struct cpulist l;
+	int last = -1;
+
+	if (sysfs_read(a->root, CPUS "/possible", text, sizeof(text)) <= 0 ||
+	    cpulist_parse_kernel(text, &l) < 0)
+		return AGENT_CPUS_MAX;
+	for (int n = cpulist_next(&l, 0); n >= 0; n = cpulist_next(&l, (unsigned int)n + 1))
+		last = n;
+	return last >= 0 && last < AGENT_CPUS_MAX ? last + 1 : AGENT_CPUS_MAX;
+}
+
+/* The serial of the last announcement, by whichever agent. */
+static uint64_t read_serial(const struct agent *a)
+{
+	char text[64 << 10];
+	uint64_t serial;
+
+	if (sysfs_read(a->root, "run/vcpuhp-agent/cpus.json", text, sizeof(text)) <= 0 ||
+	    sscanf(text, "{\"serial\":%" SCNu64, &serial) != 1)
+		return 0;
+	return serial;
+}
+
+int cputable_init(struct agent *a)
+{
+	a->possible = read_possible(a);
+	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
+	if (!a->cpus)
+		return -ENOMEM;
+	a->announced = read_serial(a);
+	for_each_cpu (a, c) {
+		c->cpu = (int)(c - a->cpus);
+		c->slot = MSG_NO_SLOT;
+		c->ran_on = -1;
+		c->worker.fd = -1;
+	}
+	return 0;
+}
+
+void cputable_done(struct agent *a)
+{
+	free(a->cpus);
+	a->cpus = NULL;
+	a->possible = 0;
+}
+
+static bool is_real_sysfs(int root)
+{
+	AUTO_CLOSE int fd = openat(root, CPUS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
+}
+
+static bool is_present(int root, int cpu)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), CPUS "/cpu%d", cpu);
+	return faccessat(root, path, F_OK, 0) == 0;
+}
+
+/* A CPU without the file is always online. */
+static bool file_says_online(int root, int cpu)
+{
+	char path[64];
+	long v;
+	int r;
+
+	snprintf(path, sizeof(path), CPUS "/cpu%d/online", cpu);
+	r = sysfs_read_long(root, path, &v);
+	return r == -ENOENT ? is_present(root, cpu) : r == 0 && v == 1;
+}
+
+/* Of one CPU, or of all where @only is NULL. */
+static void read_online(struct agent *a, struct cpu *only)
+{
+	char text[4096];
+	struct cpulist l;
+	bool listed = is_real_sysfs(a->root) &&
+		      sysfs_read(a->root, CPUS "/online", text, sizeof(text)) > 0 &&
+		      cpulist_parse_kernel(text, &l) == 0;
+
+	for_each_cpu (a, c) {
+		if (only && c != only)
+			continue;
+		c->online = c->present && (listed ? cpulist_has(&l, (unsigned int)c->cpu)
+						  : file_says_online(a->root, c->cpu));
+	}
+}
+
+void cputable_read_online(struct agent *a, struct cpu *c)
+{
+	read_online(a, c);
+}
+
+/* "\_SB_.CPUS.C003" is slot 3; a path of another shape tells no slot. */
+static uint16_t parse_slot(const char *path)
+{
+	const char *last = strrchr(path, '.');
+	unsigned long slot;
+	char *end;
+
+	if (!last || last[1] != 'C' || strlen(last + 2) != 3 ||
+	    strspn(last + 2, "0123456789ABCDEFabcdef") != 3)
+		return MSG_NO_SLOT;
+	slot = strtoul(last + 2, &end, 16);
+	return (uint16_t)slot;
+}
+
+void cputable_read_slot(struct agent *a, struct cpu *c)
+{
+	char path[80], text[256];
+	uint16_t slot;
+
+	if (c->slot != MSG_NO_SLOT)
+		return;
+	snprintf(path, sizeof(path), CPUS "/cpu%d/firmware_node/path", c->cpu);
+	if (sysfs_read(a->root, path, text, sizeof(text)) <= 0)
+		return;
+	slot = parse_slot(text);
+	if (slot == MSG_NO_SLOT)
+		return;
+	c->slot = slot;
+	c->row_due = true;
+}
+
+static void set_present(struct agent *a, struct cpu *c, bool present)
+{
+	if (present && !c->present) {
+		c->slot = MSG_NO_SLOT;
+		c->taken = c->foreign = false;
+		c->text[0] = '\0';
+	}
+	if (present != c->present)
+		c->row_due = true;
+	c->present = present;
+	if (present)
+		cputable_read_slot(a, c);
+}
+
+void cputable_rescan(struct agent *a)
+{
+	for_each_cpu (a, c)
+		set_present(a, c, is_present(a->root, c->cpu));
+	read_online(a, NULL);
+	for_each_cpu (a, c)
+		cputable_settle(a, c);
+}
+
+void cputable_on_uevent(struct agent *a, const struct uevent *e)
+{
+	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
+
+	if (!c)
+		return;
+	/* The folder of a CPU that goes may go before the events of its going have been read. */
+	if (e->kind == UEVENT_CPU_REMOVE)
+		set_present(a, c, false);
+	else if (is_present(a->root, c->cpu))
+		set_present(a, c, true);
+	read_online(a, c);
+	cputable_settle(a, c);
+}
+
+void cputable_settle(struct agent *a, struct cpu *c)
+{
+	int rest = c->present ? CPUHP_STANDBY : CPUHP_OFFLINE;
+
+	if (c->job.kind) {
+		control_on_observed(a, c);
+	} else if (c->state > CPUHP_STANDBY && !c->online) {
+		adopt_taken(a, c);
+	} else if (c->state <= CPUHP_STANDBY && c->online) {
+		adopt_found_online(a, c);
+	} else if (!c->online && c->state != rest) {
+		cpu_set_state(a, c, rest);
+		cpu_changed(a, c);
+	} else if (c->row_due) {
+		cpu_changed(a, c);
+	}
+}
+
+void cpu_set_state(struct agent *a, struct cpu *c, int state)
+{
+	char from[128], to[128];
+
+	if (state == c->state)
+		return;
+	agent_log("cpu%d: %s -> %s", c->cpu, cputable_state_name(a, c->state, from),
+		  cputable_state_name(a, state, to));
+	c->state = state;
+	if (state <= CPUHP_STANDBY) {
+		c->dyn_done = 0;
+		c->ran_on = -1;
+	}
+}
+
+void cpu_store(struct agent *a, const struct cpu *c)
+{
+	struct bootrec_row row = {
+		.state = (uint8_t)c->state,
+		.standby_wish = c->standby_wish,
+		.dyn_done = c->dyn_done,
+		.kick = c->last_kick,
+	};
+	int r;
+
+	if (c->job.at_worker)
+		return;
+	r = bootrec_store(&a->record, c->cpu, &row);
+	if (r < 0)
+		agent_log("cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+}
+
+void cpu_changed(struct agent *a, struct cpu *c)
+{
+	c->row_due = true;
+	a->announce_due = true;
+	if (!c->job.kind)
+		c->active = c->state >= CPUHP_AP_ACTIVE;
+	cpu_store(a, c);
+}
+
+void cpu_say(struct cpu *c, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(c->text, sizeof(c->text), format, args);
+	va_end(args);
+	agent_log("cpu%d: %s", c->cpu, c->text);
+}
+
+int cputable_announce(struct agent *a)
+{
+	struct cpulist active, standby;
+	int r;
+
+	cpulist_zero(&active);
+	cpulist_zero(&standby);
+	for_each_cpu (a, c) {
+		if (c->active)
+			cpulist_set(&active, (unsigned int)c->cpu);
+		else if (c->present && c->state == CPUHP_STANDBY && !c->job.kind)
+			cpulist_set(&standby, (unsigned int)c->cpu);
+	}
+	if (a->said_any && memcmp(&active, &a->said_active, sizeof(active)) == 0 &&
+	    memcmp(&standby, &a->said_standby, sizeof(standby)) == 0)
+		return 0;
+	r = announce_write(a->root, &active, &standby, a->announced + 1);
+	if (r < 0)
+		return r;
+	a->announced++;
+	a->said_any = true;
+	a->said_active = active;
+	a->said_standby = standby;
+	return 0;
+}
+
+const char *cputable_state_name(const struct agent *a, int state, char buf[128])
+{
+	const char *name = ladder_is_dyn(state) ? a->registry.names[state - CPUHP_AP_DYN] : "";
+
+	snprintf(buf, 128, "%s%s%s", ladder_name(state), *name ? "." : "", name);
+	return buf;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_CPUTABLE_H
+#define AGENT_CPUTABLE_H
+
+#include "guest-agent/agent.h"
+#include "guest-agent/uevent.h"
+
+/* Make the table: one row for each CPU the kernel has room for. Return: 0 or -errno. */
+int cputable_init(struct agent *a);
+void cputable_done(struct agent *a);
+
+/* Read presence, online and slot of every CPU again, and act on what changed. */
+void cputable_rescan(struct agent *a);
+
+/* The same for one CPU, upon a uevent. */
+void cputable_on_uevent(struct agent *a, const struct uevent *e);
+
+/* Read again whether the kernel has it online. */
+void cputable_read_online(struct agent *a, struct cpu *c);
+
+/* Act on a difference between what the kernel says of a CPU and what its row says. */
+void cputable_settle(struct agent *a, struct cpu *c);
+
+/* Read the slot where it is not known yet. */
+void cputable_read_slot(struct agent *a, struct cpu *c);
+
+/* The one setter of a CPU's state; logs "cpu5: ap:online -> ap:threads". */
+void cpu_set_state(struct agent *a, struct cpu *c, int state);
+
+/* Its row has changed: send it, and keep the record and the announcement right. */
+void cpu_changed(struct agent *a, struct cpu *c);
+
+/* Write its row of the record; not while a worker walks, whose row it is then. */
+void cpu_store(struct agent *a, const struct cpu *c);
+
+/* Why it rests where it does; logged. */
+void cpu_say(struct cpu *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Write the announcement again if it is not right any more. Return: 0 or -errno. */
+int cputable_announce(struct agent *a);
+
+/* "ap:verify", and for a callback "ap:dyn.NN-name". */
+const char *cputable_state_name(const struct agent *a, int state, char buf[128]);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Every message of a worker is held against control's own copy of the walk: a call entered must be
+ * the walker's next one, an exit must answer it, a completion must carry the number of the
+ * hand-over and leave nothing that is the worker's to do. Anything else is a worker that has gone
+ * wrong; it is killed, and its death is handled like any other (control_on_worker_gone()).
+ *
+ * A worker is judged by silence as well: each call has the ladder's deadline and a grace, in which
+ * the worker itself ends a callback that is late.
+ */
+#include "guest-agent/crew.h"
+#include "guest-agent/child.h"
+#include "guest-agent/control.h"
+#include "guest-agent/cputable.h"
+#include "guest-agent/worker.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { SILENCE_MS = 5000 };
+
+static void expect_within(struct cpu *c, unsigned int ms)
+{
+	c->job.step_deadline_ms = now_ms() + (uint64_t)ms * c->job.h.slow + CONTROL_GRACE_MS;
+}
+
+__attribute__((noreturn)) static void be_worker(struct agent *a, int fd)
+{
+	const struct worker_place place = {
+		.fd = fd,
+		.root = a->root,
+		.config = &a->config,
+		.seam = a->seam,
+		.record = a->record,
+		.names = (const char(*)[64])a->registry.names,
+		.program_fds = a->registry.fds,
+	};
+
+	worker_main(&place);
+}
+
+static int fork_worker(struct agent *a, struct worker *ret)
+{
+	int keep[CHILD_KEEP_MAX] = { a->root, a->record.fd }, fd = -1;
+	size_t n = 2;
+	pid_t pid;
+
+	for (int i = 0; i < CALLBACKS_MAX; i++)
+		if (a->registry.fds[i] > 0)
+			keep[n++] = a->registry.fds[i];
+	pid = child_fork(keep, n, &fd);
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		be_worker(a, fd);
+	*ret = (struct worker){ .pid = pid, .fd = fd };
+	return 0;
+}
+
+void crew_prepare(struct agent *a)
+{
+	/* Without one ahead the next is forked when it is needed. */
+	if (a->spare.pid == 0)
+		(void)fork_worker(a, &a->spare);
+}
+
+void crew_forget_prepared(struct agent *a)
+{
+	child_hang_up(&a->spare.fd);
+	a->spare = (struct worker){ .fd = -1 };
+}
+
+static int hire(struct agent *a, struct cpu *c)
+{
+	struct worker w = a->spare;
+	int r;
+
+	a->spare = (struct worker){ .fd = -1 };
+	if (w.pid == 0) {
+		r = fork_worker(a, &w);
+		if (r < 0)
+			return r;
+	}
+	r = agent_watch(a, w.fd, EPOLLIN, SOURCE_WORKER, c->cpu);
+	if (r < 0) {
+		child_hang_up(&w.fd);
+		return r;
+	}
+	c->worker = w;
+	return 0;
+}
+
+void crew_dismiss(struct cpu *c)
+{
+	c->worker.leaving = true;
+	child_hang_up(&c->worker.fd);
+	if (c->job.kind)
+		expect_within(c, ladder_step(CPUHP_AP_THREADS)->teardown_ms);
+}
+
+int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
+{
+	struct worker_message m = { .type = WORKER_WALK, .number = given->number, .h = *given };
+	int r;
+
+	if (c->worker.pid == 0) {
+		r = hire(a, c);
+		if (r < 0)
+			return r;
+	}
+	expect_within(c, ladder_step(CPUHP_AP_THREADS)->startup_ms);
+	/* One that takes nothing is dying: its death is what counts. */
+	if (worker_send(c->worker.fd, &m) < 0)
+		crew_kill(c, -EIO, "it takes no walk");
+	return 0;
+}
+
+static void send_order(struct cpu *c, struct worker_message *m)
+{
+	m->number = c->job.h.number;
+	/* One that cannot be told any more is about to be buried. */
+	if (c->worker.fd >= 0)
+		(void)worker_send(c->worker.fd, m);
+}
+
+void crew_cancel(struct cpu *c, int rc)
+{
+	struct worker_message m = { .type = WORKER_CANCEL, .rc = rc };
+
+	send_order(c, &m);
+}
+
+void crew_arm(struct cpu *c)
+{
+	struct worker_message m = {
+		.type = WORKER_ARM,
+		.fail_state = c->fail_state,
+		.fail_rc = c->fail_rc,
+	};
+
+	send_order(c, &m);
+}
+
+void crew_kill(struct cpu *c, int rc, const char *why)
+{
+	if (c->worker.pid <= 0 || c->worker.kill_rc)
+		return;
+	agent_log("cpu%d: worker %d killed: %s", c->cpu, (int)c->worker.pid, why);
+	c->worker.kill_rc = rc;
+	c->job.step_deadline_ms = 0;
+	kill(c->worker.pid, SIGKILL);
+}
+
+static bool same_call(const struct walk_call *x, const struct walk_call *y)
+{
+	return x->state == y->state && x->startup == y->startup && x->rollback == y->rollback;
+}
+
+static bool on_enter(struct agent *a, struct cpu *c, const struct worker_message *m)
+{
+	const struct cpuhp_step *step;
+	struct job *j = &c->job;
+	struct walk_call call;
+
+	if (!j->at_worker || j->in_step || !handover_is_workers(&j->h) ||
+	    !handover_next(&j->h, &call) || !same_call(&call, &m->call))
+		return false;
+	step = ladder_step(call.state);
+	expect_within(c, call.startup ? step->startup_ms : step->teardown_ms);
+	control_enter(a, c, &call, m->time_ns, m->ran_on);
+	return true;
+}
+
+static bool on_exit_step(struct agent *a, struct cpu *c, struct worker_message *m)
+{
+	struct job *j = &c->job;
+
+	if (!j->at_worker || !j->in_step || !same_call(&j->call, &m->call))
+		return false;
+	if (m->injected)
+		c->fail_rc = c->fail_state = 0;
+	/* A worker that let a step pass which ran elsewhere is not to be believed in anything. */
+	if (m->rc == 0 && m->ran_on != c->cpu && !j->h.late)
+		return false;
+	control_leave(a, c, m->rc, m->ran_on, m->time_ns, m->text);
+	expect_within(c, SILENCE_MS);
+	return true;
+}
+
+/*
+ * The announcement is made here, so its result is known here first. Where nothing of the worker's
+ * is left to do, the walk needs no word of it any more.
+ */
+static bool on_ask(struct agent *a, struct cpu *c, const struct worker_message *ask)
+{
+	struct worker_message m = { .type = WORKER_ANSWER };
+	struct job *j = &c->job;
+
+	if (!j->at_worker || !j->in_step || j->call.state != CPUHP_AP_ACTIVE ||
+	    (ask->ran_on != c->cpu && !j->h.late))
+		return false;
+	c->active = j->call.startup;
+	m.rc = cputable_announce(a);
+	control_leave(a, c, m.rc, ask->ran_on, now_ns(), m.rc < 0 ? strerror(-m.rc) : "");
+	if (handover_is_workers(&j->h)) {
+		expect_within(c, SILENCE_MS);
+		send_order(c, &m);
+		return true;
+	}
+	j->at_worker = false;
+	j->step_deadline_ms = 0;
+	control_run(a, c);
+	return true;
+}
+
+static bool on_aborted(struct agent *a, struct cpu *c, const struct worker_message *m)
+{
+	struct job *j = &c->job;
+
+	if (!j->at_worker || j->in_step || !j->abort_rc || m->rc != j->abort_rc)
+		return false;
+	control_aborted(a, c);
+	return true;
+}
+
+static bool on_done(struct agent *a, struct cpu *c)
+{
+	if (!c->job.at_worker || c->job.in_step || handover_is_workers(&c->job.h))
+		return false;
+	c->job.at_worker = false;
+	c->job.step_deadline_ms = 0;
+	control_run(a, c);
+	return true;
+}
+
+static bool on_ready(struct agent *a, struct cpu *c, const struct worker_message *m)
+{
+	if (c->worker.ready || !c->job.at_worker)
+		return false;
+	c->worker.ready = m->rc == 0;
+	if (c->worker.ready && !c->job.h.late)
+		c->ran_on = m->ran_on;
+	expect_within(c, SILENCE_MS);
+	control_on_worker(a, c, m->rc, m->ran_on, m->time_ns, m->text);
+	return true;
+}
+
+static bool on_message(struct agent *a, struct cpu *c, struct worker_message *m)
+{
+	/* R7: what belongs to an earlier hand-over is not this one's. */
+	if (m->number != c->job.h.number)
+		return false;
+	switch (m->type) {
+	case WORKER_READY:
+		return on_ready(a, c, m);
+	case WORKER_ENTER:
+		return on_enter(a, c, m);
+	case WORKER_EXIT:
+		return on_exit_step(a, c, m);
+	case WORKER_ASK:
+		return on_ask(a, c, m);
+	case WORKER_ABORTED:
+		return on_aborted(a, c, m);
+	case WORKER_DONE:
+		return on_done(a, c);
+	case WORKER_WALK:
+	case WORKER_ANSWER:
+	case WORKER_CANCEL:
+	case WORKER_ARM:
+		break;
+	}
+	return false;
+}
+
+void crew_on_readable(struct agent *a, struct cpu *c)
+{
+	struct worker_message m;
+
+	while (c->worker.fd >= 0 && !c->worker.kill_rc) {
+		int r = worker_recv(c->worker.fd, &m, MSG_DONTWAIT);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == 0 || r == -ECONNRESET) {
+			child_hang_up(&c->worker.fd);
+			return;
+		}
+		if (r < 0 || !on_message(a, c, &m))
+			crew_kill(c, r < 0 ? r : -EIO, "it reported what does not fit its walk");
+	}
+}
+
+void crew_on_exit(struct agent *a, struct cpu *c, int status)
+{
+	bool leaving = c->worker.leaving;
+	int rc = -EIO;
+
+	/* What it said before it died counts. */
+	crew_on_readable(a, c);
+	child_hang_up(&c->worker.fd);
+	if (WIFSIGNALED(status))
+		rc = 128 + WTERMSIG(status);
+	if (c->worker.kill_rc)
+		rc = c->worker.kill_rc;
+	c->worker = (struct worker){ .fd = -1 };
+	if (leaving)
+		control_on_worker_left(a, c);
+	else
+		control_on_worker_gone(a, c, rc);
+}

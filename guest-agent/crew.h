@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_CREW_H
+#define AGENT_CREW_H
+
+#include "guest-agent/agent.h"
+
+/* Control's side of the workers: hiring, handing walks over, hearing them, burying them. */
+
+/*
+ * Fork a worker ahead, so that the next CPU to need one does not wait for it. It knows its CPU as
+ * little as the callbacks to come: it is replaced when one is registered or goes.
+ */
+void crew_prepare(struct agent *a);
+void crew_forget_prepared(struct agent *a);
+
+/* Tell it to leave; control_on_worker_gone() follows when it is reaped. */
+void crew_dismiss(struct cpu *c);
+
+/**
+ * crew_hand_over() - hand a walk to @c's worker, to a new one where there is none
+ * @given: the walk as the worker shall begin with it
+ *
+ * A new worker first binds and proves itself: control_on_worker() follows.
+ *
+ * Return: 0 or -errno.
+ */
+int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given);
+
+/* Ask it to fail the walk between two steps. */
+void crew_cancel(struct cpu *c, int rc);
+
+/* Pass an armed failure on to a worker that is already walking. */
+void crew_arm(struct cpu *c);
+
+/* Kill it; its death counts as a failure with @rc of the step it was in. */
+void crew_kill(struct cpu *c, int rc, const char *why);
+
+void crew_on_readable(struct agent *a, struct cpu *c);
+void crew_on_exit(struct agent *a, struct cpu *c, int status);
+
+#endif

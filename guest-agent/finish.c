@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/finish.h"
+#include "guest-agent/adopt.h"
+#include "guest-agent/control.h"
+#include "guest-agent/cputable.h"
+#include "guest-agent/crew.h"
+#include "guest-agent/kick.h"
+#include "guest-agent/registry.h"
+#include "guest-agent/writer.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/**
+ * struct outcome - how a job ended
+ */
+struct outcome {
+	int rc;
+	int failed_at;
+	int rollback_rc;
+	int rollback_failed_at;
+};
+
+const char *errno_name(int error)
+{
+#ifdef __GLIBC__
+	const char *name = strerrorname_np(error);
+
+	return name ? name : "?";
+#else
+	static const char *const names[] = {
+		[EPERM] = "EPERM",           [ENOENT] = "ENOENT",       [EIO] = "EIO",
+		[EAGAIN] = "EAGAIN",         [ENOMEM] = "ENOMEM",       [EACCES] = "EACCES",
+		[EBUSY] = "EBUSY",           [ENODEV] = "ENODEV",       [EINVAL] = "EINVAL",
+		[ENOSPC] = "ENOSPC",         [ECANCELED] = "ECANCELED", [ETIMEDOUT] = "ETIMEDOUT",
+		[EOPNOTSUPP] = "EOPNOTSUPP",
+	};
+
+	if (error < 0 || (size_t)error >= sizeof(names) / sizeof(names[0]) || !names[error])
+		return "?";
+	return names[error];
+#endif
+}
+
+static struct outcome outcome_of(const struct job *j)
+{
+	const struct walk *w = &j->h.walk;
+	struct outcome o = {
+		.rc = w->rc,
+		.failed_at = w->failed_at,
+		.rollback_rc = w->rollback_rc,
+		.rollback_failed_at = w->rollback_failed_at,
+	};
+
+	/* The walk before the late one is the one that was asked for. */
+	if (j->rc) {
+		o.rc = j->rc;
+		o.failed_at = j->failed_at;
+	}
+	/* Stopped without a failure before: a walk that lost its worker too often. */
+	if (!o.rc && o.rollback_rc) {
+		o.rc = o.rollback_rc;
+		o.failed_at = o.rollback_failed_at;
+	}
+	return o;
+}
+
+static uint8_t wire_state(int state)
+{
+	return state < 0 ? 0xff : (uint8_t)state;
+}
+
+static void keep_result(struct cpu *c, const struct job *j, const struct outcome *o)
+{
+	c->done = (struct record_done){
+		.kick = j->h.kick,
+		.slot = c->slot,
+		.cpu = (uint16_t)c->cpu,
+		.state = (uint8_t)c->state,
+		.rc = o->rc,
+		.failed_at = wire_state(o->failed_at),
+		.rollback_rc = o->rollback_rc,
+		.rollback_failed_at = wire_state(o->rollback_failed_at),
+		.ran_on = c->ran_on < 0 ? MSG_NO_CPU : (uint16_t)c->ran_on,
+	};
+	snprintf(c->done.text, sizeof(c->done.text), "%s", o->rc ? j->text : "");
+	c->done_kept = c->done_due = true;
+	agent_log("cpu%d: kick %u ended at %s with %d%s%s", c->cpu, j->h.kick,
+		  ladder_name(c->state), o->rc, o->rc ? ": " : "", c->done.text);
+}
+
+static void rest(struct agent *a, struct cpu *c, const struct job *j)
+{
+	int rest_state = c->present ? CPUHP_STANDBY : CPUHP_OFFLINE;
+	int state = j->h.walk.state;
+
+	/* A callback alone leaves the CPU where it is. */
+	if (j->kind == JOB_INVOKE && !j->h.late)
+		return;
+	if (j->h.late || state <= CPUHP_STANDBY)
+		state = rest_state;
+	cpu_set_state(a, c, state);
+}
+
+void finish_rest(struct agent *a)
+{
+	int r = a->jobs == 0 ? expedite_end(&a->expedite) : 0;
+
+	if (r < 0)
+		agent_log("cannot put rcu_expedited back: %s", strerror(-r));
+	writer_prepare(a);
+	crew_prepare(a);
+	fflush(stderr);
+}
+
+void finish_start_waiting(struct agent *a)
+{
+	if (registry_is_busy(&a->registry))
+		return;
+	for_each_cpu (a, c)
+		if (c->next_due && !c->job.kind)
+			kick_start_next(a, c);
+}
+
+void finish_job(struct agent *a, struct cpu *c)
+{
+	struct job j = c->job;
+	struct outcome o = outcome_of(&j);
+
+	if (c->worker.pid && !c->worker.leaving)
+		crew_dismiss(c);
+	c->job.kind = JOB_NONE;
+	c->job.step_deadline_ms = 0;
+	a->jobs--;
+	rest(a, c, &j);
+	if (j.kind == JOB_KICK) {
+		if (o.rc == 0)
+			c->standby_wish = j.h.walk.target == CPUHP_STANDBY;
+		keep_result(c, &j, &o);
+	} else if (j.kind == JOB_ADOPT || j.kind == JOB_PARK) {
+		adopt_on_finished(c, j.kind, o.rc, j.text);
+	}
+	cpu_changed(a, c);
+	if (j.kind == JOB_INVOKE)
+		registry_on_invoked(a, c, o.rc);
+	if (!c->job.kind)
+		cputable_settle(a, c);
+	registry_poll(a);
+	finish_start_waiting(a);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The port is watched edge-triggered: with no host connected it polls readable and hung up all the
+ * time while a read returns 0, which is no end of file but something to wait out. The kernel wakes
+ * the port's queue for data, for room, and for a host that comes or goes, so nothing is missed and
+ * nothing spins.
+ *
+ * Three kinds of output. Answers to requests: a request is only read while there is room for its
+ * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
+ * lines are dropped and counted when the queue is long, our own steps only when it is full. What must arrive, each CPU's row and each kick's result: not queued but marked
+ * as due with the CPU, and taken from there when there is room. A result stays until it is
+ * acknowledged and is due again in every new session.
+ *
+ * Frames are void when the peer's session changes. A row is always sent as it is now.
+ */
+#include "guest-agent/hostlink.h"
+#include "guest-agent/kick.h"
+#include "guest-agent/port.h"
+#include "guest-agent/registry.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/utsname.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { RETRY_MS = 1000, FRAMES_A_TURN = 64 };
+
+static uint64_t random_number(void)
+{
+	uint64_t n = 0;
+
+	while (n == 0) {
+		if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
+			n = now_ns() ^ (uint64_t)getpid() << 48;
+	}
+	return n;
+}
+
+void hostlink_init(struct agent *a)
+{
+	struct link *l = &a->link;
+
+	l->fd = -1;
+	l->query_at = -1;
+	session_init(&l->session, random_number());
+	outbox_init(&l->out);
+}
+
+static uint32_t features(const struct agent *a)
+{
+	return (a->hotplug ? MSG_FEATURE_HOTPLUG : 0) |
+	       (a->kladder.ready ? MSG_FEATURE_KTRACE : 0) |
+	       (a->allow_faults ? MSG_FEATURE_FAULTS : 0);
+}
+
+static void say_hello(struct agent *a)
+{
+	struct link *l = &a->link;
+	struct msg_hello h = {
+		.version_min = FRAME_VERSION,
+		.version_max = FRAME_VERSION,
+		.features = features(a),
+		.session = l->session.mine,
+		.peer = l->session.peer,
+		.kick = bootrec_kick(&a->record),
+		.time_ns = now_ns(),
+		.possible = (uint16_t)a->possible,
+		.version = VCPUHP_VERSION,
+	};
+	struct utsname u;
+
+	memcpy(h.boot_id, a->boot_id, sizeof(h.boot_id));
+	if (uname(&u) == 0)
+		snprintf(h.kernel, sizeof(h.kernel), "%s", u.release);
+	(void)outbox_message(&l->out, MSG_HELLO, &h);
+}
+
+/* A new connection: nothing of an older one is worth anything. */
+static void begin_session(struct agent *a)
+{
+	struct link *l = &a->link;
+
+	session_init(&l->session, random_number());
+	outbox_void(&l->out);
+	l->query_at = -1;
+	(void)outbox_pad(&l->out, FRAME_PAD);
+	say_hello(a);
+}
+
+void hostlink_hello_again(struct agent *a)
+{
+	if (a->link.fd >= 0 && a->link.session.peer)
+		say_hello(a);
+}
+
+static void close_port(struct agent *a, const char *why)
+{
+	struct link *l = &a->link;
+
+	agent_log("port closed: %s", why);
+	close(l->fd);
+	l->fd = -1;
+	l->readable = l->wants_out = false;
+	l->said = 0;
+	l->session.established = false;
+	outbox_init(&l->out);
+	l->retry_ms = now_ms() + RETRY_MS;
+}
+
+void hostlink_done(struct agent *a)
+{
+	if (a->link.fd >= 0)
+		close_port(a, "the agent ends");
+}
+
+/* Said once for each reason, not at each try. */
+static void no_port(struct agent *a, int r)
+{
+	struct link *l = &a->link;
+	bool by_name = !strchr(a->config.port, '/');
+
+	/* A name appears with a uevent; nobody tells of a path, or of another agent's end. */
+	l->retry_ms = r == -ENOENT && by_name ? 0 : now_ms() + RETRY_MS;
+	if (l->said == r)
+		return;
+	l->said = r;
+	if (r == -EBUSY)
+		agent_log("port %s: another agent has it; waiting", a->config.port);
+	else
+		agent_log("port %s: %s; waiting", a->config.port, strerror(-r));
+}
+
+static int watch_port(struct agent *a, bool out)
+{
+	struct epoll_event e = {
+		.events = EPOLLIN | EPOLLET | (out ? EPOLLOUT : 0),
+		.data.u64 = (uint64_t)SOURCE_PORT << 32,
+	};
+	struct link *l = &a->link;
+
+	if (epoll_ctl(a->epoll, EPOLL_CTL_MOD, l->fd, &e) < 0)
+		return -errno;
+	l->wants_out = out;
+	return 0;
+}
+
+void hostlink_try_open(struct agent *a)
+{
+	struct link *l = &a->link;
+	int fd, r;
+
+	if (l->fd >= 0)
+		return;
+	fd = port_open(a->root, a->config.port);
+	if (fd < 0) {
+		no_port(a, fd);
+		return;
+	}
+	r = agent_watch(a, fd, EPOLLIN | EPOLLET, SOURCE_PORT, 0);
+	if (r < 0) {
+		close(fd);
+		no_port(a, r);
+		return;
+	}
+	agent_log("port %s opened", a->config.port);
+	l->fd = fd;
+	l->retry_ms = 0;
+	l->said = 0;
+	l->host_gone = false;
+	l->readable = true;
+	frame_decoder_init(&l->in);
+	begin_session(a);
+}
+
+void hostlink_on_port(struct agent *a)
+{
+	a->link.readable = true;
+}
+
+static void on_hello(struct agent *a, const struct msg_hello *h)
+{
+	struct link *l = &a->link;
+	struct session_verdict v = session_on_hello(&l->session, h->session, h->peer);
+
+	if (v.changed) {
+		outbox_void(&l->out);
+		l->query_at = -1;
+	}
+	if (v.reply)
+		say_hello(a);
+	if (!v.up)
+		return;
+	agent_log("session with the host established");
+	l->out.session = session_key(&l->session);
+	for_each_cpu (a, c)
+		c->done_due = c->done_kept;
+	if (!a->kladder.ready && !a->kladder.setup_pid)
+		agent_tell(a, LOG_NOTICE, "kernel ladder unavailable");
+}
+
+static void on_ping(struct agent *a, const struct msg_ping *p)
+{
+	const struct msg_pong pong = { .host_ns = p->host_ns, .guest_ns = now_ns() };
+
+	hostlink_answer(a, MSG_PONG, &pong);
+}
+
+static void on_request(struct agent *a, const struct frame *f)
+{
+	union {
+		struct msg_ping ping;
+		struct msg_kick kick;
+		struct msg_cancel cancel;
+		struct msg_ack ack;
+		struct msg_arm arm;
+	} m;
+
+	switch (f->type) {
+	case MSG_PING:
+	case MSG_KICK:
+	case MSG_CANCEL:
+	case MSG_ACK:
+	case MSG_ARM:
+	case MSG_QUERY:
+		break;
+	default:
+		return; /* a newer peer's */
+	}
+	if (msg_decode(f->type, f->payload, f->length, &m) < 0)
+		return;
+	if (f->type == MSG_PING)
+		on_ping(a, &m.ping);
+	else if (f->type == MSG_KICK)
+		kick_on_kick(a, &m.kick);
+	else if (f->type == MSG_CANCEL)
+		kick_on_cancel(a, &m.cancel);
+	else if (f->type == MSG_ACK)
+		kick_on_ack(a, &m.ack);
+	else if (f->type == MSG_ARM)
+		kick_on_arm(a, &m.arm);
+	else
+		a->link.query_at = 0;
+}
+
+static void on_frame(struct agent *a, const struct frame *f)
+{
+	struct link *l = &a->link;
+	struct msg_hello h;
+
+	if (f->type == MSG_HELLO) {
+		if (msg_decode(MSG_HELLO, f->payload, f->length, &h) == 0)
+			on_hello(a, &h);
+	} else if (l->session.established && f->session == session_key(&l->session)) {
+		on_request(a, f);
+	}
+}
+
+/* Return: whether bytes were read. */
+static bool read_some(struct agent *a)
+{
+	struct link *l = &a->link;
+	size_t space;
+	uint8_t *to = frame_space(&l->in, &space);
+	ssize_t n = read(l->fd, to, space);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		close_port(a, strerror(errno));
+		return false;
+	}
+	if (n == 0) {
+		l->readable = false;
+		l->host_gone = true;
+		l->session.established = false;
+		frame_decoder_init(&l->in);
+		return false;
+	}
+	if (l->host_gone) {
+		l->host_gone = false;
+		begin_session(a);
+	}
+	if (n > 0)
+		frame_fed(&l->in, (size_t)n);
+	else
+		l->readable = false;
+	return n > 0;
+}
+
+static void take_frames(struct agent *a)
+{
+	struct link *l = &a->link;
+	struct frame f;
+	int n = 0;
+
+	while (l->fd >= 0 && n < FRAMES_A_TURN && outbox_has_room(&l->out)) {
+		if (frame_next(&l->in, &f)) {
+			on_frame(a, &f);
+			n++;
+		} else if (!l->readable || !read_some(a)) {
+			return;
+		}
+	}
+	/* There may be more in the decoder, of which the port will not tell. */
+	l->readable = true;
+}
+
+void hostlink_answer(struct agent *a, int type, const void *msg)
+{
+	if (a->link.session.established)
+		(void)outbox_message(&a->link.out, type, msg);
+}
+
+void hostlink_progress(struct agent *a, const struct record *r)
+{
+	if (a->link.session.established)
+		(void)outbox_record(&a->link.out, r, true);
+}
+
+void hostlink_report(struct agent *a, const struct record *r)
+{
+	if (a->link.session.established && outbox_record(&a->link.out, r, false) < 0)
+		a->link.out.dropped++;
+}
+
+static bool put(struct agent *a, const struct record *r)
+{
+	return outbox_has_room(&a->link.out) && outbox_record(&a->link.out, r, false) == 0;
+}
+
+static bool put_row(struct agent *a, const struct cpu *c)
+{
+	struct record r = {
+		.type = RECORD_CPU,
+		.cpu = {
+			.cpu = (uint16_t)c->cpu,
+			.slot = c->slot,
+			.flags = (uint8_t)((c->present ? RECORD_CPU_PRESENT : 0) |
+					   (c->online ? RECORD_CPU_ONLINE : 0) |
+					   (c->job.kind ? RECORD_CPU_WALKING : 0) |
+					   (c->taken ? RECORD_CPU_TAKEN : 0) |
+					   (c->foreign ? RECORD_CPU_FOREIGN : 0)),
+			.state = (uint8_t)c->state,
+			.ran_on = c->ran_on < 0 ? MSG_NO_CPU : (uint16_t)c->ran_on,
+		},
+	};
+
+	snprintf(r.cpu.text, sizeof(r.cpu.text), "%s", c->text);
+	return put(a, &r);
+}
+
+/* The next row of the answer to QUERY: CPUs, then callbacks, then its end. */
+static bool put_next_row(struct agent *a)
+{
+	int at = a->link.query_at, i = at - a->possible;
+	struct record r = { .type = RECORD_END };
+
+	if (i < 0)
+		return !a->cpus[at].present || put_row(a, &a->cpus[at]);
+	if (i < CALLBACKS_MAX) {
+		const char *name = registry_name(&a->registry, CPUHP_AP_DYN + i);
+
+		r = (struct record){ .type = RECORD_STATE,
+				     .state.state = (uint8_t)(CPUHP_AP_DYN + i) };
+		snprintf(r.state.name, sizeof(r.state.name), "%s", name);
+		return !name[0] || put(a, &r);
+	}
+	return put(a, &r);
+}
+
+static void put_due(struct agent *a)
+{
+	struct link *l = &a->link;
+
+	while (l->query_at >= 0 && put_next_row(a)) {
+		if (l->query_at++ == a->possible + CALLBACKS_MAX)
+			l->query_at = -1;
+	}
+	for_each_cpu (a, c)
+		if (c->row_due && put_row(a, c))
+			c->row_due = false;
+	for_each_cpu (a, c) {
+		const struct record r = { .type = RECORD_DONE, .done = c->done };
+
+		if (c->done_due && put(a, &r))
+			c->done_due = false;
+	}
+	if (l->out.dropped && outbox_has_room(&l->out)) {
+		uint64_t n = l->out.dropped;
+
+		l->out.dropped = 0;
+		agent_tell(a, LOG_WARNING, "%llu progress records dropped", (unsigned long long)n);
+	}
+}
+
+static void write_out(struct agent *a)
+{
+	struct link *l = &a->link;
+
+	for (;;) {
+		size_t len;
+		const uint8_t *bytes = outbox_bytes(&l->out, &len);
+		ssize_t n = len ? write(l->fd, bytes, len) : 0;
+
+		if (n > 0) {
+			outbox_written(&l->out, (size_t)n);
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN) {
+			close_port(a, strerror(errno));
+			return;
+		}
+		if (l->wants_out != (len > 0) && watch_port(a, len > 0) < 0)
+			close_port(a, "cannot be watched");
+		return;
+	}
+}
+
+bool hostlink_turn(struct agent *a)
+{
+	struct link *l = &a->link;
+
+	if (l->fd < 0)
+		return false;
+	take_frames(a);
+	if (l->fd < 0)
+		return false;
+	if (l->session.established)
+		put_due(a);
+	outbox_close_batch(&l->out);
+	write_out(a);
+	return l->fd >= 0 && l->readable && outbox_has_room(&l->out);
+}

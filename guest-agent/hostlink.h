@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_HOSTLINK_H
+#define AGENT_HOSTLINK_H
+
+#include "guest-agent/agent.h"
+
+/* What is spoken over the port. */
+
+void hostlink_init(struct agent *a);
+void hostlink_done(struct agent *a);
+
+/* Open the port where it is not open; upon a uevent, and by time. */
+void hostlink_try_open(struct agent *a);
+
+/* The port has something to read or room to write. */
+void hostlink_on_port(struct agent *a);
+
+/* Read requests and send what is due; returns whether there is more to read now. */
+bool hostlink_turn(struct agent *a);
+
+/* Answer a request. */
+void hostlink_answer(struct agent *a, int type, const void *msg);
+
+/* A step of ours or a registration: the host gets all of these but for an overflow. */
+void hostlink_report(struct agent *a, const struct record *r);
+
+/* A step of the kernel or a log line: dropped early where the host does not read. */
+void hostlink_progress(struct agent *a, const struct record *r);
+
+/* Say HELLO once more: a feature came up. */
+void hostlink_hello_again(struct agent *a);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/kladder.h"
+#include "guest-agent/child.h"
+#include "guest-agent/hostlink.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { TICK_MS = 50, READ_MAX = 256 << 10 };
+
+void kladder_init(struct agent *a)
+{
+	int fd = -1;
+
+	a->kladder.trace.fd = -1;
+	a->kladder.setup_pid = child_fork(&a->root, 1, &fd);
+	if (a->kladder.setup_pid == 0)
+		_exit(-ktrace_setup(a->root));
+	child_hang_up(&fd);
+	if (a->kladder.setup_pid < 0)
+		a->kladder.setup_pid = 0;
+}
+
+static void unavailable(struct agent *a, int rc)
+{
+	agent_tell(a, LOG_NOTICE, "kernel ladder unavailable: %s", strerror(-rc));
+}
+
+void kladder_on_setup(struct agent *a, int status)
+{
+	struct kladder *k = &a->kladder;
+	int r = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+
+	k->setup_pid = 0;
+	if (r == 0)
+		r = ktrace_open(&k->trace, a->root);
+	if (r < 0) {
+		unavailable(a, r);
+		return;
+	}
+	/* Without their names the steps still have numbers. */
+	(void)kstep_names_load(&k->names, a->root);
+	k->ready = true;
+	hostlink_hello_again(a);
+}
+
+void kladder_done(struct agent *a)
+{
+	struct kladder *k = &a->kladder;
+
+	if (k->setup_pid > 0) {
+		kill(k->setup_pid, SIGKILL);
+		waitpid(k->setup_pid, NULL, 0);
+	}
+	ktrace_close(&k->trace);
+	ktrace_remove(a->root);
+}
+
+static void drop(void *ctx, const struct ktrace_event *e)
+{
+}
+
+static void report(void *ctx, const struct ktrace_event *e)
+{
+	struct agent *a = ctx;
+	const struct cpu *c = &a->cpus[a->writer.cpu];
+	struct record r = {
+		.type = RECORD_KSTEP,
+		.kstep = {
+			.kick = c->job.h.kick,
+			.slot = c->slot,
+			.cpu = (uint16_t)c->cpu,
+			.step = (uint16_t)e->step,
+			.flags = (uint8_t)((e->exit ? RECORD_STEP_EXIT : 0) |
+					   (e->startup ? RECORD_STEP_STARTUP : 0)),
+			.rc = e->rc,
+			.time_ns = e->time_ns,
+		},
+	};
+
+	if (e->cpu != c->cpu)
+		return;
+	snprintf(r.kstep.name, sizeof(r.kstep.name), "%s", kstep_name(&a->kladder.names, e->step));
+	hostlink_progress(a, &r);
+}
+
+static void read_trace(struct agent *a, void (*cb)(void *ctx, const struct ktrace_event *e))
+{
+	struct kladder *k = &a->kladder;
+	int r = ktrace_read(&k->trace, READ_MAX, cb, a);
+
+	if (r == 0)
+		return;
+	ktrace_close(&k->trace);
+	k->ready = false;
+	unavailable(a, r);
+}
+
+void kladder_begin(struct agent *a)
+{
+	if (!a->kladder.ready)
+		return;
+	read_trace(a, drop);
+	a->kladder.tick_ms = now_ms() + TICK_MS;
+}
+
+void kladder_read(struct agent *a)
+{
+	if (!a->kladder.ready || a->writer.cpu < 0)
+		return;
+	read_trace(a, report);
+	a->kladder.tick_ms = now_ms() + TICK_MS;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The seam of vcpuhp-agent-test, which is never installed. The machine that runs the tests has
+ * neither the CPUs nor their uevents:
+ *
+ * - binding always succeeds, and the CPU one runs on is the one bound to, unless
+ *   VCPUHP_TEST_RAN_ON=N says otherwise (VCPUHP_TEST_PROGRAM_RAN_ON=N for callback programs;
+ *   with VCPUHP_TEST_ONLY=CPU both speak for that CPU alone);
+ * - VCPUHP_TEST_BIND_ERRNO=N makes binding fail;
+ * - uevents come as datagrams to the Unix socket ROOT/run/uevents.
+ */
+#include "guest-agent/seam.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int setting(const char *name, int cpu, int otherwise)
+{
+	const char *value = getenv(name), *only = getenv("VCPUHP_TEST_ONLY");
+
+	if (!value || (only && atoi(only) != cpu))
+		return otherwise;
+	return atoi(value);
+}
+
+static int bind_to(int cpu)
+{
+	return -setting("VCPUHP_TEST_BIND_ERRNO", cpu, 0);
+}
+
+static int current_cpu(int cpu)
+{
+	return setting("VCPUHP_TEST_RAN_ON", cpu, cpu);
+}
+
+static int program_cpu(int cpu, int ran_on)
+{
+	return setting("VCPUHP_TEST_PROGRAM_RAN_ON", cpu, ran_on < 0 ? ran_on : cpu);
+}
+
+/* Socket addresses are short; the way by the descriptor is, however deep the root is. */
+static int open_uevents(int root)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	unlinkat(root, "run/uevents", 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/run/uevents", root);
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+const struct seam *seam_get(void)
+{
+	static const struct seam seam = {
+		.bind = bind_to,
+		.current_cpu = current_cpu,
+		.program_cpu = program_cpu,
+		.open_uevents = open_uevents,
+	};
+
+	return &seam;
+}

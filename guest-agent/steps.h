@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_STEPS_H
+#define AGENT_STEPS_H
+
+#include "guest-agent/agent-config.h"
+#include <stdbool.h>
+
+/**
+ * struct step_env - what the worker's own steps may use
+ * @root: descriptor of the root folder
+ * @config: borrowed
+ * @cpu: the CPU in transition; the calling process is bound to it
+ * @text: returned: why it failed, or a warning where the return value is 0
+ */
+struct step_env {
+	int root;
+	const struct agent_config *config;
+	int cpu;
+	char text[256];
+};
+
+/*
+ * The worker's steps 9 to 11. Each returns 0 or -errno, with @env->text filled on failure and,
+ * on success, with a warning or "".
+ * Context: the worker process; may block.
+ */
+
+/* Add a sentence to @env->text, behind "; " where there is one already; cut at its end. */
+void step_note(struct step_env *env, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A timer armed on this CPU fires, the thread's CPU time grows; warns if the clocksource changed since boot. */
+int step_verify(struct step_env *env);
+
+/* Widen / narrow every configured cpuset (v2 cpuset.cpus, v1 cpuset/.../cpuset.cpus). Holds a
+ * lock file against other workers. Narrowing that is refused is a warning. */
+int step_cpuset_widen(struct step_env *env);
+int step_cpuset_narrow(struct step_env *env);
+
+/* Spread IRQs by policy: some unmanaged IRQs get this CPU added / are moved off it. */
+int step_irq_spread(struct step_env *env);
+int step_irq_away(struct step_env *env);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/sysfs.h"
+#include "guest-agent/cleanup.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+int sysfs_read(int root, const char *path, char *buf, size_t size)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = read(fd, buf + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used >= size)
+			return -EFBIG;
+	}
+	while (used > 0 && buf[used - 1] == '\n')
+		used--;
+	buf[used] = '\0';
+	return (int)used;
+}
+
+int sysfs_read_long(int root, const char *path, long *ret)
+{
+	char buf[64], *end;
+	long v;
+	int r = sysfs_read(root, path, buf, sizeof(buf));
+
+	if (r < 0)
+		return r == -EFBIG ? -EINVAL : r;
+	/* strtol() would take leading blanks and a plus sign, which the kernel never writes. */
+	if ((buf[0] < '0' || buf[0] > '9') && buf[0] != '-')
+		return -EINVAL;
+	errno = 0;
+	v = strtol(buf, &end, 10);
+	if (errno || end == buf || end != buf + r)
+		return -EINVAL;
+	*ret = v;
+	return 0;
+}
+
+static int write_once(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(fd, data, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+int sysfs_write(int root, const char *path, const char *text)
+{
+	/* Kernel files pay no heed to O_TRUNC; the plain files of a test root need it. */
+	AUTO_CLOSE int fd = openat(root, path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return write_once(fd, text, strlen(text));
+}
+
+static int make_parents(int root, const char *path)
+{
+	char part[PATH_MAX];
+
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		size_t len = (size_t)(slash - path);
+
+		if (len >= sizeof(part))
+			return -ENAMETOOLONG;
+		memcpy(part, path, len);
+		part[len] = '\0';
+		if (mkdirat(root, part, 0755) == 0) {
+			/* Whatever the umask: applications read what stands in there. */
+			if (fchmodat(root, part, 0755, 0) < 0)
+				return -errno;
+		} else if (errno != EEXIST) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int create_filled(int root, const char *path, const char *data, size_t len)
+{
+	AUTO_CLOSE int fd = -1;
+
+	/* Left by a process of our number that was killed; O_EXCL keeps us off anybody's link. */
+	unlinkat(root, path, 0);
+	fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return -errno;
+	return write_all(fd, data, len);
+}
+
+int sysfs_replace(int root, const char *path, const char *data, size_t len)
+{
+	char beside[PATH_MAX];
+	int n, r;
+
+	/* The pid keeps two workers that replace one file apart. */
+	n = snprintf(beside, sizeof(beside), "%s.%d~", path, (int)getpid());
+	if (n < 0 || (size_t)n >= sizeof(beside))
+		return -ENAMETOOLONG;
+	r = make_parents(root, path);
+	if (r < 0)
+		return r;
+	r = create_filled(root, beside, data, len);
+	if (r == 0 && renameat(root, beside, root, path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(root, beside, 0);
+	return r;
+}
+
+int sysfs_lock(int root, const char *path)
+{
+	int fd, r;
+
+	r = make_parents(root, path);
+	if (r < 0)
+		return r;
+	fd = openat(root, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	do
+		r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}

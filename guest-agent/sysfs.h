@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_SYSFS_H
+#define AGENT_SYSFS_H
+
+#include <stddef.h>
+
+/*
+ * Small reads and writes of kernel files below a root folder. @root is a descriptor of the folder
+ * that stands for "/" (--root), borrowed; @path is relative to it ("sys/devices/...", no leading
+ * slash).
+ */
+
+/* Read a whole small file as text, trailing newlines cut. Return: length, or -errno (-EFBIG). */
+int sysfs_read(int root, const char *path, char *buf, size_t size);
+
+/* Read a decimal number. Return: 0, -EINVAL when it is none, or -errno. */
+int sysfs_read_long(int root, const char *path, long *ret);
+
+/* Write @text in one write(2); never creates the file. May sleep in the kernel. Return: 0 or -errno. */
+int sysfs_write(int root, const char *path, const char *text);
+
+/* Replace a file of ours (write beside it, rename). Creates parent folders 0755. Return: 0 or -errno. */
+int sysfs_replace(int root, const char *path, const char *data, size_t len);
+
+/* Take a lock file, made where it is missing (parents too); waits. Return: a descriptor whose close
+ * frees it, or -errno. */
+int sysfs_lock(int root, const char *path);
+
+#endif

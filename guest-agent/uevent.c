@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/uevent.h"
+#include <errno.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { EVENTS_A_TURN = 256, UEVENT_SIZE = 8192 };
+
+/* The digits of @text up to its end, or -1. */
+static int whole_number(const char *text)
+{
+	int n = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || n > 99999)
+			return -1;
+		n = n * 10 + (*text - '0');
+	}
+	return n;
+}
+
+static enum uevent_kind cpu_kind(const char *action, size_t len)
+{
+	static const struct {
+		const char *action;
+		enum uevent_kind kind;
+	} kinds[] = {
+		{ "add", UEVENT_CPU_ADD },       { "bind", UEVENT_CPU_BIND },
+		{ "online", UEVENT_CPU_ONLINE }, { "offline", UEVENT_CPU_OFFLINE },
+		{ "remove", UEVENT_CPU_REMOVE },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strlen(kinds[i].action) == len && memcmp(kinds[i].action, action, len) == 0)
+			return kinds[i].kind;
+	return UEVENT_OTHER;
+}
+
+struct uevent uevent_parse(const char *msg, size_t len)
+{
+	static const char cpu_path[] = "/devices/system/cpu/cpu";
+	struct uevent e = { UEVENT_OTHER, -1 };
+	const char *at;
+
+	if (!memchr(msg, '\0', len))
+		return e;
+	at = strchr(msg, '@');
+	if (!at)
+		return e;
+	if (strncmp(at + 1, cpu_path, sizeof(cpu_path) - 1) == 0) {
+		e.cpu = whole_number(at + sizeof(cpu_path));
+		if (e.cpu >= 0)
+			e.kind = cpu_kind(msg, (size_t)(at - msg));
+	} else if (strstr(at, "/virtio-ports/")) {
+		e.kind = UEVENT_PORT;
+	}
+	return e;
+}
+
+static bool is_from_kernel(const struct sockaddr_storage *from, socklen_t len)
+{
+	const struct sockaddr_nl *nl = (const struct sockaddr_nl *)from;
+
+	if (len < sizeof(*nl) || from->ss_family != AF_NETLINK)
+		return true; /* no netlink socket: the kernel's word is the only one there can be */
+	return nl->nl_pid == 0;
+}
+
+int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx)
+{
+	char msg[UEVENT_SIZE];
+
+	for (int i = 0; i < EVENTS_A_TURN; i++) {
+		struct sockaddr_storage from;
+		socklen_t from_len = sizeof(from);
+		ssize_t n = recvfrom(fd, msg, sizeof(msg), MSG_DONTWAIT, (struct sockaddr *)&from,
+				     &from_len);
+		struct uevent e;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == ENOBUFS ? -ENOBUFS : 0;
+		if (!is_from_kernel(&from, from_len))
+			continue;
+		e = uevent_parse(msg, (size_t)n);
+		if (e.kind != UEVENT_OTHER)
+			cb(ctx, &e);
+	}
+	return 0;
+}

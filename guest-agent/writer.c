@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/writer.h"
+#include "guest-agent/child.h"
+#include "guest-agent/control.h"
+#include "guest-agent/kladder.h"
+#include "guest-agent/sysfs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct request {
+	int cpu;
+	bool online;
+};
+
+struct reply {
+	int cpu;
+	int rc;
+};
+
+/*
+ * Whoever did it first (udev, root), what counts is that it is so: the kernel takes a write of the
+ * value that stands without a word. A CPU without the file is always online.
+ */
+static int write_online(int root, const struct request *q)
+{
+	char folder[64], path[80];
+	long now;
+	int r;
+
+	snprintf(folder, sizeof(folder), "sys/devices/system/cpu/cpu%d", q->cpu);
+	snprintf(path, sizeof(path), "%s/online", folder);
+	if (faccessat(root, folder, F_OK, 0) < 0)
+		return -ENODEV;
+	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
+	if (r == -ENOENT)
+		return q->online ? 0 : -EPERM;
+	if (r < 0)
+		return r;
+	r = sysfs_read_long(root, path, &now);
+	if (r < 0)
+		return r;
+	return (now == 1) == q->online ? 0 : -EIO;
+}
+
+__attribute__((noreturn)) static void helper(int root, int fd)
+{
+	struct request q;
+
+	while (recv(fd, &q, sizeof(q), 0) == sizeof(q)) {
+		struct reply p = { .cpu = q.cpu, .rc = write_online(root, &q) };
+
+		if (send(fd, &p, sizeof(p), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+void writer_init(struct writer *w)
+{
+	*w = (struct writer){ .fd = -1, .cpu = -1 };
+}
+
+static int start_helper(struct agent *a)
+{
+	int fd = -1, r;
+	pid_t pid = child_fork(&a->root, 1, &fd);
+
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		helper(a->root, fd);
+	r = agent_watch(a, fd, EPOLLIN, SOURCE_WRITER, 0);
+	if (r < 0) {
+		child_hang_up(&fd);
+		return r;
+	}
+	a->writer.pid = pid;
+	a->writer.fd = fd;
+	return 0;
+}
+
+static struct cpu *first_in_queue(struct agent *a)
+{
+	struct cpu *first = NULL;
+
+	for_each_cpu (a, c)
+		if (c->job.ticket && (!first || c->job.ticket < first->job.ticket))
+			first = c;
+	return first;
+}
+
+static int send_request(struct agent *a, const struct cpu *c)
+{
+	struct request q = { .cpu = c->cpu, .online = c->job.call.startup };
+	int r;
+
+	if (a->writer.fd < 0) {
+		r = start_helper(a);
+		if (r < 0)
+			return r;
+	}
+	return send(a->writer.fd, &q, sizeof(q), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void start_next(struct agent *a)
+{
+	struct cpu *c;
+	int r;
+
+	while (a->writer.cpu < 0 && (c = first_in_queue(a))) {
+		c->job.ticket = 0;
+		a->writer.cpu = c->cpu;
+		kladder_begin(a);
+		control_on_write_started(a, c);
+		r = send_request(a, c);
+		if (r < 0) {
+			a->writer.cpu = -1;
+			control_on_written(a, c, r);
+		}
+	}
+}
+
+void writer_queue(struct agent *a, struct cpu *c)
+{
+	c->job.ticket = ++a->writer.tickets;
+	start_next(a);
+}
+
+bool writer_withdraw(struct cpu *c)
+{
+	bool queued = c->job.ticket != 0;
+
+	c->job.ticket = 0;
+	return queued;
+}
+
+bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
+{
+	return a->writer.cpu == c->cpu;
+}
+
+static void finish(struct agent *a, int rc)
+{
+	struct cpu *c = &a->cpus[a->writer.cpu];
+
+	kladder_read(a);
+	a->writer.cpu = -1;
+	/* The next CPU's write begins before this one's other steps: they overlap. */
+	start_next(a);
+	control_on_written(a, c, rc);
+}
+
+void writer_on_readable(struct agent *a)
+{
+	struct reply p;
+
+	while (a->writer.fd >= 0) {
+		ssize_t n = recv(a->writer.fd, &p, sizeof(p), MSG_DONTWAIT);
+
+		if (n == 0)
+			child_hang_up(&a->writer.fd);
+		if (n != sizeof(p))
+			return;
+		if (a->writer.cpu >= 0 && p.cpu == a->writer.cpu)
+			finish(a, p.rc);
+	}
+}
+
+void writer_on_exit(struct agent *a, int status)
+{
+	writer_on_readable(a);
+	child_hang_up(&a->writer.fd);
+	a->writer.pid = 0;
+	if (a->writer.cpu >= 0)
+		finish(a, -EIO);
+}
+
+void writer_prepare(struct agent *a)
+{
+	/* Without one ahead it is forked when it is needed, and the failure told then. */
+	if (a->writer.fd < 0 && a->writer.pid == 0)
+		(void)start_helper(a);
+}
