@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_API_INTERNAL_H
+#define DAEMON_API_INTERNAL_H
+
+#include "daemon/api.h"
+
+/* Private to the api*.c files. */
+
+/**
+ * struct api - see api.h
+ * @allow: Allow= of each domain of the configuration, in its order
+ */
+struct api {
+	struct manager *manager;
+	uid_t daemon_uid;
+	struct varlink_interface interface;
+	struct auth_names operators;
+	struct auth_names *allow;
+};
+
+/* The text of io.vcpuhp.Manager.varlink. */
+extern const char api_description[];
+
+/* Answer with io.vcpuhp.Manager.NAME (text). */
+void api_fail(struct varlink_call *call, enum request_error error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Refused, with who refused; @refused_by may be NULL. */
+void api_refuse(struct varlink_call *call, const char *refused_by, const char *text);
+/* InvalidArgument, with the parameter. */
+void api_fail_parameter(struct varlink_call *call, const char *parameter, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Answer with one member. */
+void api_reply(struct varlink_call *call, const char *key, json_object *value);
+
+/* What the parameters "domain" and "op" name; NULL: the call was answered with an error. */
+struct domain *api_domain(struct api *a, struct varlink_call *call);
+struct op *api_op(struct api *a, struct varlink_call *call);
+
+/* The handlers; @ctx is struct api. */
+void api_get_host(void *ctx, struct varlink_call *call);
+void api_list_domains(void *ctx, struct varlink_call *call);
+void api_get_domain(void *ctx, struct varlink_call *call);
+void api_list_states(void *ctx, struct varlink_call *call);
+void api_list_operations(void *ctx, struct varlink_call *call);
+void api_get_trace(void *ctx, struct varlink_call *call);
+void api_metrics(void *ctx, struct varlink_call *call);
+void api_set_vcpus(void *ctx, struct varlink_call *call);
+void api_set_target(void *ctx, struct varlink_call *call);
+void api_get_operation(void *ctx, struct varlink_call *call);
+void api_cancel_operation(void *ctx, struct varlink_call *call);
+void api_events(void *ctx, struct varlink_call *call);
+void api_attach(void *ctx, struct varlink_call *call);
+void api_detach(void *ctx, struct varlink_call *call);
+void api_arm_failure(void *ctx, struct varlink_call *call);
+
+/**
+ * api_wait() - answer when an operation has ended
+ * @o: referenced while waiting
+ * @timeout_ms: then TimedOut; 0 never
+ * @trace: the answer has its remembered steps too
+ *
+ * If the caller set "more" its progress comes first.
+ */
+void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t timeout_ms,
+	      bool trace);
+
+/* Answer with what a request would do, when the domain is attached. */
+void api_plan(struct api *a, struct varlink_call *call, struct domain *d,
+	      const struct op_request *r);
+
+/* Answer with how an operation stands now. */
+void api_reply_op(struct varlink_call *call, const struct op *o, bool trace);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/api-internal.h"
+#include "daemon/report.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	/* A reader that lags loses details of its progress first, and never the result: the
+	 * server would drop it at VARLINK_QUEUE_MAX. */
+	LAG_KERNEL_STEPS = 64 * 1024,
+	LAG_STEPS = 192 * 1024,
+};
+
+struct waiter {
+	struct varlink_call *call;
+	struct op *op;
+	struct event_listener *listener;
+	sd_event_source *timer;
+	bool trace;
+};
+
+static struct waiter *waiter_free(struct waiter *w)
+{
+	event_unlisten(w->listener);
+	sd_event_source_disable_unref(w->timer);
+	op_unref(w->op);
+	free(w);
+	return NULL;
+}
+
+static void on_gone(void *ctx)
+{
+	waiter_free(ctx);
+}
+
+void api_reply_op(struct varlink_call *call, const struct op *o, bool trace)
+{
+	json_object *params = json_object_new_object();
+
+	json_object_object_add(params, "result", report_result(o));
+	if (trace)
+		json_object_object_add(params, "trace", report_op_trace(o));
+	varlink_reply(call, params);
+}
+
+static void notify_progress(struct waiter *w, const struct event *e)
+{
+	size_t lag = varlink_call_queued(w->call);
+	json_object *params;
+
+	if (!varlink_call_more(w->call) || lag > LAG_STEPS ||
+	    (e->type == EVENT_KSTEP && lag > LAG_KERNEL_STEPS))
+		return;
+	params = json_object_new_object();
+	json_object_object_add(params, "progress", report_progress(e));
+	varlink_notify(w->call, params);
+}
+
+static void on_event(void *ctx, const struct event *e)
+{
+	struct waiter *w = ctx;
+
+	if (e->op != w->op)
+		return;
+	if (e->type == EVENT_STEP || e->type == EVENT_KSTEP) {
+		notify_progress(w, e);
+	} else if (e->type == EVENT_OPERATION && e->op->ended) {
+		varlink_call_on_gone(w->call, NULL, NULL);
+		api_reply_op(w->call, w->op, w->trace);
+		waiter_free(w);
+	}
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct waiter *w = ctx;
+
+	varlink_call_on_gone(w->call, NULL, NULL);
+	api_fail(w->call, ERR_TIMED_OUT, "operation %s has not ended yet", w->op->id);
+	waiter_free(w);
+	return 0;
+}
+
+static int waiter_start(struct waiter *w, struct api *a, int64_t timeout_ms)
+{
+	w->listener = event_listen(a->manager->bus, on_event, w);
+	if (!w->listener)
+		return -ENOMEM;
+	if (timeout_ms == 0)
+		return 0;
+	return sd_event_add_time_relative(a->manager->event, &w->timer, CLOCK_MONOTONIC,
+					  (uint64_t)timeout_ms * 1000, 1000, on_timer, w);
+}
+
+void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t timeout_ms,
+	      bool trace)
+{
+	struct waiter *w;
+
+	if (o->ended) {
+		api_reply_op(call, o, trace);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		api_fail(call, ERR_INTERNAL, "out of memory; operation %s goes on", o->id);
+		return;
+	}
+	w->call = call;
+	w->op = op_ref(o);
+	w->trace = trace;
+	if (waiter_start(w, a, timeout_ms) < 0) {
+		waiter_free(w);
+		api_fail(call, ERR_INTERNAL, "out of memory; operation %s goes on", o->id);
+		return;
+	}
+	varlink_call_on_gone(call, on_gone, w);
+}

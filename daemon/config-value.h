@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_CONFIG_VALUE_H
+#define DAEMON_CONFIG_VALUE_H
+
+#include "daemon/config.h"
+
+/*
+ * One parser for each type of configuration value. All take the text and the field: 0, -ENOMEM, or
+ * -EINVAL with the field untouched. What is on the heap and replaced is freed.
+ */
+
+int config_value_bool(const char *text, void *field);       /* bool */
+int config_value_seconds(const char *text, void *field);    /* unsigned int, in ms */
+int config_value_count(const char *text, void *field);      /* unsigned int, 1 to 65535 */
+int config_value_path(const char *text, void *field);       /* char *, fits a socket's address */
+int config_value_names(const char *text, void *field);      /* char **, group names */
+int config_value_subjects(const char *text, void *field);   /* char **, user and @group names */
+int config_value_place(const char *text, void *field);      /* struct domain_config */
+int config_value_foreign(const char *text, void *field);    /* enum foreign_mode */
+int config_value_one_by_one(const char *text, void *field); /* enum one_by_one */
+
+char **config_names_free(char **names);
+/* NULL for NULL and when out of memory. */
+char **config_names_copy(char *const *names);
+
+#endif

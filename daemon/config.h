@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include "proto/cpulist.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CONFIG_NAME_MAX = 64 };
+
+enum foreign_mode { FOREIGN_DEFAULT, FOREIGN_ONLINE, FOREIGN_LEAVE };
+enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
+
+/**
+ * struct domain_config - a [Domain NAME] section, or one made by Attach
+ * @name: [A-Za-z0-9._+-]{1,64}
+ * @qmp: QMP=, path of the QMP socket
+ * @agent: Agent=, path of the socket of port org.vcpuhp.agent.0
+ * @max_vcpus: MaxVcpus=, policy ceiling on present vCPUs; 0 none
+ * @has_place, @place: Place=none|CPULIST, host CPUs that vCPU threads are pinned to
+ * @foreign: Foreign=online|leave
+ * @one_by_one: OneByOne=auto|yes|no
+ * @allow: Allow=, user and group names ("user", "@group") that may change it besides operators;
+ *         NULL-terminated, NULL for none
+ */
+struct domain_config {
+	char name[CONFIG_NAME_MAX + 1];
+	char *qmp;
+	char *agent;
+	unsigned int max_vcpus;
+	bool has_place;
+	struct cpulist place;
+	enum foreign_mode foreign;
+	enum one_by_one one_by_one;
+	char **allow;
+};
+
+/**
+ * struct deadlines - milliseconds; [Daemon] keys of the same meaning, see config.c's table
+ *
+ * All but @agent_wait_ms are multiplied by 6 on a domain that is not KVM-accelerated.
+ */
+struct deadlines {
+	unsigned int qmp_reply_ms;     /* QmpReplySec=5 */
+	unsigned int guest_present_ms; /* GuestPresentSec=10 */
+	unsigned int eject_soft_ms;    /* EjectSec=5 */
+	unsigned int eject_hard_ms;    /* EjectMaxSec=30 */
+	unsigned int agent_ping_ms;    /* AgentPingSec=1 */
+	unsigned int agent_wait_ms;    /* AgentWaitSec=10 */
+	unsigned int operation_ms;     /* OperationSec=120 */
+};
+
+/**
+ * struct config - everything read from FILE and FILE.d; read-only afterwards
+ * @allow_fault_injection: AllowFaultInjection=
+ * @operators: Operators=, group names that may change domains; NULL-terminated or NULL
+ * @domains: NULL-terminated array, each owned
+ */
+struct config {
+	bool allow_fault_injection;
+	char **operators;
+	struct deadlines deadlines;
+	struct domain_config **domains;
+	size_t n_domains;
+};
+
+/**
+ * config_load() - read FILE and FILE.d/NAME.conf in the order of their names
+ * @path: the file; NULL for /etc/vcpuhp/vcpuhpd.conf, which may be missing
+ * @ret: returned to the caller, config_free()
+ * @ret_error: on error a malloc'ed sentence "FILE:LINE: ...", for the caller to free
+ *
+ * Return: 0 or -errno.
+ */
+int config_load(const char *path, struct config **ret, char **ret_error);
+struct config *config_free(struct config *c);
+
+struct domain_config *domain_config_free(struct domain_config *d);
+/* A copy of its own. NULL when out of memory. */
+struct domain_config *domain_config_copy(const struct domain_config *d);
+bool config_is_name(const char *s); /* [A-Za-z0-9._+-]{1,64} */
+
+#endif

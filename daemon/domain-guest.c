@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * What the guest's agent says, turned into what the domain knows. Everything here comes from an
+ * untrusted peer: link.c has bounded and checked the form; here every number is checked against
+ * the table that QEMU gave before it is used as an index, and a word that contradicts QEMU (a CPU
+ * in a slot that is empty) is dropped.
+ *
+ * A new session voids what was known. The agent is asked for its whole table; only its end
+ * (RECORD_END) makes the agent "up", so that nothing is planned on half a table.
+ */
+#include "daemon/domain-guest.h"
+#include "daemon/drift.h"
+#include "daemon/hostwalk.h"
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct vcpu *find_vcpu(struct domain *d, unsigned int slot)
+{
+	return slot < d->n_vcpus ? &d->vcpus[slot] : NULL;
+}
+
+static void publish(struct domain *d, enum event_type type, int vcpu, const char *text)
+{
+	event_publish(d->manager->bus, &(struct event){
+					       .type = type,
+					       .t_us = now_us(),
+					       .domain = d,
+					       .op = d->running,
+					       .vcpu = vcpu,
+					       .cpu = -1,
+					       .state = -1,
+					       .ran_on = -1,
+					       .kstep = -1,
+					       .name = "",
+					       .text = text,
+				       });
+}
+
+void domain_guest_forget(struct domain *d)
+{
+	d->agent_up = false;
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		struct vcpu *v = &d->vcpus[i];
+
+		v->guest_present = v->guest_online = v->heard = v->guest_walking = false;
+		v->guest_state = CPUHP_OFFLINE;
+		v->guest_text[0] = '\0';
+		vcpu_settle(v);
+	}
+}
+
+static void on_up(void *ctx, const struct msg_hello *hello)
+{
+	struct domain *d = ctx;
+
+	domain_guest_forget(d);
+	memset(d->dyn_names, 0, sizeof(d->dyn_names));
+	d->hello = *hello;
+	d->hello_known = true;
+	d->counters.agent_connects++;
+	link_query(d->link);
+}
+
+static void on_down(void *ctx, const char *why)
+{
+	struct domain *d = ctx;
+	bool was_up = d->agent_up;
+
+	domain_guest_forget(d);
+	domain_armed(d, -ENOTCONN);
+	if (was_up)
+		publish(d, EVENT_AGENT, -1, why);
+}
+
+static void on_kicked(void *ctx, const struct msg_kicked *m)
+{
+	struct domain *d = ctx;
+	struct vcpu *v = find_vcpu(d, m->slot);
+
+	if (v)
+		hostwalk_on_kicked(v, m);
+}
+
+static void on_armed(void *ctx, const struct msg_armed *m)
+{
+	domain_armed(ctx, m->rc);
+}
+
+static void on_cpu(struct domain *d, const struct record_cpu *r)
+{
+	struct vcpu *v = find_vcpu(d, r->slot);
+	bool was_online;
+
+	/* Present, and yet in one of the host's states: nonsense. */
+	if (!v || r->state > CPUHP_ONLINE ||
+	    ((r->flags & RECORD_CPU_PRESENT) && r->state < CPUHP_STANDBY))
+		return;
+	was_online = v->guest_online;
+	v->heard = true;
+	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
+	v->guest_present = r->flags & RECORD_CPU_PRESENT;
+	v->guest_online = r->flags & RECORD_CPU_ONLINE;
+	v->guest_walking = r->flags & RECORD_CPU_WALKING;
+	v->guest_state = r->state;
+	v->ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
+	snprintf(v->guest_text, sizeof(v->guest_text), "%s", r->text);
+	if ((r->flags & RECORD_CPU_TAKEN) && was_online)
+		publish(d, EVENT_DRIFT, (int)v->vcpu, "the CPU was taken away without asking");
+	hostwalk_on_guest(v);
+	vcpu_settle(v);
+	if (d->agent_up)
+		drift_check(d);
+	/* OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
+	if (domain_is_one_by_one(d))
+		op_run_poke(d);
+}
+
+static void on_state(struct domain *d, const struct record_state *r)
+{
+	if (r->state < CPUHP_AP_DYN || r->state > CPUHP_AP_DYN_END)
+		return;
+	snprintf(d->dyn_names[r->state - CPUHP_AP_DYN], sizeof(d->dyn_names[0]), "%s", r->name);
+}
+
+/* Guest time on the host's clock; while the clocks are not related yet, the time it arrived. */
+static void place_in_time(const struct domain *d, uint64_t guest_ns, struct step_note *n)
+{
+	uint64_t now = now_us();
+
+	if (!link_guest_to_host(d->link, guest_ns, &n->t_us, &n->error_us) || n->t_us > now)
+		n->t_us = now;
+}
+
+static void on_step(struct domain *d, const struct record_step *r)
+{
+	struct vcpu *v = find_vcpu(d, r->slot);
+	struct step_note n = {
+		.state = r->state,
+		.enter = !(r->flags & RECORD_STEP_EXIT),
+		.startup = r->flags & RECORD_STEP_STARTUP,
+		.rollback = r->flags & RECORD_STEP_ROLLBACK,
+		.late = r->flags & RECORD_STEP_LATE,
+		.rc = r->rc,
+		.ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on,
+		.kstep = -1,
+		.text = r->text,
+	};
+
+	if (!v || r->state <= CPUHP_STANDBY || r->state >= CPUHP_STATES)
+		return;
+	n.op = hostwalk_op_of(v, r->kick);
+	place_in_time(d, r->time_ns, &n);
+	vcpu_note_step(v, &n);
+	hostwalk_on_step(v, r);
+}
+
+static void on_kstep(struct domain *d, const struct record_kstep *r)
+{
+	struct vcpu *v = find_vcpu(d, r->slot);
+	struct step_note n = {
+		.state = CPUHP_AP_ONLINE,
+		.enter = !(r->flags & RECORD_STEP_EXIT),
+		.startup = r->flags & RECORD_STEP_STARTUP,
+		.rc = r->rc,
+		.ran_on = -1,
+		.kstep = r->step,
+		.kname = r->name,
+	};
+
+	if (!v)
+		return;
+	n.op = hostwalk_op_of(v, r->kick);
+	place_in_time(d, r->time_ns, &n);
+	vcpu_note_step(v, &n);
+}
+
+static void on_done(struct domain *d, const struct record_done *r)
+{
+	struct vcpu *v = find_vcpu(d, r->slot);
+
+	link_ack(d->link, r->kick);
+	if (v)
+		hostwalk_on_done(v, r);
+}
+
+static void on_log(struct domain *d, const struct record_log *r)
+{
+	log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
+	publish(d, EVENT_LOG, -1, r->text);
+}
+
+/* The whole table has been told: what was not named is not there. */
+static void on_end(struct domain *d)
+{
+	bool same_boot = memcmp(d->boot_id, d->hello.boot_id, sizeof(d->boot_id)) == 0;
+	bool first = !d->agent_up;
+
+	/* Before QEMU is heard its rows have no place to go; they are asked for again then. */
+	if (!d->vcpus)
+		return;
+	d->agent_up = true;
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		struct vcpu *v = &d->vcpus[i];
+
+		if (!v->heard) {
+			v->guest_present = v->guest_online = false;
+			v->cpu = -1;
+		}
+		if (first)
+			hostwalk_on_session(v, same_boot || !d->table_known);
+		vcpu_settle(v);
+	}
+	if (first)
+		publish(d, EVENT_AGENT, -1, "connected");
+	drift_on_session(d, same_boot);
+	op_run_poke(d);
+}
+
+static void on_record(void *ctx, const struct record *r)
+{
+	struct domain *d = ctx;
+
+	switch ((enum msg_record_type)r->type) {
+	case RECORD_CPU:
+		on_cpu(d, &r->cpu);
+		break;
+	case RECORD_STATE:
+		on_state(d, &r->state);
+		break;
+	case RECORD_STEP:
+		on_step(d, &r->step);
+		break;
+	case RECORD_KSTEP:
+		on_kstep(d, &r->kstep);
+		break;
+	case RECORD_DONE:
+		on_done(d, &r->done);
+		break;
+	case RECORD_LOG:
+		on_log(d, &r->log);
+		break;
+	case RECORD_END:
+		on_end(d);
+		break;
+	}
+}
+
+const struct link_ops domain_guest_ops = {
+	.on_up = on_up,
+	.on_down = on_down,
+	.on_kicked = on_kicked,
+	.on_record = on_record,
+	.on_armed = on_armed,
+};

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the hypervisor tells of a domain, turned into what the domain knows: that QEMU is there,
+ * its status, its table of slots, the guest's _OST. A loss is not yet the end: QEMU may be
+ * restarted behind its socket, or the socket alone be lost; only after VM_LOST_MS the VM is gone.
+ */
+#include "daemon/domain-hv.h"
+#include "daemon/domain-guest.h"
+#include "daemon/drift.h"
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* QEMU may be restarted behind its socket; after this long it is gone. */
+enum { VM_LOST_MS = 1000 };
+
+static void publish_domain(struct domain *d, const char *text)
+{
+	event_publish(d->manager->bus, &(struct event){
+					       .type = EVENT_DOMAIN,
+					       .t_us = now_us(),
+					       .domain = d,
+					       .vcpu = -1,
+					       .cpu = -1,
+					       .state = -1,
+					       .ran_on = -1,
+					       .kstep = -1,
+					       .name = "",
+					       .text = text,
+				       });
+}
+
+static void on_status(void *ctx, enum hv_status status)
+{
+	struct domain *d = ctx;
+
+	if (d->status == status)
+		return;
+	log_line(LOG_INFO, "%s: %s -> %s", d->config->name, hv_status_name(d->status),
+		 hv_status_name(status));
+	d->status = status;
+	publish_domain(d, hv_status_name(status));
+	if (status == HV_RUNNING)
+		link_measure_clock(d->link);
+	if (status == HV_SHUT_DOWN)
+		op_run_vm_gone(d, "the VM has shut down");
+	op_run_poke(d);
+}
+
+void domain_hv_forget(struct domain *d)
+{
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		hostwalk_drop(&d->vcpus[i]);
+		free(d->vcpus[i].props);
+	}
+	free(d->vcpus);
+	d->vcpus = NULL;
+	d->n_vcpus = 0;
+	d->table_known = d->agent_up = false;
+}
+
+static void on_attached(void *ctx, const struct hv_facts *facts)
+{
+	struct domain *d = ctx;
+	bool same = d->n_vcpus == facts->maximum && strcmp(d->facts.uuid, facts->uuid) == 0;
+
+	sd_event_source_disable_unref(d->lost);
+	d->lost = NULL;
+	if (!same && d->vcpus) {
+		op_run_vm_gone(d, "another VM answers on its socket");
+		domain_hv_forget(d);
+	}
+	d->facts = *facts;
+	d->attached = true;
+	d->lost_why[0] = '\0';
+	log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
+		 facts->version, facts->accel, facts->maximum);
+	publish_domain(d, "attached");
+	op_run_poke(d);
+}
+
+static int make_vcpus(struct domain *d, unsigned int n)
+{
+	if (d->vcpus)
+		return 0;
+	d->vcpus = calloc(n ? n : 1, sizeof(*d->vcpus));
+	if (!d->vcpus)
+		return -ENOMEM;
+	d->n_vcpus = n;
+	for (unsigned int i = 0; i < n; i++)
+		d->vcpus[i] = (struct vcpu){ .vcpu = i,
+					     .domain = d,
+					     .cpu = -1,
+					     .ran_on = -1,
+					     .wish = -1,
+					     .state = -1,
+					     .since_us = now_us() };
+	return 0;
+}
+
+static void take_slot(struct vcpu *v, const struct hv_slot *s)
+{
+	bool left = v->present && !s->present;
+
+	v->present = s->present;
+	v->removable = s->removable;
+	v->boot = s->present && !s->removable;
+	v->owned = s->present && vcpu_is_own_id(s->id, v->vcpu);
+	v->thread_id = s->thread_id;
+	snprintf(v->id, sizeof(v->id), "%s", s->id);
+	if (!v->props && s->props)
+		v->props = strdup(s->props); /* fixed as long as the machine is */
+	hostwalk_on_table(v);
+	if (left) {
+		v->guest_present = v->guest_online = false;
+		v->cpu = v->ran_on = -1;
+	}
+	vcpu_settle(v);
+}
+
+static void on_table(void *ctx, const struct hv_table *table)
+{
+	struct domain *d = ctx;
+	bool first = !d->vcpus;
+
+	if (make_vcpus(d, table->n) < 0) {
+		log_line(LOG_ERR, "%s: out of memory", d->config->name);
+		return;
+	}
+	d->supported = table->supported;
+	snprintf(d->unsupported_why, sizeof(d->unsupported_why), "%s", table->why);
+	for (unsigned int i = 0; i < table->n && i < d->n_vcpus; i++)
+		take_slot(&d->vcpus[i], &table->slots[i]);
+	/* An agent heard before QEMU was: its rows had no place to go. */
+	if (first && link_is_up(d->link))
+		link_query(d->link);
+	drift_check(d);
+}
+
+static void on_ost(void *ctx, unsigned int slot, int source, int status)
+{
+	struct domain *d = ctx;
+
+	if (slot >= d->n_vcpus)
+		return;
+	hostwalk_on_ost(&d->vcpus[slot], source, status);
+	if (source == HV_OST_ADD)
+		op_run_poke(d);
+}
+
+static void on_unplug_error(void *ctx, unsigned int slot)
+{
+	on_ost(ctx, slot, HV_OST_REMOVE, 1);
+}
+
+static void on_reset(void *ctx)
+{
+	struct domain *d = ctx;
+
+	publish_domain(d, "reset");
+	link_measure_clock(d->link);
+}
+
+static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct domain *d = userdata;
+
+	d->lost = sd_event_source_disable_unref(d->lost);
+	op_run_vm_gone(d, d->lost_why);
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		struct vcpu *v = &d->vcpus[i];
+
+		hostwalk_drop(v);
+		v->present = v->removable = v->owned = false;
+		v->pending = VCPU_PENDING_NONE;
+		v->wish = -1;
+		v->drift[0] = '\0';
+		vcpu_settle(v);
+	}
+	d->table_known = false;
+	publish_domain(d, "gone");
+	return 0;
+}
+
+static void on_gone(void *ctx, const char *why)
+{
+	struct domain *d = ctx;
+
+	if (!d->attached)
+		return;
+	log_line(LOG_NOTICE, "%s: QEMU is gone: %s", d->config->name, why);
+	d->attached = false;
+	d->status = HV_CONNECTING;
+	snprintf(d->lost_why, sizeof(d->lost_why), "the VM is gone: %s", why);
+	publish_domain(d, d->lost_why);
+	if (!d->lost)
+		sd_event_add_time(d->manager->event, &d->lost, CLOCK_MONOTONIC,
+				  now_us() + VM_LOST_MS * 1000, 1000, on_lost, d);
+}
+
+const struct hv_events domain_hv_events = {
+	.on_status = on_status,
+	.on_attached = on_attached,
+	.on_table = on_table,
+	.on_ost = on_ost,
+	.on_unplug_error = on_unplug_error,
+	.on_reset = on_reset,
+	.on_gone = on_gone,
+};

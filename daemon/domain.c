@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A domain is where the two truths meet: QEMU's table (domain-hv.c, through the hypervisor seam)
+ * and the guest's table (domain-guest.c, through the agent's link). Both only ever move what was observed;
+ * wishes are moved by operations alone. A vCPU in a walk is the walk's; all others settle to what
+ * is observed.
+ *
+ * The slots are fixed at the first attach. A reconnect to QEMU that shows another UUID or another
+ * number of slots is another VM: everything known of the old one is void.
+ */
+#include "daemon/domain.h"
+#include "daemon/domain-guest.h"
+#include "daemon/domain-hv.h"
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include "daemon/plan.h"
+#include "daemon/trace-ring.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int domain_new(struct domain **ret, struct manager *m, const struct domain_config *config,
+	       bool configured)
+{
+	struct domain *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return -ENOMEM;
+	d->manager = m;
+	d->configured = configured;
+	d->status = HV_CONNECTING;
+	d->config = domain_config_copy(config);
+	rc = d->config ? 0 : -ENOMEM;
+	if (!rc)
+		rc = link_new(&d->link, m->event, config->agent, &domain_guest_ops, d);
+	if (!rc)
+		rc = hv_qmp_new(&d->hv, m->event, config->qmp, m->config->deadlines.qmp_reply_ms,
+				&domain_hv_events, d);
+	if (rc < 0) {
+		domain_free(d);
+		return rc;
+	}
+	*ret = d;
+	return 0;
+}
+
+/* Operations outlive their domain in the hands of clients: cut the way back. */
+static void orphan(struct op *o)
+{
+	o->domain = NULL;
+	op_unref(o);
+}
+
+struct domain *domain_free(struct domain *d)
+{
+	if (!d)
+		return NULL;
+	if (d->running) {
+		op_run_drop(d->running);
+		orphan(d->running);
+	}
+	for (unsigned int i = 0; i < d->n_queued; i++)
+		orphan(d->queue[i]);
+	for (unsigned int i = 0; i < d->n_kept; i++)
+		orphan(d->kept[i]);
+	domain_armed(d, -ECONNRESET);
+	domain_hv_forget(d);
+	hv_free(d->hv);
+	link_free(d->link);
+	sd_event_source_disable_unref(d->lost);
+	sd_event_source_disable_unref(d->next);
+	trace_ring_done(&d->trace);
+	domain_config_free(d->config);
+	free(d);
+	return NULL;
+}
+
+void domain_counts(const struct domain *d, unsigned int *present, unsigned int *online,
+		   unsigned int *standby)
+{
+	*present = *online = *standby = 0;
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		*present += d->vcpus[i].present;
+		*online += d->vcpus[i].state == CPUHP_ONLINE;
+		*standby += d->vcpus[i].state == CPUHP_STANDBY;
+	}
+}
+
+const char *domain_status_name(const struct domain *d)
+{
+	return hv_status_name(d->attached ? d->status : HV_CONNECTING);
+}
+
+const char *domain_state_name(const struct domain *d, int state, char *buf, size_t size)
+{
+	if (state < 0)
+		return "unknown";
+	if (!ladder_is_dyn(state) || !d->dyn_names[state - CPUHP_AP_DYN][0])
+		return ladder_name(state);
+	snprintf(buf, size, "ap:dyn.%s", d->dyn_names[state - CPUHP_AP_DYN]);
+	return buf;
+}
+
+bool domain_is_target(const struct domain *d, int state)
+{
+	return ladder_is_target(state,
+				ladder_is_dyn(state) && d->dyn_names[state - CPUHP_AP_DYN][0]);
+}
+
+int domain_find_state(const struct domain *d, const char *word)
+{
+	int state = ladder_find(word);
+	char name[MSG_NAME_MAX + 16];
+
+	for (int s = CPUHP_AP_DYN; state < 0 && s <= CPUHP_AP_DYN_END; s++)
+		if (d->dyn_names[s - CPUHP_AP_DYN][0] &&
+		    strcmp(domain_state_name(d, s, name, sizeof(name)), word) == 0)
+			state = s;
+	return state;
+}
+
+bool domain_is_one_by_one(const struct domain *d)
+{
+	switch (d->config->one_by_one) {
+	case ONE_BY_ONE_YES:
+		return true;
+	case ONE_BY_ONE_NO:
+		return false;
+	case ONE_BY_ONE_AUTO:
+		return d->facts.pflash && d->facts.smm;
+	}
+	return false;
+}
+
+int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret)
+{
+	const struct kvm_limits *kvm = &d->manager->kvm;
+	struct plan_vcpu *vcpus = calloc(d->n_vcpus ? d->n_vcpus : 1, sizeof(*vcpus));
+	struct plan_input in = {
+		.vcpus = vcpus,
+		.n = d->n_vcpus,
+		.why_unsupported = !d->vcpus      ? "the domain is not attached yet"
+				   : d->supported ? NULL
+						  : d->unsupported_why,
+		.max_present = d->config->max_vcpus,
+		.kvm_max = d->facts.kvm ? kvm->max_vcpus : 0,
+		.kvm_max_id = d->facts.kvm ? kvm->max_vcpu_id : 0,
+		.guest_possible = d->agent_up ? d->hello.possible : 0,
+	};
+	int rc;
+
+	if (!vcpus)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		const struct vcpu *v = &d->vcpus[i];
+
+		vcpus[i] = (struct plan_vcpu){
+			.present = v->present,
+			.boot = v->boot,
+			.removable = v->removable,
+			.owned = v->owned,
+			.pending = v->pending != VCPU_PENDING_NONE || v->hw,
+			/* Not heard yet: refuse only what no answer can mend. */
+			.state = v->state >= 0 ? v->state : CPUHP_ONLINE
+		};
+	}
+	rc = plan_make(&in, request, ret);
+	free(vcpus);
+	return rc;
+}
+
+void domain_armed(struct domain *d, int rc)
+{
+	hv_done_fn cb = d->arm_done;
+	void *arg = d->arm_arg;
+
+	d->arm_timer = sd_event_source_disable_unref(d->arm_timer);
+	d->arm_done = NULL;
+	if (cb)
+		cb(arg, rc, "");
+}
+
+static int on_arm_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	domain_armed(userdata, -ETIMEDOUT);
+	return 0;
+}
+
+static int arm_in_guest(struct domain *d, const struct msg_arm *m, hv_done_fn cb, void *arg)
+{
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 *
+			   (d->facts.kvm ? 1 : 6);
+	int rc;
+
+	if (d->arm_done)
+		return -EBUSY;
+	rc = sd_event_add_time(d->manager->event, &d->arm_timer, CLOCK_MONOTONIC,
+			       now_us() + wait_us, 1000, on_arm_timer, d);
+	if (rc >= 0)
+		rc = link_arm(d->link, m);
+	if (rc < 0) {
+		d->arm_timer = sd_event_source_disable_unref(d->arm_timer);
+		return rc;
+	}
+	d->arm_done = cb;
+	d->arm_arg = arg;
+	return 0;
+}
+
+int domain_arm_failure(struct domain *d, unsigned int vcpu, int state, hv_done_fn cb, void *arg)
+{
+	struct msg_arm m = { .slot = (uint16_t)vcpu, .state = (uint8_t)state, .rc = -EAGAIN };
+
+	if (vcpu >= d->n_vcpus)
+		return -ENOENT;
+	if (state <= CPUHP_OFFLINE || state == CPUHP_STANDBY || state >= CPUHP_ONLINE)
+		return -EINVAL;
+	if (state == CPUHP_HOST_PLACE && !d->config->has_place)
+		return -EINVAL;
+	if (state > CPUHP_STANDBY)
+		return arm_in_guest(d, &m, cb, arg);
+	d->vcpus[vcpu].armed = state;
+	cb(arg, 0, "");
+	return 0;
+}
+
+void domain_on_removed(struct vcpu *v, struct op *op)
+{
+	struct domain *d = v->domain;
+
+	v->guest_present = v->guest_online = false;
+	v->cpu = v->ran_on = -1;
+	v->pending = VCPU_PENDING_NONE;
+	event_publish(d->manager->bus, &(struct event){
+					       .type = EVENT_REMOVED,
+					       .t_us = now_us(),
+					       .domain = d,
+					       .op = op,
+					       .vcpu = (int)v->vcpu,
+					       .cpu = -1,
+					       .state = CPUHP_OFFLINE,
+					       .ran_on = -1,
+					       .kstep = -1,
+					       .name = ladder_name(CPUHP_OFFLINE),
+					       .text = "",
+				       });
+}
+
+static void on_undone(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
+{
+	if (o->pending)
+		return;
+	if (o->rc)
+		log_line(LOG_WARNING, "%s: vcpu %u: %s", v->domain->config->name, v->vcpu, o->text);
+	vcpu_settle(v);
+	v->wish = v->state;
+	op_run_poke(v->domain);
+}
+
+void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o)
+{
+	/* A removal that came true, or was refused late, stands as it is; a plug goes back. */
+	if (v->state > from && v->present && from < CPUHP_STANDBY &&
+	    hostwalk_start(v, NULL, from, true, on_undone, NULL) >= 0)
+		return;
+	vcpu_settle(v);
+	v->wish = v->state;
+	op_run_poke(v->domain);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_DOMAIN_H
+#define DAEMON_DOMAIN_H
+
+#include "daemon/config.h"
+#include "daemon/event.h"
+#include "daemon/hv.h"
+#include "daemon/kvm.h"
+#include "daemon/link.h"
+#include "daemon/op.h"
+#include "proto/ladder.h"
+#include "proto/walk.h"
+#include <systemd/sd-event.h>
+
+enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
+
+/**
+ * struct vcpu - one slot of a domain and what is known of it
+ *
+ * QEMU's part and the guest's part are observations; @state is what they add up to and is changed
+ * by vcpu_set_state() only; @wish is what was asked for last and is never moved by an observation.
+ *
+ * @vcpu: slot number
+ * @present, @boot, @removable, @id, @thread_id: QEMU's word; @boot: plugged without a device id
+ * @owned: its device id says that this daemon's kind plugged it
+ * @props: compact JSON of QEMU's props, owned; NULL unknown
+ * @cpu: the guest's number of it, -1 unknown
+ * @guest_present, @guest_online, @guest_state, @guest_text: the guest's word
+ * @state: -1 unknown (no agent heard yet)
+ * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
+ * @ran_on: CPU its worker last proved itself on, -1 none
+ * @drift: a sentence, "" none
+ * @since_us: CLOCK_MONOTONIC of the last change of @state
+ * @entered_us: when the step it is in was entered (host clock), 0 between steps
+ * @armed: host state armed to fail once (R18), 0 none
+ * @hw: the host's walk of it (hostwalk.c), NULL at rest
+ */
+struct vcpu {
+	unsigned int vcpu;
+	struct domain *domain;
+	bool present, boot, removable, owned;
+	char id[64];
+	char *props;
+	pid_t thread_id;
+	int cpu;
+	bool guest_present, guest_online, guest_walking;
+	bool heard; /* named in the agent's table of this session */
+	int guest_state;
+	char guest_text[OP_TEXT_MAX];
+	int state;
+	int wish;
+	int ran_on;
+	enum vcpu_pending pending;
+	char drift[OP_TEXT_MAX];
+	uint64_t since_us;
+	uint64_t entered_us;
+	int armed;
+	struct hostwalk *hw;
+};
+
+/* One remembered step, for `trace`; 40 bytes. */
+struct trace_record {
+	uint64_t t_us;
+	uint32_t op_tag;
+	int32_t rc;
+	uint16_t vcpu;
+	uint16_t cpu;
+	uint16_t kstep; /* 0xffff: a step of our ladder */
+	uint16_t ran_on;
+	uint8_t state;
+	uint8_t flags; /* TRACE_* */
+	uint32_t error_us;
+};
+
+enum {
+	TRACE_ENTER = 1,
+	TRACE_STARTUP = 2,
+	TRACE_ROLLBACK = 4,
+	TRACE_LATE = 8,
+};
+
+/* The last TRACE_RECORDS_MAX steps of a domain, oldest first from @head. */
+enum { TRACE_RECORDS_MAX = 2048, KSTEP_NAMES = 256, KSTEP_NAME_MAX = 40 };
+
+struct trace_ring {
+	struct trace_record *records; /* allocated with the first */
+	unsigned int head, n;
+	char (*knames)[KSTEP_NAME_MAX]; /* the kernel's names by step number, as last heard */
+};
+
+/**
+ * struct domain - one guest
+ * @agent_up: an agent session is established and its tables have been read once
+ * @dyn_names: callback names by dynamic state, "" none
+ */
+struct domain {
+	struct manager *manager;
+	struct domain_config *config;
+	bool configured; /* from the configuration, else by Attach */
+	struct hv *hv;
+	struct hv_facts facts;
+	bool attached;
+	enum hv_status status;
+	struct link *link;
+	bool agent_up;
+	struct msg_hello hello; /* of the last agent heard */
+	bool hello_known;
+	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];
+	unsigned int n_vcpus;
+	struct vcpu *vcpus;
+	bool supported;
+	char unsupported_why[128];
+	bool table_known;    /* the wishes have been taken over from what was found */
+	uint8_t boot_id[16]; /* of the guest the wishes belong to */
+	struct op *running;
+	struct op *queue[OP_QUEUE_MAX];
+	unsigned int n_queued;
+	struct op *kept[OP_KEPT_MAX]; /* ended ones, oldest first */
+	unsigned int n_kept;
+	struct trace_ring trace;
+	struct domain_counters {
+		uint64_t operations[OP_RESULTS];
+		uint64_t drift, refusals, agent_connects;
+		uint64_t step_count[CPUHP_STATES], step_us[CPUHP_STATES],
+			step_failures[CPUHP_STATES];
+	} counters;
+	hv_done_fn arm_done; /* the client who waits for ARMED, one at a time */
+	void *arm_arg;
+	sd_event_source *arm_timer;
+	sd_event_source *lost; /* QMP is gone: when it runs out, the VM is */
+	sd_event_source *next; /* takes the next operation from the queue */
+	char lost_why[OP_TEXT_MAX];
+};
+
+/**
+ * struct manager - everything the daemon has
+ */
+struct manager {
+	sd_event *event;
+	struct config *config; /* owned */
+	struct kvm_limits kvm;
+	struct event_bus *bus;
+	struct domain **domains;
+	unsigned int n_domains;
+	sd_event_source *tick; /* the one timer of all domains, every 5 s: QEMU's table, drift */
+	uint64_t started_us;
+};
+
+/* manager.c */
+int manager_new(struct manager **ret, sd_event *event, struct config *config);
+struct manager *manager_free(struct manager *m);
+/* Find by name, UUID or (libvirt) id, exactly. NULL unknown. */
+struct domain *manager_find(struct manager *m, const char *word);
+/* Attach: a domain that is not configured. -EEXIST for a name in use. */
+int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret);
+/* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured one. */
+int manager_detach(struct manager *m, struct domain *d);
+/* Find an operation by id in all domains; running, queued or kept. NULL unknown. */
+struct op *manager_find_op(struct manager *m, const char *id);
+
+/* domain.c */
+int domain_new(struct domain **ret, struct manager *m, const struct domain_config *config,
+	       bool configured);
+struct domain *domain_free(struct domain *d);
+/* Counts: present includes those whose removal is pending; online at CPUHP_ONLINE; standby resting there. */
+void domain_counts(const struct domain *d, unsigned int *present, unsigned int *online,
+		   unsigned int *standby);
+/* "attaching", "running", "paused", "migrating", "shutdown" */
+const char *domain_status_name(const struct domain *d);
+/* The name of @state as users see it, with the callback's: "ap:dyn.10-log". Static or in @d; borrowed. */
+const char *domain_state_name(const struct domain *d, int state, char *buf, size_t size);
+/* Whether a callback stands at @state, or it is no dynamic state. */
+bool domain_is_target(const struct domain *d, int state);
+/* A state by number or name, callback names included. -EINVAL. */
+int domain_find_state(const struct domain *d, const char *word);
+
+/**
+ * domain_submit() - accept, answer from memory, or refuse an operation
+ * @request: copied
+ * @ret: the operation, running, queued or an ended one with the same id and arguments; a
+ *       reference for the caller
+ * @ret_error: on error which
+ * @ret_text: on error a malloc'ed sentence
+ *
+ * Refusals that need the plan end the operation as OP_REFUSED; an error here means that no
+ * operation exists (ERR_BUSY, ERR_CONFLICT, ERR_NO_SUCH_VCPU, ERR_REFUSED for a state that is no target).
+ * The operation starts from the event loop, not inside this call.
+ *
+ * Return: 0 or -errno.
+ */
+int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
+		  enum request_error *ret_error, char **ret_text);
+
+/* PURE over what is known now; for --dry-run. Return: 0 or -ENOMEM. */
+int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret);
+
+/* OneByOne= in force: one device_add waits for the last one's answer from the firmware. */
+bool domain_is_one_by_one(const struct domain *d);
+
+/* Ask an operation to end as cancelled. -EALREADY when it has ended. */
+int domain_cancel(struct op *o);
+
+/* Arm a one-shot failure at a state (R18): host states here, guest states by the agent.
+ * @cb is called once with 0 or -errno. Return 0 or -errno (-EINVAL: no callback there). */
+int domain_arm_failure(struct domain *d, unsigned int vcpu, int state, hv_done_fn cb, void *arg);
+
+/* The agent has answered, or will not: tell whoever waits for it, if anybody. */
+void domain_armed(struct domain *d, int rc);
+
+#endif

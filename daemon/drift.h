@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_DRIFT_H
+#define DAEMON_DRIFT_H
+
+#include "daemon/domain.h"
+
+/* PURE: why a vCPU at rest is not where it was wished to be, as a static or borrowed sentence; "" agreed. */
+const char *drift_reason(const struct vcpu *v);
+
+/* Compare wish and reality of every vCPU at rest; tell what is new, act as configured. */
+void drift_check(struct domain *d);
+
+/* The agent has told its whole table. The first time the wishes are taken over from what is
+ * found; after a guest reboot what rests at standby by our wish is parked again, once. */
+void drift_on_session(struct domain *d, bool same_boot);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The agent's part of a hostwalk: the kick that hands the ladder over, and the kick's one result
+ * (R4 to R7). A kick goes through two answers, KICKED (taken, or refused at once) and DONE (how it
+ * ended). Either can be lost with a session, so in a new session of the same boot the same number
+ * is sent once more: an agent that has it answers as if it came for the first time, and one that
+ * was restarted meanwhile refuses the old number, which is the sign to send a fresh one.
+ *
+ * What comes back is an untrusted guest's word. Its numbers are used for the state shown and for
+ * nothing that QEMU is asked; a result that does not fit the kick is a protocol error (R6).
+ */
+#include "daemon/hostwalk-ops.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { REKICKS_MAX = 3 };
+
+static int send_kick(struct hostwalk *h)
+{
+	struct msg_kick m = {
+		.kick = h->kick,
+		.slot = (uint16_t)h->v->vcpu,
+		.cpu = (uint16_t)h->v->cpu,
+		.target = (uint8_t)h->kick_target,
+		.flags = h->rollback || h->call.rollback ? MSG_KICK_ROLLBACK : 0,
+		.slow = (uint8_t)hostwalk_slow(h),
+	};
+
+	/* What an earlier kick left behind must not answer for this one. */
+	h->handed_over = h->ap_done = false;
+	h->ap = (struct record_done){ 0 };
+	snprintf(m.op, sizeof(m.op), "%s", h->op ? h->op->id : "");
+	return link_kick(h->v->domain->link, &m);
+}
+
+int host_kick(struct hostwalk *h)
+{
+	h->resent = false;
+	h->kick = link_next_kick(h->v->domain->link);
+	return send_kick(h);
+}
+
+void hostwalk_recall(struct hostwalk *h)
+{
+	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
+
+	link_cancel(h->v->domain->link, h->kick);
+	/* The agent may still be inside one kernel write and one callback. */
+	hostwalk_arm(h, (2 * t->guest_present_ms + t->agent_ping_ms) * hostwalk_slow(h));
+}
+
+/* The operation's deadline does not call an undoing kick back, so it has one of its own. */
+static void bound_undoing(struct hostwalk *h)
+{
+	if (h->rollback)
+		hostwalk_arm(h, h->v->domain->manager->config->deadlines.operation_ms *
+					hostwalk_slow(h));
+}
+
+void hostwalk_kick_first(struct hostwalk *h)
+{
+	int rc = h->cancel_rc;
+
+	if (!rc) {
+		rc = host_kick(h);
+		if (rc < 0)
+			hostwalk_say(h, "the agent is not connected");
+	}
+	if (rc < 0)
+		hostwalk_finish(h, rc, CPUHP_AP_KICK, false);
+	else
+		bound_undoing(h);
+}
+
+struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick)
+{
+	return v->hw && kick && v->hw->kick == kick ? v->hw->op : NULL;
+}
+
+/* The agent has the kick; a fresh add's step 5 is over by that. */
+static void handed_over(struct hostwalk *h)
+{
+	bool was_step = h->wait == WAIT_KICKED;
+
+	h->handed_over = true;
+	if (was_step) {
+		h->wait = WAIT_NOTHING;
+		sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+		hostwalk_note(h, false, 0);
+		walk_result(&h->w, 0);
+		bound_undoing(h);
+	}
+	/* Asked to stop meanwhile: the hand-over stands, and its result will be the cancel's. */
+	if (h->cancel_rc && !h->w.rc && !h->ap_done)
+		hostwalk_recall(h);
+	if (was_step)
+		hostwalk_run(h);
+}
+
+/* The agent was restarted: the kick is unknown to it, and its number too old. */
+static void kick_anew(struct hostwalk *h)
+{
+	if (h->cancel_rc && h->wait != WAIT_KICKED)
+		hostwalk_finish(h, h->cancel_rc, CPUHP_AP_KICK, h->target < h->from);
+	else
+		host_kick(h);
+}
+
+void hostwalk_on_kicked(struct vcpu *v, const struct msg_kicked *m)
+{
+	struct hostwalk *h = v->hw;
+
+	if (!h || !h->kick || m->kick != h->kick || h->handed_over)
+		return;
+	if (m->rc == 0) {
+		handed_over(h);
+		return;
+	}
+	if (m->rc == -EPROTO && h->resent) {
+		kick_anew(h);
+		return;
+	}
+	hostwalk_say(h, "the agent refused: %s", *m->text ? m->text : "it gave no reason");
+	if (h->wait == WAIT_KICKED)
+		hostwalk_complete(h, m->rc);
+	else
+		hostwalk_finish(h, m->rc, CPUHP_AP_KICK, h->target < h->from);
+}
+
+void hostwalk_on_step(struct vcpu *v, const struct record_step *r)
+{
+	struct hostwalk *h = v->hw;
+	bool startup = r->flags & RECORD_STEP_STARTUP;
+
+	if (!h || !h->kick || r->kick != h->kick || !(r->flags & RECORD_STEP_EXIT) || r->rc)
+		return;
+	vcpu_set_state(v, startup ? r->state : r->state - 1);
+}
+
+/* R5, R6: where a kick that succeeded leaves the vCPU, and what is left for the host. */
+static void ap_succeeded(struct hostwalk *h)
+{
+	struct vcpu *v = h->v;
+	int reached = h->ap.state;
+	bool stopped = h->cancel_rc && !h->told_pending;
+
+	if (reached != h->kick_target) {
+		hostwalk_say(h, "protocol error: the agent says done at %s", ladder_name(reached));
+		hostwalk_finish(h, -EPROTO, CPUHP_AP_KICK, false);
+	} else if (reached >= CPUHP_AP_THREADS && h->ap.ran_on != v->cpu) {
+		hostwalk_say(h, "the agent's proof ran on CPU %d, not on CPU %d",
+			     h->ap.ran_on == MSG_NO_CPU ? -1 : h->ap.ran_on, v->cpu);
+		hostwalk_finish(h, -EXDEV, CPUHP_AP_THREADS, false);
+	} else if (stopped) {
+		hostwalk_finish(h, h->cancel_rc, CPUHP_AP_KICK, h->target < h->from);
+	} else if (h->target < CPUHP_STANDBY) {
+		h->kick = 0;
+		hostwalk_run(h);
+	} else {
+		hostwalk_finish(h, 0, -1, false);
+	}
+}
+
+static void ap_failed(struct hostwalk *h)
+{
+	const struct record_done *r = &h->ap;
+	int failed_at = r->failed_at < CPUHP_STATES ? r->failed_at : CPUHP_AP_KICK;
+	int rc = r->rc == -ECANCELED && h->cancel_rc ? h->cancel_rc : r->rc;
+
+	if (r->rc != -ECANCELED)
+		hostwalk_say(h, "%s", r->text);
+	hostwalk_finish(h, rc, failed_at, h->target < h->from);
+	if (!r->rollback_rc)
+		return;
+	h->outcome.rollback_rc = r->rollback_rc;
+	h->outcome.rollback_failed_at =
+		r->rollback_failed_at < CPUHP_STATES ? r->rollback_failed_at : failed_at;
+}
+
+void hostwalk_take_result(struct hostwalk *h)
+{
+	struct vcpu *v = h->v;
+	const struct record_done *r = &h->ap;
+
+	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+	/* Below standby there is nothing of the agent's: the guest does not have the CPU any more. */
+	v->guest_present = r->state >= CPUHP_STANDBY;
+	v->guest_state = r->state;
+	if (r->ran_on != MSG_NO_CPU)
+		v->ran_on = r->ran_on;
+	vcpu_set_state(v, v->guest_present ? r->state
+			  : v->present     ? CPUHP_HOST_PLACE
+					   : CPUHP_OFFLINE);
+	if (r->rc)
+		ap_failed(h);
+	else
+		ap_succeeded(h);
+}
+
+void hostwalk_on_done(struct vcpu *v, const struct record_done *r)
+{
+	struct hostwalk *h = v->hw;
+
+	if (!h || !h->kick || r->kick != h->kick)
+		return;
+	h->ap = *r;
+	h->ap_done = true;
+	/* A result proves the hand-over, also where KICKED was lost. */
+	if (h->wait == WAIT_KICKED)
+		handed_over(h);
+	else
+		hostwalk_take_result(h);
+}
+
+void hostwalk_on_session(struct vcpu *v, bool same_boot)
+{
+	struct hostwalk *h = v->hw;
+
+	if (!h || !h->kick || h->ap_done)
+		return;
+	if (same_boot && h->rekicks++ < REKICKS_MAX) {
+		h->resent = true;
+		send_kick(h);
+		if (h->cancel_rc && h->wait != WAIT_KICKED)
+			link_cancel(v->domain->link, h->kick);
+		return;
+	}
+	hostwalk_say(h, same_boot ? "the agent restarted again and again" : "the guest was reset");
+	if (h->wait == WAIT_KICKED)
+		hostwalk_complete(h, -ECONNRESET);
+	else
+		hostwalk_finish(h, -ECONNRESET, CPUHP_AP_KICK, false);
+}

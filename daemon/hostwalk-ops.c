@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host's callbacks of the ladder, states 1 to 5: what each does and what it waits for.
+ * Order and rollback are the walker's; deadlines that pass are hostwalk.c's.
+ */
+#include "daemon/hostwalk-ops.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int admit_startup(struct hostwalk *h)
+{
+	const struct domain *d = h->v->domain;
+
+	if (d->status != HV_RUNNING) {
+		hostwalk_say(h, "the domain is %s", domain_status_name(d));
+		return -EBUSY;
+	}
+	if (!link_is_up(d->link)) {
+		hostwalk_say(h, "no agent is connected");
+		return -ENOTCONN;
+	}
+	if (h->v->present) {
+		hostwalk_say(h, "the slot was filled by another meanwhile");
+		return -EEXIST;
+	}
+	h->v->pending = VCPU_PENDING_PLUG;
+	return 0;
+}
+
+static int admit_teardown(struct hostwalk *h)
+{
+	h->v->pending = VCPU_PENDING_NONE;
+	return 0;
+}
+
+/* A lost answer says nothing of the device: QEMU's next table does. */
+static void plug_unanswered(struct hostwalk *h, int rc)
+{
+	h->unanswered = rc;
+	if (rc == -ETIMEDOUT) {
+		hostwalk_say(h, "QEMU did not answer device_add in time");
+		hostwalk_tell_pending(h);
+	} else {
+		hostwalk_say(h, "the connection to QEMU was lost during device_add");
+	}
+}
+
+static void on_plugged(void *arg, int rc, const char *text)
+{
+	struct vcpu *v = arg;
+	struct hostwalk *h = v->hw;
+
+	if (!h || h->wait != WAIT_PLUG_REPLY)
+		return;
+	if (rc == -ETIMEDOUT || rc == -ECONNRESET) {
+		plug_unanswered(h, rc);
+		return;
+	}
+	if (rc) {
+		hostwalk_say(h, "QEMU refused device_add: %s", *text ? text : strerror(-rc));
+		hostwalk_complete(h, rc);
+		return;
+	}
+	v->present = v->removable = v->owned = true;
+	vcpu_format_id(v->id, v->vcpu, h->op ? h->op->tag : 0);
+	hostwalk_complete(h, 0);
+}
+
+static int device_startup(struct hostwalk *h)
+{
+	struct hv *hv = h->v->domain->hv;
+	char id[64];
+	int rc;
+
+	vcpu_format_id(id, h->v->vcpu, h->op ? h->op->tag : 0);
+	rc = hv->ops->plug(hv, h->v->vcpu, id, on_plugged, h->v);
+	if (rc < 0) {
+		hostwalk_say(h, "device_add could not be sent: %s", strerror(-rc));
+		return rc;
+	}
+	h->wait = WAIT_PLUG_REPLY;
+	return HOST_STEP_ASYNC;
+}
+
+/* May the device be on its way out although the answer is an error? */
+static bool is_unplug_in_doubt(int rc)
+{
+	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -ENODEV;
+}
+
+static void on_unplug_sent(void *arg, int rc, const char *text)
+{
+	struct vcpu *v = arg;
+	struct hostwalk *h = v->hw;
+	struct hv *hv = v->domain->hv;
+
+	if (!h || h->wait != WAIT_UNPLUG_REPLY)
+		return;
+	if (!v->present) {
+		hostwalk_complete(h, 0);
+		return;
+	}
+	if (rc && !is_unplug_in_doubt(rc)) {
+		hostwalk_say(h, "QEMU refused device_del: %s", *text ? text : strerror(-rc));
+		hostwalk_complete(h, rc);
+		return;
+	}
+	h->wait = WAIT_EJECT;
+	h->unsent = rc == -ECONNRESET;
+	/* The guest was faster than QEMU's reply, or QEMU than its table: ask for a fresh one. */
+	if (h->refused || rc == -ENODEV)
+		hv->ops->query(hv, hv_ignore, NULL);
+}
+
+int host_unplug(struct hostwalk *h)
+{
+	struct hv *hv = h->v->domain->hv;
+	int rc = hv->ops->unplug(hv, h->v->vcpu, on_unplug_sent, h->v);
+
+	if (rc < 0 && rc != -ENOTCONN && rc != -EBUSY && rc != -ENODEV)
+		return rc;
+	h->unsent = rc < 0;
+	h->wait = h->unsent ? WAIT_EJECT : WAIT_UNPLUG_REPLY;
+	return 0;
+}
+
+static int device_teardown(struct hostwalk *h)
+{
+	struct domain *d = h->v->domain;
+	int rc;
+
+	/* The guest may have ejected it by itself meanwhile. */
+	if (!h->v->present)
+		return 0;
+	rc = host_unplug(h);
+	if (rc < 0) {
+		hostwalk_say(h, "device_del could not be sent: %s", strerror(-rc));
+		return rc;
+	}
+	h->v->pending = VCPU_PENDING_UNPLUG;
+	hostwalk_arm(h, d->manager->config->deadlines.eject_soft_ms * hostwalk_slow(h));
+	return HOST_STEP_ASYNC;
+}
+
+static int place_startup(struct hostwalk *h)
+{
+	struct domain *d = h->v->domain;
+	int rc = d->hv->ops->place(d->hv, h->v->vcpu, &d->config->place);
+
+	if (rc == -EPERM)
+		hostwalk_say(h, "pinning needs QEMU's user or CAP_SYS_NICE");
+	else if (rc)
+		hostwalk_say(h, "cannot pin the vCPU's thread: %s", strerror(-rc));
+	return rc;
+}
+
+static int place_teardown(struct hostwalk *h)
+{
+	struct domain *d = h->v->domain;
+
+	return d->hv->ops->place(d->hv, h->v->vcpu, NULL);
+}
+
+static int present_startup(struct hostwalk *h)
+{
+	if (h->v->guest_present && h->v->cpu >= 0)
+		return 0;
+	h->wait = WAIT_PRESENT;
+	hostwalk_arm(h,
+		     h->v->domain->manager->config->deadlines.guest_present_ms * hostwalk_slow(h));
+	return HOST_STEP_ASYNC;
+}
+
+static int kick_startup(struct hostwalk *h)
+{
+	struct deadlines *t = &h->v->domain->manager->config->deadlines;
+	int rc;
+
+	h->kick_target = h->call.rollback || h->target < CPUHP_STANDBY ? CPUHP_STANDBY : h->target;
+	rc = host_kick(h);
+	if (rc < 0) {
+		hostwalk_say(h, "the agent is not connected");
+		return rc;
+	}
+	h->wait = WAIT_KICKED;
+	hostwalk_arm(h, t->guest_present_ms * hostwalk_slow(h));
+	return HOST_STEP_ASYNC;
+}
+
+const struct host_step_ops host_steps[CPUHP_STANDBY + 1] = {
+	[CPUHP_HOST_ADMIT] = { admit_startup, admit_teardown },
+	[CPUHP_QEMU_DEVICE] = { device_startup, device_teardown },
+	[CPUHP_HOST_PLACE] = { place_startup, place_teardown },
+	[CPUHP_GUEST_PRESENT] = { present_startup, NULL },
+	[CPUHP_AP_KICK] = { kick_startup, NULL },
+};

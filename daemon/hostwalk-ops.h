@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_HOSTWALK_OPS_H
+#define DAEMON_HOSTWALK_OPS_H
+
+#include "daemon/hostwalk.h"
+#include "proto/walk.h"
+
+enum { HOST_STEP_ASYNC = 1 };
+
+/* What an outstanding host step waits for. */
+enum host_wait {
+	WAIT_NOTHING,
+	WAIT_PLUG_REPLY,   /* QEMU's answer to device_add: cannot be recalled */
+	WAIT_PRESENT,      /* the guest's word that the CPU is there */
+	WAIT_KICKED,       /* the agent's hand-over */
+	WAIT_UNPLUG_REPLY, /* QEMU's answer to device_del: cannot be recalled */
+	WAIT_EJECT,        /* the slot becoming empty: cannot be recalled */
+};
+
+/**
+ * struct hostwalk - one vCPU's walk, host side
+ * @w: the stretch 0..6 below standby
+ * @target: where the vCPU goes in the end; above standby that is the agent's part
+ * @call, @wait: the host step under way
+ * @kick: the kick under way, 0 none; @kick_target its target
+ * @handed_over: the agent has taken it; @ap_done: and @ap is its result
+ * @resent: the kick was sent again in a new session, under its old number
+ * @cancel_rc: asked to fail with this
+ * @from_ap: the walk began at or above standby: the kick comes first (R4)
+ * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
+ * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
+ * @refused: the guest said no by _OST; @reissued: device_del was sent again
+ * @text: the reason of what failed last; @why: of what failed first
+ * @told_pending: the operation has been told and has gone on; nobody waits for @done any more
+ */
+struct hostwalk {
+	struct vcpu *v;
+	struct op *op;
+	struct walk w;
+	int from;
+	int target;
+	bool rollback;
+	bool from_ap;
+	struct walk_call call;
+	enum host_wait wait;
+	uint32_t kick;
+	int kick_target;
+	bool handed_over, ap_done;
+	bool resent;
+	unsigned int rekicks;
+	struct record_done ap;
+	int cancel_rc;
+	int unanswered;
+	bool unsent, refused, reissued, told_pending, firmware_answered;
+	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
+	struct hostwalk_outcome outcome;
+	sd_event_source *timer;
+	sd_event_source *finish;
+	hostwalk_done_fn done;
+	void *ctx;
+};
+
+/* One callback of the host's side: 0 or -errno at once, or HOST_STEP_ASYNC. */
+typedef int (*host_step_fn)(struct hostwalk *h);
+
+struct host_step_ops {
+	host_step_fn startup, teardown;
+};
+
+extern const struct host_step_ops host_steps[CPUHP_STANDBY + 1];
+
+/* Send a fresh kick that takes the agent to h->kick_target. Return: 0 or -errno. */
+int host_kick(struct hostwalk *h);
+
+/* Send device_del; h->wait says what is waited for then. Return: 0 or -errno. */
+int host_unplug(struct hostwalk *h);
+
+/* R4: at or above standby the kick comes first. One that cannot be sent ends the walk there. */
+void hostwalk_kick_first(struct hostwalk *h);
+
+/* Ask the agent to give the kick back, and wait for it for so long. */
+void hostwalk_recall(struct hostwalk *h);
+
+/* h->ap is the kick's result: go on with it, or end. */
+void hostwalk_take_result(struct hostwalk *h);
+
+/* Run what the walker gives next, up to a step that has to be waited for, or the end. */
+void hostwalk_run(struct hostwalk *h);
+
+/* The walk is over; its owner hears of it from the event loop. */
+void hostwalk_finish(struct hostwalk *h, int rc, int failed_at, bool teardown);
+
+/* The step h->call is entered or left. */
+void hostwalk_note(struct hostwalk *h, bool enter, int rc);
+
+/* The outstanding step is over. */
+void hostwalk_complete(struct hostwalk *h, int rc);
+
+/* The outstanding step is past its last deadline and cannot be recalled. */
+void hostwalk_tell_pending(struct hostwalk *h);
+
+/* Arm the walk's one timer; h->wait tells what has run out. */
+int hostwalk_arm(struct hostwalk *h, unsigned int ms);
+
+/* The factor of all deadlines: 6 without KVM. */
+unsigned int hostwalk_slow(const struct hostwalk *h);
+
+__attribute__((format(printf, 2, 3))) void hostwalk_say(struct hostwalk *h, const char *format,
+							...);
+
+#endif

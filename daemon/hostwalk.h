@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_HOSTWALK_H
+#define DAEMON_HOSTWALK_H
+
+#include "daemon/vcpu.h"
+
+/**
+ * struct hostwalk_outcome - how a vCPU's walk ended
+ * @rc: 0, or the error of the step that failed
+ * @pending: a step that cannot be recalled is still out; the walk goes on by itself and
+ *           domain_on_settled() hears of its end
+ * @teardown: the step that failed was a teardown: the guest or QEMU refused to let go
+ * @failed_at: -1 none
+ * @rollback_rc, @rollback_failed_at: 0 and -1, or why the way back failed too (stuck)
+ * @text: a reason, or ""
+ */
+struct hostwalk_outcome {
+	int rc;
+	bool pending;
+	bool teardown;
+	int failed_at;
+	int rollback_rc;
+	int rollback_failed_at;
+	char text[OP_TEXT_MAX];
+};
+
+typedef void (*hostwalk_done_fn)(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o);
+
+/**
+ * hostwalk_start() - begin to take a vCPU from where it is to @target
+ * @v: at rest (no walk; asserted), its state known
+ * @op: whose operation this is; a reference is taken; NULL none
+ * @target: CPUHP_OFFLINE .. CPUHP_ONLINE
+ * @rollback: the walk undoes an earlier one: states marked skip_rollback are passed
+ * @done: called once from the event loop, never from inside this call
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hostwalk_done_fn done,
+		   void *ctx);
+
+/* Fail the walk with @rc at the next point where that is possible; the way back runs (R8). */
+void hostwalk_cancel(struct vcpu *v, int rc);
+
+/* Drop a walk without a word: the VM is gone, or the domain is being freed. */
+void hostwalk_drop(struct vcpu *v);
+
+/* What the domain hears, passed on to a vCPU in a walk; each is ignored when it does not matter. */
+void hostwalk_on_table(struct vcpu *v);
+void hostwalk_on_ost(struct vcpu *v, int source, int status);
+void hostwalk_on_guest(struct vcpu *v);
+void hostwalk_on_kicked(struct vcpu *v, const struct msg_kicked *m);
+void hostwalk_on_done(struct vcpu *v, const struct record_done *r);
+void hostwalk_on_step(struct vcpu *v, const struct record_step *r);
+/* A new session has told its whole table; the kick's answers may be lost with the old one.
+ * @same_boot: no reset in between. */
+void hostwalk_on_session(struct vcpu *v, bool same_boot);
+
+/* The operation on whose behalf kick @kick runs, or NULL when it is not this walk's. */
+struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick);
+
+/* A device_add was answered by the guest (OneByOne=) or will not be. */
+bool hostwalk_is_settled_in_firmware(const struct vcpu *v);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A domain's QEMU behind the hv.h seam. This file owns the object: it connects, connects again
+ * after a loss (0.1 s doubling to 2 s), and turns the domain's requests into commands. What QEMU
+ * says of itself is read by hv-refresh.c.
+ *
+ * LOST -> ATTACHING (negotiated; facts and table are being read) -> ATTACHED -> LOST. Requests are
+ * taken in ATTACHED only, else they return -ENOTCONN; while QEMU owes overdue replies they return
+ * -EBUSY, because what is sent then would only wait behind them.
+ *
+ * A plug is device_add and, in the same write, query-cpus-fast: when the request is answered, the
+ * table given to on_table just before has the vCPU and its host thread, so it can be placed at
+ * once. An unplug is device_del alone: its reply says only that the guest was asked.
+ *
+ * The slots (type and props by number) are fixed by the first reading of a connection. A later
+ * reading that shows other slots ends the connection.
+ *
+ * hv_free() forgets the unanswered requests. It may be called in any callback: the object is
+ * counted, its events are replaced by ones that do nothing, its connection is closed.
+ */
+#include "daemon/hv-qmp-internal.h"
+#include "daemon/qmp-msg.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SLOW_FACTOR = 6, SETTLE_MS = 50 };
+
+static void no_status(void *ctx, enum hv_status status)
+{
+}
+
+static void no_attached(void *ctx, const struct hv_facts *facts)
+{
+}
+
+static void no_table(void *ctx, const struct hv_table *table)
+{
+}
+
+static void no_ost(void *ctx, unsigned int slot, int source, int status)
+{
+}
+
+static void no_slot(void *ctx, unsigned int slot)
+{
+}
+
+static void no_reset(void *ctx)
+{
+}
+
+static void no_gone(void *ctx, const char *why)
+{
+}
+
+static const struct hv_events nobody = {
+	.on_status = no_status,
+	.on_attached = no_attached,
+	.on_table = no_table,
+	.on_ost = no_ost,
+	.on_unplug_error = no_slot,
+	.on_reset = no_reset,
+	.on_gone = no_gone,
+};
+
+uint64_t hv_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static struct hv_qmp *of(struct hv *hv)
+{
+	return (struct hv_qmp *)(void *)hv;
+}
+
+void hv_qmp_forget(struct hv_qmp *hv)
+{
+	for (unsigned int i = 0; hv->placed && i < hv->slots->table.n; i++)
+		free(hv->placed[i]);
+	free(hv->placed);
+	hv->placed = NULL;
+	free(hv->ost);
+	hv->ost = NULL;
+}
+
+void hv_qmp_unref(struct hv_qmp *hv)
+{
+	struct request *req;
+
+	if (--hv->refs > 0)
+		return;
+	while ((req = TAILQ_FIRST(&hv->requests)))
+		hv_request_drop(req);
+	hv_refresh_done(hv);
+	hv_qmp_forget(hv);
+	slots_free(hv->slots);
+	sd_event_source_disable_unref(hv->retry);
+	sd_event_unref(hv->event);
+	free(hv->path);
+	free(hv);
+}
+
+static struct hv *qmp_hv_free(struct hv *base)
+{
+	struct hv_qmp *hv = of(base);
+
+	hv->freed = true;
+	hv->events = &nobody;
+	hv->phase = HV_LOST;
+	hv->qmp = qmp_close(hv->qmp);
+	sd_event_source_set_enabled(hv->retry, SD_EVENT_OFF);
+	if (hv->refresh_timer)
+		sd_event_source_set_enabled(hv->refresh_timer, SD_EVENT_OFF);
+	hv_qmp_unref(hv);
+	return NULL;
+}
+
+static int new_request(struct hv_qmp *hv, hv_done_fn cb, void *arg, struct request **ret)
+{
+	struct request *req;
+
+	if (hv->phase != HV_ATTACHED)
+		return -ENOTCONN;
+	if (qmp_overdue(hv->qmp) > 0)
+		return -EBUSY;
+	req = calloc(1, sizeof(*req));
+	if (!req)
+		return -ENOMEM;
+	req->hv = hv;
+	req->cb = cb;
+	req->arg = arg;
+	TAILQ_INSERT_TAIL(&hv->requests, req, link);
+	*ret = req;
+	return 0;
+}
+
+void hv_request_drop(struct request *req)
+{
+	TAILQ_REMOVE(&req->hv->requests, req, link);
+	free(req);
+}
+
+void hv_request_done(struct request *req, int rc, const char *text)
+{
+	hv_done_fn cb = req->cb;
+	void *arg = req->arg;
+	char copy[sizeof(req->text)];
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	hv_request_drop(req);
+	cb(arg, rc, copy);
+}
+
+static void plugged(struct request *req)
+{
+	struct hv_qmp *hv = req->hv;
+	int rc = req->rc;
+	HV_HOLD(hv);
+
+	if (rc == 0) {
+		hv->events->on_table(hv->ctx, &hv->slots->table);
+		hv_refresh_want(hv, REFRESH_TABLE, SETTLE_MS);
+	}
+	/* on_table may have freed the object, and the requests are forgotten then. */
+	if (!hv->freed)
+		hv_request_done(req, rc, req->text);
+}
+
+static void on_added(void *arg, int rc, json_object *value, const char *text)
+{
+	struct request *req = arg;
+
+	if (rc == 0)
+		rc = slots_set_plugged(req->hv->slots, req->slot, req->id);
+	req->rc = rc;
+	snprintf(req->text, sizeof(req->text), "%s", text);
+	if (!req->threads)
+		plugged(req);
+}
+
+static void on_plug_threads(void *arg, int rc, json_object *value, const char *text)
+{
+	struct request *req = arg;
+
+	/* Without its thread id the vCPU is plugged all the same; only place() has to refuse. */
+	if (rc == 0 && slots_set_threads(req->hv->slots, value) == -EPROTO)
+		qmp_fail(req->hv->qmp, "a broken reply to query-cpus-fast");
+	plugged(req);
+}
+
+static int qmp_hv_plug(struct hv *base, unsigned int slot, const char *id, hv_done_fn cb, void *arg)
+{
+	struct hv_qmp *hv = of(base);
+	struct request *req;
+	json_object *args;
+	int r;
+
+	if (hv->phase != HV_ATTACHED)
+		return -ENOTCONN;
+	if (!hv->slots->table.supported)
+		return -EOPNOTSUPP;
+	if (slot >= hv->slots->table.n || !slots_is_id(id))
+		return -EINVAL;
+	if (hv->slots->table.slots[slot].present)
+		return -EEXIST;
+	r = new_request(hv, cb, arg, &req);
+	if (r < 0)
+		return r;
+	req->slot = slot;
+	snprintf(req->id, sizeof(req->id), "%s", id);
+	args = slots_device_add(hv->slots, slot, id);
+	r = args ? qmp_send(hv->qmp, QMP_DEVICE_ADD, args, on_added, req) : -ENOMEM;
+	if (r < 0)
+		hv_request_drop(req);
+	else
+		req->threads =
+			qmp_send(hv->qmp, QMP_QUERY_CPUS_FAST, NULL, on_plug_threads, req) == 0;
+	return r;
+}
+
+static void on_deleted(void *arg, int rc, json_object *value, const char *text)
+{
+	struct request *req = arg;
+
+	/* The device is gone already: the table is older than that. */
+	if (rc == -ENODEV)
+		hv_refresh_want(req->hv, REFRESH_TABLE, 0);
+	hv_request_done(req, rc, text);
+}
+
+static int qmp_hv_unplug(struct hv *base, unsigned int slot, hv_done_fn cb, void *arg)
+{
+	struct hv_qmp *hv = of(base);
+	struct request *req;
+	json_object *args;
+	int r;
+
+	if (hv->phase != HV_ATTACHED)
+		return -ENOTCONN;
+	if (!hv->slots->table.supported)
+		return -EOPNOTSUPP;
+	if (slot >= hv->slots->table.n)
+		return -EINVAL;
+	if (!hv->slots->table.slots[slot].present)
+		return -ENODEV;
+	if (!hv->slots->table.slots[slot].removable)
+		return -EPERM;
+	r = new_request(hv, cb, arg, &req);
+	if (r < 0)
+		return r;
+	args = json_object_new_object();
+	if (args)
+		json_object_object_add(args, "id",
+				       json_object_new_string(hv->slots->table.slots[slot].id));
+	r = args ? qmp_send(hv->qmp, QMP_DEVICE_DEL, args, on_deleted, req) : -ENOMEM;
+	if (r < 0)
+		hv_request_drop(req);
+	return r;
+}
+
+static int qmp_hv_query(struct hv *base, hv_done_fn cb, void *arg)
+{
+	struct request *req;
+	int r = new_request(of(base), cb, arg, &req);
+
+	if (r == 0)
+		hv_refresh_ask(of(base), req);
+	return r;
+}
+
+static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
+{
+	struct hv_qmp *hv = of(base);
+	unsigned int n = hv->slots ? hv->slots->table.n : 0;
+
+	if (hv->phase != HV_ATTACHED)
+		return -ENOTCONN;
+	if (slot >= n)
+		return -EINVAL;
+	if (!hv->placed)
+		hv->placed = calloc(n, sizeof(struct placed *));
+	if (!hv->placed)
+		return -ENOMEM;
+	if (!cpus)
+		return hv->placed[slot] ? place_undo(qmp_peer_pid(hv->qmp), hv->placed[slot]) : 0;
+	if (!hv->placed[slot])
+		hv->placed[slot] = calloc(1, sizeof(struct placed));
+	if (!hv->placed[slot])
+		return -ENOMEM;
+	return place_pin(qmp_peer_pid(hv->qmp), hv->slots->table.slots[slot].thread_id, cpus,
+			 hv->placed[slot]);
+}
+
+static const struct hv_ops ops = {
+	.hypervisor = "qemu",
+	.plug = qmp_hv_plug,
+	.unplug = qmp_hv_unplug,
+	.query = qmp_hv_query,
+	.place = qmp_hv_place,
+	.free = qmp_hv_free,
+};
+
+static void retry_later(struct hv_qmp *hv)
+{
+	sd_event_source_set_time(hv->retry, hv_now_us() + hv->backoff_ms * 1000ULL);
+	sd_event_source_set_enabled(hv->retry, SD_EVENT_ONESHOT);
+	hv->backoff_ms *= 2;
+	if (hv->backoff_ms > HV_BACKOFF_MAX_MS)
+		hv->backoff_ms = HV_BACKOFF_MAX_MS;
+}
+
+/* Told when it is news: an attempt that fails like the one before it is none. */
+static void tell_gone(struct hv_qmp *hv, const char *why, bool was_attached)
+{
+	HV_HOLD(hv);
+
+	if (!was_attached && strcmp(hv->gone_why, why) == 0)
+		return;
+	snprintf(hv->gone_why, sizeof(hv->gone_why), "%s", why);
+	if (hv->status != HV_CONNECTING) {
+		hv->status = HV_CONNECTING;
+		hv->events->on_status(hv->ctx, HV_CONNECTING);
+	}
+	hv->events->on_gone(hv->ctx, hv->gone_why);
+}
+
+static void on_ready(void *ctx, const char *version)
+{
+	struct hv_qmp *hv = ctx;
+
+	hv->phase = HV_ATTACHING;
+	hv->facts = (struct hv_facts){ 0 };
+	snprintf(hv->facts.version, sizeof(hv->facts.version), "%s", version);
+	hv_refresh_attach(hv);
+}
+
+static void on_event(void *ctx, const char *name, json_object *data)
+{
+	struct hv_qmp *hv = ctx;
+
+	hv_event(hv, name, data);
+}
+
+static void on_caught_up(void *ctx)
+{
+	struct hv_qmp *hv = ctx;
+
+	if (hv->phase == HV_ATTACHED)
+		hv_refresh_want(hv, REFRESH_ALL, 0);
+}
+
+static void on_closed(void *ctx, int rc, const char *why)
+{
+	struct hv_qmp *hv = ctx;
+	bool was_attached = hv->phase == HV_ATTACHED;
+	HV_HOLD(hv);
+
+	hv->phase = HV_LOST;
+	hv->qmp = qmp_close(hv->qmp);
+	hv_refresh_lost(hv);
+	if (hv->freed)
+		return;
+	retry_later(hv);
+	tell_gone(hv, why, was_attached);
+}
+
+static const struct qmp_handlers handlers = {
+	.on_ready = on_ready,
+	.on_event = on_event,
+	.on_caught_up = on_caught_up,
+	.on_closed = on_closed,
+};
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct hv_qmp *hv = userdata;
+	char why[200];
+	/* Whether KVM is there is not known yet. */
+	int r = qmp_new(&hv->qmp, hv->event, hv->path, hv->reply_ms * SLOW_FACTOR, &handlers, hv);
+
+	if (r == 0)
+		return 0;
+	if (r == -EAGAIN)
+		snprintf(why, sizeof(why), "another QMP client holds the socket");
+	else
+		snprintf(why, sizeof(why), "cannot connect to %.120s: %s", hv->path, strerror(-r));
+	retry_later(hv);
+	tell_gone(hv, why, false);
+	return 0;
+}
+
+int hv_qmp_new(struct hv **ret, sd_event *event, const char *path, unsigned int reply_ms,
+	       const struct hv_events *events, void *ctx)
+{
+	struct hv_qmp *hv = calloc(1, sizeof(*hv));
+	int r;
+
+	if (!hv)
+		return -ENOMEM;
+	hv->hv.ops = &ops;
+	hv->refs = 1;
+	hv->event = sd_event_ref(event);
+	hv->reply_ms = reply_ms;
+	hv->events = events;
+	hv->ctx = ctx;
+	hv->backoff_ms = HV_BACKOFF_MIN_MS;
+	TAILQ_INIT(&hv->requests);
+	hv->path = strdup(path);
+	r = hv_refresh_init(hv);
+	if (r == 0 && !hv->path)
+		r = -ENOMEM;
+	if (r == 0)
+		r = sd_event_add_time(event, &hv->retry, CLOCK_MONOTONIC, 0, 1000, on_retry, hv);
+	if (r < 0) {
+		hv_qmp_unref(hv);
+		return r;
+	}
+	*ret = &hv->hv;
+	return 0;
+}

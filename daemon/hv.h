@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_HV_H
+#define DAEMON_HV_H
+
+#include "proto/cpulist.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+/*
+ * The hypervisor seam: what the domain asks of QEMU, whoever talks to it (QMP now). Everything is
+ * asynchronous on one sd-event loop; each request answers exactly once, also when the connection
+ * is lost (-ECONNRESET) or the deadline passes (-ETIMEDOUT), never from inside the call itself.
+ */
+
+enum hv_status {
+	HV_CONNECTING, /* not there yet, or lost and being tried again */
+	HV_RUNNING,
+	HV_PAUSED,    /* paused, suspended, prelaunch, io-error, watchdog, guest-panicked, ... */
+	HV_MIGRATING, /* in- or outgoing */
+	HV_SHUT_DOWN,
+};
+
+const char *hv_status_name(
+	enum hv_status s); /* "attaching" "running" "paused" "migrating" "shutdown" */
+
+/**
+ * struct hv_slot - one possible vCPU
+ * @present: QEMU has it (the slot has a qom-path)
+ * @removable: it has a device id under /machine/peripheral
+ * @id: that device id, or ""
+ * @thread_id: host thread, 0 unknown
+ * @props: compact JSON text of QEMU's props, owned by the table
+ */
+struct hv_slot {
+	bool present;
+	bool removable;
+	char id[64];
+	pid_t thread_id;
+	char *props;
+};
+
+/**
+ * struct hv_table - QEMU's slots, sorted ascending by props; the index is the vCPU number
+ * @supported: x86 with vcpus-count 1; else @why says what is not
+ */
+struct hv_table {
+	unsigned int n;
+	bool supported;
+	char why[128];
+	struct hv_slot *slots;
+};
+
+/* Facts fixed at attach. */
+struct hv_facts {
+	char uuid[37];  /* "" unknown */
+	char accel[16]; /* "kvm", "tcg" (query-kvm says not enabled) */
+	bool kvm;
+	bool pflash;          /* firmware in pflash is present (OneByOne=auto) */
+	bool smm;             /* the machine has SMM enabled, or unknown */
+	char version[32];     /* QEMU's */
+	char machine[64];     /* machine type */
+	unsigned int maximum; /* slots */
+};
+
+enum hv_ost_source { HV_OST_ADD = 1, HV_OST_REMOVE = 3 };
+
+/**
+ * struct hv_events - what the hypervisor tells the domain
+ * @on_status: status changed (also the first); HV_RUNNING and others only after attach
+ * @on_attached: connected; facts and table are there (again after a reconnect)
+ * @on_table: a fresh table, after each hv_query() and after events that may change it; borrowed
+ * @on_ost: ACPI_DEVICE_OST of a CPU slot: _OST source event and status, the guest's word
+ * @on_unplug_error: DEVICE_UNPLUG_GUEST_ERROR or MEM-like refusals for a device id of a CPU
+ * @on_reset: the guest was reset
+ * @on_gone: connection lost or QEMU exited; it is being tried again
+ */
+struct hv_events {
+	void (*on_status)(void *ctx, enum hv_status status);
+	void (*on_attached)(void *ctx, const struct hv_facts *facts);
+	void (*on_table)(void *ctx, const struct hv_table *table);
+	void (*on_ost)(void *ctx, unsigned int slot, int source, int status);
+	void (*on_unplug_error)(void *ctx, unsigned int slot);
+	void (*on_reset)(void *ctx);
+	void (*on_gone)(void *ctx, const char *why);
+};
+
+/*
+ * A request that returns 0 is answered exactly once; one that returns -errno never is: -ENOTCONN
+ * not attached, -EBUSY QEMU owes overdue replies (on_table comes when it has caught up).
+ * hv_free() forgets the unanswered ones without a call; it may be called in any callback.
+ *
+ * @rc: 0 or -errno; @text: QEMU's own sentence on an error, else ""
+ */
+typedef void (*hv_done_fn)(void *arg, int rc, const char *text);
+
+/* For a request whose answer nobody needs. */
+static inline void hv_ignore(void *arg, int rc, const char *text)
+{
+}
+
+struct hv;
+
+struct hv_ops {
+	const char *hypervisor; /* "qemu" or "libvirt" */
+	int (*plug)(struct hv *hv, unsigned int slot, const char *id, hv_done_fn cb, void *arg);
+	int (*unplug)(struct hv *hv, unsigned int slot, hv_done_fn cb, void *arg);
+	/* Refresh table, status and the last OST of each slot; on_table comes before @cb. */
+	int (*query)(struct hv *hv, hv_done_fn cb, void *arg);
+	/* Pin the vCPU's thread; NULL @cpus undoes. Synchronous. 0 or -errno. */
+	int (*place)(struct hv *hv, unsigned int slot, const struct cpulist *cpus);
+	struct hv *(*free)(struct hv *hv);
+};
+
+/* Every implementation begins with this. */
+struct hv {
+	const struct hv_ops *ops;
+};
+
+static inline struct hv *hv_free(struct hv *hv)
+{
+	return hv ? hv->ops->free(hv) : NULL;
+}
+
+/**
+ * hv_qmp_new() - a domain on a QMP socket
+ * @path: of the socket, copied
+ * @reply_ms: deadline of one QMP reply (on a domain without KVM 6 times that)
+ * @events: borrowed, must outlive the result
+ *
+ * Connects in the background and again after a loss (backoff 0.1 s to 2 s).
+ *
+ * Return: 0 or -errno.
+ */
+int hv_qmp_new(struct hv **ret, sd_event *event, const char *path, unsigned int reply_ms,
+	       const struct hv_events *events, void *ctx);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* PURE: no I/O, no clock, no globals */
+#include "daemon/json-out.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of the well-formed UTF-8 sequence at @p, 0 for none. */
+static size_t utf8_length(const unsigned char *p)
+{
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong forms, surrogates and what is above U+10FFFF. */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void json_out_str(json_object *o, const char *key, const char *value)
+{
+	char *copy = value ? strdup(value) : NULL;
+
+	if (!copy) {
+		json_out_null(o, key);
+		return;
+	}
+	for (size_t i = 0; copy[i];) {
+		size_t n = utf8_length((unsigned char *)copy + i);
+
+		if (n == 0)
+			copy[i] = '?';
+		i += n ? n : 1;
+	}
+	json_object_object_add(o, key, json_object_new_string(copy));
+	free(copy);
+}
+
+void json_out_text(json_object *o, const char *key, const char *value)
+{
+	json_out_str(o, key, value && *value ? value : NULL);
+}
+
+void json_out_int(json_object *o, const char *key, int64_t value)
+{
+	json_object_object_add(o, key, json_object_new_int64(value));
+}
+
+void json_out_known(json_object *o, const char *key, int64_t value)
+{
+	if (value < 0)
+		json_out_null(o, key);
+	else
+		json_out_int(o, key, value);
+}
+
+void json_out_bool(json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
+void json_out_ms(json_object *o, const char *key, int64_t us)
+{
+	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+	char text[40];
+	size_t len;
+
+	len = (size_t)snprintf(text, sizeof(text), "%s%llu.%03u", us < 0 ? "-" : "",
+			       (unsigned long long)(size / 1000), (unsigned int)(size % 1000));
+	for (unsigned int i = 0; i < 2 && text[len - 1] == '0'; i++)
+		text[--len] = '\0';
+	json_object_object_add(o, key, json_object_new_double_s((double)us / 1000, text));
+}
+
+void json_out_null(json_object *o, const char *key)
+{
+	json_object_object_add(o, key, NULL);
+}

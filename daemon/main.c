@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/api.h"
+#include "daemon/domain.h"
+#include "daemon/log.h"
+#include "daemon/options.h"
+#include "daemon/socket.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * The order of a start: command line, configuration, folders and their lock, domains, and the
+ * socket last, so that its name means "the configuration was good and requests are answered". A
+ * stop goes the other way: the socket's name first, then the clients, then the domains; operations
+ * under way are left as they stand in QEMU and in the guest, and the next daemon finds them by
+ * looking. Everything runs on one event loop in one thread; the daemon never forks.
+ *
+ * The folders are made 0700 when they are missing. Packages make them beforehand, with a runtime
+ * folder that the group may pass through; a socket in a folder closed to its group is reported.
+ */
+
+#define GROUP "vcpuhp"
+
+enum { EXIT_BAD_USAGE = 2 };
+
+/**
+ * struct program - everything that lives as long as the daemon
+ * @lock: of the runtime folder, -1 none
+ */
+struct program {
+	const struct options *options;
+	sd_event *event;
+	struct config *config; /* until the manager has it */
+	struct manager *manager;
+	struct api *api;
+	struct varlink_server *server;
+	struct control_socket socket;
+	int lock;
+};
+
+static int report_usage(const char *why, const char *word)
+{
+	fprintf(stderr, "vcpuhpd: %s: %s\nTry vcpuhpd --help.\n", word, why);
+	return EXIT_BAD_USAGE;
+}
+
+static int load_config(const struct options *o, struct config **ret)
+{
+	char *error = NULL;
+	int r = config_load(o->config, ret, &error);
+
+	if (r < 0)
+		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+	free(error);
+	return r;
+}
+
+/* Each domain takes two sockets; the soft limit is for programs that use select(). */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static int prepare_folders(struct program *p)
+{
+	const struct options *o = p->options;
+	int r;
+
+	r = folder_make(o->runtime_dir);
+	if (r < 0) {
+		log_line(LOG_ERR, "cannot make %s: %s", o->runtime_dir, strerror(-r));
+		return r;
+	}
+	p->lock = folder_lock(o->runtime_dir);
+	if (p->lock == -EBUSY)
+		log_line(LOG_ERR, "%s: another vcpuhpd is already running", o->runtime_dir);
+	else if (p->lock < 0)
+		log_line(LOG_ERR, "cannot lock %s: %s", o->runtime_dir, strerror(-p->lock));
+	if (p->lock < 0)
+		return p->lock;
+	r = folder_make(o->state_dir);
+	if (r < 0)
+		log_line(LOG_WARNING, "cannot make %s: %s; nothing outlives a reboot", o->state_dir,
+			 strerror(-r));
+	return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *ctx)
+{
+	log_line(LOG_INFO, "stopping: %s", strsignal((int)si->ssi_signo));
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int prepare_event(struct program *p)
+{
+	sigset_t set;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	r = sd_event_default(&p->event);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(p->event, NULL, SIGTERM, on_stop, p);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(p->event, NULL, SIGINT, on_stop, p);
+	if (r < 0)
+		return r;
+	r = sd_event_set_watchdog(p->event, true);
+	return r < 0 ? r : 0;
+}
+
+static int prepare_manager(struct program *p)
+{
+	const struct varlink_interface *interfaces[2] = { NULL };
+	int r;
+
+	r = manager_new(&p->manager, p->event, p->config);
+	if (r < 0)
+		return r;
+	p->config = NULL;
+	r = api_new(&p->api, p->manager, geteuid());
+	if (r < 0)
+		return r;
+	interfaces[0] = api_interface(p->api);
+	return varlink_server_new(&p->server, p->event, api_vendor(), interfaces);
+}
+
+static void warn_closed(const char *path)
+{
+	char folder[4096];
+	char *slash;
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash)
+		*slash = '\0';
+	if (slash && folder[0] && stat(folder, &st) == 0 && !(st.st_mode & 0011))
+		log_line(LOG_NOTICE, "%s: the socket is open to group " GROUP ", its folder is not",
+			 folder);
+}
+
+static int open_socket(struct program *p)
+{
+	char path[4096];
+	int r;
+
+	r = control_socket_inherit(&p->socket);
+	if (r < 0)
+		log_line(LOG_ERR, "systemd passed something else than one listening socket");
+	if (r != 0)
+		return r;
+	if (p->options->socket)
+		snprintf(path, sizeof(path), "%s", p->options->socket);
+	else
+		snprintf(path, sizeof(path), "%s/control", p->options->runtime_dir);
+	r = control_socket_open(path, GROUP, &p->socket);
+	if (r == -EADDRINUSE)
+		log_line(LOG_ERR, "%s: a daemon is already running there", path);
+	else if (r < 0)
+		log_line(LOG_ERR, "cannot listen on %s: %s", path, strerror(-r));
+	else if (!p->socket.group_set)
+		log_line(LOG_WARNING,
+			 "%s: open to its owner only: there is no group " GROUP
+			 ", or it is not ours to give",
+			 path);
+	else
+		warn_closed(path);
+	return r;
+}
+
+static int serve(struct program *p)
+{
+	int r;
+
+	r = open_socket(p);
+	if (r < 0)
+		return r;
+	r = varlink_server_listen(p->server, p->socket.fd);
+	if (r < 0)
+		return r;
+	p->socket.fd = -1;
+	sd_notify(0, "READY=1");
+	r = sd_event_loop(p->event);
+	sd_notify(0, "STOPPING=1");
+	return r;
+}
+
+static void program_done(struct program *p)
+{
+	control_socket_done(&p->socket);
+	varlink_server_free(p->server);
+	api_free(p->api);
+	manager_free(p->manager);
+	config_free(p->config);
+	sd_event_unref(p->event);
+	if (p->lock >= 0)
+		close(p->lock);
+}
+
+static int run(struct program *p)
+{
+	int r;
+
+	raise_limits();
+	umask(0077);
+	r = prepare_folders(p);
+	if (r < 0)
+		return r;
+	r = prepare_event(p);
+	if (r == 0)
+		r = prepare_manager(p);
+	if (r < 0) {
+		log_line(LOG_ERR, "cannot start: %s", strerror(-r));
+		return r;
+	}
+	return serve(p);
+}
+
+int main(int argc, char **argv)
+{
+	struct program p = { .socket = { .fd = -1 }, .lock = -1 };
+	struct options o;
+	const char *why = NULL, *word = NULL;
+	int r;
+
+	if (options_parse(argc, argv, &o, &why, &word) < 0)
+		return report_usage(why, word);
+	if (o.help) {
+		options_print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (o.version) {
+		puts("vcpuhpd " VCPUHP_VERSION);
+		return EXIT_SUCCESS;
+	}
+	p.options = &o;
+	if (!o.foreground && !o.check_config)
+		log_to_journal();
+	r = load_config(&o, &p.config);
+	if (r >= 0 && !o.check_config)
+		r = run(&p);
+	program_done(&p);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/domain.h"
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_US = 5000000, TICK_SLACK_US = 500000 };
+
+/* The one tick of all domains: QEMU's tables are asked for, and drift looked for when they come. */
+static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		struct domain *d = m->domains[i];
+
+		if (d->attached)
+			d->hv->ops->query(d->hv, hv_ignore, NULL);
+	}
+	sd_event_source_set_time(s, now_us() + TICK_US);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int add_domain(struct manager *m, const struct domain_config *config, bool configured,
+		      struct domain **ret)
+{
+	struct domain **more = reallocarray(m->domains, m->n_domains + 1, sizeof(*more));
+	struct domain *d;
+	int rc;
+
+	if (!more)
+		return -ENOMEM;
+	m->domains = more;
+	rc = domain_new(&d, m, config, configured);
+	if (rc < 0)
+		return rc;
+	m->domains[m->n_domains++] = d;
+	if (ret)
+		*ret = d;
+	return 0;
+}
+
+int manager_new(struct manager **ret, sd_event *event, struct config *config)
+{
+	struct manager *m = calloc(1, sizeof(*m));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	m->event = sd_event_ref(event);
+	m->config = config;
+	m->started_us = now_us();
+	m->bus = event_bus_new();
+	kvm_limits_read(&m->kvm);
+	rc = m->bus ? sd_event_add_time(event, &m->tick, CLOCK_MONOTONIC, m->started_us + TICK_US,
+					TICK_SLACK_US, on_tick, m)
+		    : -ENOMEM;
+	for (size_t i = 0; rc >= 0 && i < config->n_domains; i++)
+		rc = add_domain(m, config->domains[i], true, NULL);
+	if (rc < 0) {
+		m->config = NULL;
+		manager_free(m);
+		return rc;
+	}
+	*ret = m;
+	return 0;
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+	for (unsigned int i = 0; i < m->n_domains; i++)
+		domain_free(m->domains[i]);
+	free(m->domains);
+	sd_event_source_disable_unref(m->tick);
+	event_bus_free(m->bus);
+	config_free(m->config);
+	sd_event_unref(m->event);
+	free(m);
+	return NULL;
+}
+
+struct domain *manager_find(struct manager *m, const char *word)
+{
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		struct domain *d = m->domains[i];
+
+		if (strcmp(d->config->name, word) == 0)
+			return d;
+	}
+	for (unsigned int i = 0; i < m->n_domains; i++)
+		if (*m->domains[i]->facts.uuid && strcasecmp(m->domains[i]->facts.uuid, word) == 0)
+			return m->domains[i];
+	return NULL;
+}
+
+int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret)
+{
+	if (manager_find(m, config->name))
+		return -EEXIST;
+	return add_domain(m, config, false, ret);
+}
+
+int manager_detach(struct manager *m, struct domain *d)
+{
+	if (d->configured)
+		return -EPERM;
+	op_run_vm_gone(d, "the domain was detached");
+	op_end_queued(d, OP_VM_GONE, "the domain was detached");
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		if (m->domains[i] != d)
+			continue;
+		m->domains[i] = m->domains[--m->n_domains];
+		break;
+	}
+	domain_free(d);
+	return 0;
+}

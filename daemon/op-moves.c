@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The moves of a running operation: one for each vCPU of its plan, carried out by host walks.
+ *
+ * A move is todo (a walk to its goal is to be started), walking, or at rest. Which goal it has is
+ * op_moves_settle()'s decision after the climb, and call_back()'s and the failures' on the way.
+ * Nothing here ends the operation: whoever changed something asks the engine to look again.
+ *
+ * What a walk reached is kept in @at: a vCPU at rest settles to what is observed, and while the
+ * agent is away nothing is known of it. A walk can only start from a known state, so a move of
+ * such a vCPU stays todo until the agent has told its table again, or is given up.
+ */
+#include "daemon/op-run.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void make_move(struct op_run *run, unsigned int i, const struct plan_move *p)
+{
+	struct vcpu *v = &run->domain->vcpus[p->vcpu];
+	struct op_vcpu *e = &run->op->vcpus[i];
+	bool leaves = p->to < p->from && p->to < CPUHP_STANDBY;
+
+	*e = (struct op_vcpu){ .vcpu = p->vcpu,
+			       .cpu = v->cpu,
+			       .from = p->from,
+			       .to = p->to,
+			       .state = v->state,
+			       .ran_on = -1,
+			       .failed_at = -1,
+			       .rollback_failed_at = -1,
+			       .result = VCPU_SKIPPED };
+	memset(e->step_us, 0xff, sizeof(e->step_us));
+	run->moves[i] = (struct move){
+		.v = v,
+		.entry = e,
+		.todo = true,
+		.at = p->from,
+		/* Below standby a removal begins at the host's own steps: nothing to climb to. */
+		.goal = leaves && p->from > CPUHP_STANDBY ? CPUHP_STANDBY
+			: leaves                          ? p->from
+							  : p->to,
+	};
+	v->drift[0] = '\0';
+}
+
+int op_moves_make(struct op_run *run, const struct plan *plan)
+{
+	struct op *op = run->op;
+
+	op->vcpus = calloc(plan->n_moves ? plan->n_moves : 1, sizeof(*op->vcpus));
+	run->moves = calloc(plan->n_moves ? plan->n_moves : 1, sizeof(*run->moves));
+	if (!op->vcpus || !run->moves)
+		return -ENOMEM;
+	op->n_vcpus = run->n_moves = plan->n_moves;
+	for (unsigned int i = 0; i < plan->n_moves; i++)
+		make_move(run, i, &plan->moves[i]);
+	return 0;
+}
+
+/* Does this walk take a device away from QEMU? */
+static bool removes(const struct move *m)
+{
+	return m->goal < CPUHP_STANDBY && m->goal < m->v->state;
+}
+
+static bool plugs(const struct move *m)
+{
+	return m->entry->from < CPUHP_QEMU_DEVICE && m->goal >= CPUHP_STANDBY;
+}
+
+/* May this move's walk start now, beside those under way? */
+static bool may_start(const struct op_run *run, const struct move *m)
+{
+	const struct domain *d = run->domain;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		const struct move *o = &run->moves[i];
+
+		if (!o->walking)
+			continue;
+		if (!d->facts.kvm && removes(m) && removes(o))
+			return false;
+		if (domain_is_one_by_one(d) && plugs(m) && plugs(o) &&
+		    !hostwalk_is_settled_in_firmware(o->v))
+			return false;
+	}
+	return true;
+}
+
+static void call_back(struct op_run *run, struct move *m, int rc)
+{
+	if (m->undoing) {
+		/* The way back goes on; but an eject that is awaited is not waited for any longer. */
+		if (m->walking && rc == -ETIMEDOUT)
+			hostwalk_cancel(m->v, rc);
+	} else if (m->todo) {
+		m->called_back = true;
+		m->goal = m->entry->from;
+		m->undoing = m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
+	} else if (m->walking && run->phase == RUN_CLIMB) {
+		m->called_back = true;
+		hostwalk_cancel(m->v, rc);
+	} else if (m->walking && rc == -ETIMEDOUT) {
+		hostwalk_cancel(m->v, rc);
+	}
+}
+
+void op_moves_call_back(struct op_run *run, int rc)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		call_back(run, &run->moves[i], rc);
+}
+
+static void note_rollback(struct op_vcpu *e, const struct hostwalk_outcome *o)
+{
+	e->rollback_failed_at = o->rollback_failed_at >= 0 ? o->rollback_failed_at : o->failed_at;
+	e->rollback_rc = o->rollback_failed_at >= 0 ? o->rollback_rc : o->rc;
+}
+
+static void on_stuck(struct move *m, const struct domain *d, const struct hostwalk_outcome *o)
+{
+	m->stuck = true;
+	note_rollback(m->entry, o);
+	if (!*m->entry->error)
+		op_vcpu_describe(m->entry, d, o, !o->teardown);
+}
+
+/* The walk is still out; whatever failed before it stays the vCPU's error. */
+static void on_walk_pending(struct op_run *run, struct move *m, const struct hostwalk_outcome *o)
+{
+	m->pending = true;
+	if (m->undoing || o->rollback_failed_at >= 0)
+		note_rollback(m->entry, o);
+	if (!*m->entry->error)
+		op_vcpu_describe(m->entry, run->domain, o, !o->teardown);
+}
+
+static void on_walk_failed(struct op_run *run, struct move *m, const struct hostwalk_outcome *o)
+{
+	bool own = !m->called_back || (o->rc != -ECANCELED && o->rc != run->stop_rc);
+
+	if (own || run->stop_rc) {
+		m->failed = own;
+		m->refused = own && o->teardown;
+		op_vcpu_describe(m->entry, run->domain, o, !o->teardown);
+	}
+	m->called_back = !own;
+	if (o->rollback_failed_at >= 0)
+		on_stuck(m, run->domain, o);
+	if (run->phase == RUN_SETTLE && !m->stuck) {
+		/* A refused removal rests at standby: take it back to where it was. */
+		m->goal = m->entry->from;
+		m->undoing = m->todo = m->at != m->goal;
+	}
+	if (own && run->op->request.policy == OP_POLICY_ALL)
+		op_moves_call_back(run, -ECANCELED);
+}
+
+static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
+{
+	struct op_run *run = ctx;
+	struct move *m = NULL;
+
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].v == v)
+			m = &run->moves[i];
+	assert(m);
+	m->walking = false;
+	m->at = v->state;
+	if (o->pending)
+		on_walk_pending(run, m, o);
+	else if (o->rc && m->undoing)
+		on_stuck(m, run->domain, o);
+	else if (o->rc)
+		on_walk_failed(run, m, o);
+	op_run_look_again(run);
+}
+
+static bool is_startable(const struct move *m)
+{
+	return m->todo && !m->v->hw && m->v->state >= 0;
+}
+
+static struct move *highest_removal(struct op_run *run)
+{
+	struct move *best = NULL;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (is_startable(m) && removes(m) && (!best || m->v->vcpu > best->v->vcpu))
+			best = m;
+	}
+	return best;
+}
+
+static void start_walk(struct op_run *run, struct move *m)
+{
+	m->todo = false;
+	m->started = true;
+	m->walking = hostwalk_start(m->v, run->op, m->goal, m->undoing, on_walked, run) >= 0;
+	if (m->walking)
+		return;
+	m->failed = true;
+	m->stuck = m->undoing;
+	snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: out of memory",
+		 m->entry->vcpu);
+}
+
+bool op_moves_start(struct op_run *run)
+{
+	struct move *m;
+	bool busy = false;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		m = &run->moves[i];
+		if (is_startable(m) && !removes(m) && may_start(run, m))
+			start_walk(run, m);
+	}
+	for (m = highest_removal(run); m && may_start(run, m); m = highest_removal(run))
+		start_walk(run, m);
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		busy |= run->moves[i].walking || run->moves[i].todo;
+	return busy;
+}
+
+void op_moves_settle(struct op_run *run)
+{
+	bool met = op_policy_met(run) && !run->stop_rc;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+		bool keep = met && !m->failed && !m->called_back;
+		int at = m->v->state >= 0 ? m->v->state : m->at;
+
+		if (m->pending || m->stuck || m->gone)
+			continue;
+		m->goal = keep ? m->entry->to : m->entry->from;
+		m->todo = m->started && at != m->goal;
+		m->undoing = !keep && m->todo;
+	}
+}
+
+bool op_moves_lack_agent(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].todo && run->moves[i].v->state < 0)
+			return true;
+	return false;
+}
+
+void op_moves_give_up(struct op_run *run)
+{
+	const struct hostwalk_outcome o = {
+		.rc = -ENOTCONN,
+		.failed_at = CPUHP_AP_KICK,
+		.rollback_failed_at = -1,
+		.text = "the agent is gone, so it could not be taken back",
+	};
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (!m->todo || m->v->state >= 0)
+			continue;
+		m->todo = false;
+		on_stuck(m, run->domain, &o);
+	}
+}
+
+void op_moves_gone(struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		m->gone = true;
+		m->todo = m->walking = false;
+		hostwalk_drop(m->v);
+		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: the VM is gone",
+			 m->entry->vcpu);
+	}
+}

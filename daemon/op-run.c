@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * An operation is a transaction over several vCPUs. It first waits, changing nothing: for QEMU,
+ * for the agent, for the agent's answer to a ping. Then the plan is made from what is known at
+ * that moment and every vCPU becomes a move.
+ *
+ * Climb. All moves start at once and overlap as the guest allows: those going up go all the way,
+ * those going down go to standby (or to where they rest above it). Nothing is taken from QEMU
+ * here, so whatever fails can be undone without a device_add. With policy "all" the first failure
+ * calls the others back.
+ *
+ * Settle. When every walk has come to rest the policy is judged. Met: what is to leave QEMU
+ * leaves, and a vCPU that failed goes back to where it was. Not met: everything goes back. Removal
+ * is highest slot first and, without KVM, one at a time: QEMU's TCG loses wakeups when the slots
+ * are not a contiguous prefix. A removal that is refused comes back to standby by its own walk
+ * and from there to where it was; with policy "all" removals not yet sent are then not sent.
+ *
+ * What the moves do in detail is op-moves.c.
+ *
+ * Nothing here waits for ever: the operation's deadline calls back what can be called back and
+ * names the rest pending. Walks told pending go on without the operation.
+ */
+#include "daemon/op-run.h"
+#include "daemon/plan.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void go_on(struct op_run *run);
+
+static unsigned int slow_factor(const struct domain *d)
+{
+	return d->facts.kvm ? 1 : 6;
+}
+
+static void end_with(struct op_run *run, enum op_result result, const char *by, const char *text)
+{
+	struct op *op = run->op;
+
+	op->refused_by = by;
+	snprintf(op->error, sizeof(op->error), "%s", text);
+	op_end(op, result);
+}
+
+static int on_next(sd_event_source *s, void *userdata)
+{
+	struct op_run *run = userdata;
+
+	run->next = sd_event_source_disable_unref(run->next);
+	go_on(run);
+	return 0;
+}
+
+void op_run_look_again(struct op_run *run)
+{
+	if (!run->next && run->phase != RUN_OVER)
+		sd_event_add_defer(run->domain->manager->event, &run->next, on_next, run);
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct op_run *run = userdata;
+
+	op_run_stop(run->op, -ETIMEDOUT);
+	return 0;
+}
+
+static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct op_run *run = userdata;
+
+	if (run->phase == RUN_AGENT)
+		end_with(run, OP_NO_AGENT, NULL,
+			 "no agent answers in the guest; nothing was sent to QEMU");
+	return 0;
+}
+
+static void on_ping(void *arg, int rc)
+{
+	struct op_run *run = arg;
+
+	if (run->phase != RUN_PING)
+		return;
+	if (rc) {
+		end_with(run, OP_NO_AGENT, NULL,
+			 "the agent does not answer; nothing was sent to QEMU");
+		return;
+	}
+	run->phase = RUN_CLIMB;
+	op_run_look_again(run);
+}
+
+/* Can this VM be changed now? True when the operation has ended instead. */
+static bool refuse_status(struct op_run *run)
+{
+	struct domain *d = run->domain;
+	char text[OP_TEXT_MAX] = "";
+
+	if (d->status == HV_SHUT_DOWN) {
+		end_with(run, OP_VM_GONE, NULL, "the VM has shut down");
+		return true;
+	}
+	if (d->status != HV_RUNNING) {
+		snprintf(text, sizeof(text), "the domain is %s", domain_status_name(d));
+		end_with(run, OP_REFUSED, "domain", text);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Before the agent is heard every vCPU of QEMU's is taken for online. A COUNT below that may still
+ * be a way up, from standby: what is refused there the agent's table may mend.
+ */
+static bool is_mendable(const struct op_run *run)
+{
+	const struct domain *d = run->domain;
+	unsigned int present, online, standby;
+
+	domain_counts(d, &present, &online, &standby);
+	return !d->agent_up && run->op->request.goal == OP_GOAL_COUNT &&
+	       run->op->request.count < present;
+}
+
+/* What can be refused without a word from the guest. True when the operation has ended. */
+static bool refuse_early(struct op_run *run)
+{
+	struct domain *d = run->domain;
+	struct plan plan;
+
+	if (refuse_status(run))
+		return true;
+	if (domain_plan(d, &run->op->request, &plan) < 0) {
+		end_with(run, OP_FAILED, NULL, "out of memory");
+		return true;
+	}
+	if (plan.n_refusals && !is_mendable(run)) {
+		end_with(run, OP_REFUSED, plan.refused_by, plan.refusals[0]);
+		plan_done(&plan);
+		return true;
+	}
+	plan_done(&plan);
+	return false;
+}
+
+/* An operation that began before QEMU was there could not know that everything takes longer. */
+static void stretch_deadline(struct op_run *run)
+{
+	uint64_t at;
+
+	if (run->stretched)
+		return;
+	run->stretched = true;
+	if (sd_event_source_get_time(run->deadline, &at) >= 0)
+		sd_event_source_set_time(
+			run->deadline,
+			at + (uint64_t)(slow_factor(run->domain) - 1) *
+					run->domain->manager->config->deadlines.operation_ms *
+					1000);
+}
+
+static void wait_for_agent(struct op_run *run)
+{
+	const struct domain *d = run->domain;
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+
+	run->phase = RUN_AGENT;
+	if (!run->agent_wait &&
+	    sd_event_add_time(d->manager->event, &run->agent_wait, CLOCK_MONOTONIC,
+			      now_us() + wait_us, 1000, on_no_agent, run) < 0)
+		end_with(run, OP_FAILED, NULL, "out of memory");
+}
+
+static void ask_agent(struct op_run *run)
+{
+	struct domain *d = run->domain;
+	uint64_t wait_us =
+		(uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 * slow_factor(d);
+
+	if (!(d->hello.features & MSG_FEATURE_HOTPLUG)) {
+		end_with(
+			run, OP_REFUSED, "guest",
+			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
+		return;
+	}
+	run->phase = RUN_PING;
+	if (link_ping(d->link, wait_us, on_ping, run) < 0)
+		wait_for_agent(run);
+}
+
+/* False when the operation has ended instead (and @run is gone). */
+static bool begin_climb(struct op_run *run)
+{
+	struct plan plan;
+	bool begun = false;
+
+	if (refuse_status(run))
+		return false;
+	/* Lost again since its answer: without its table there is no plan. */
+	if (!run->domain->agent_up) {
+		wait_for_agent(run);
+		return false;
+	}
+	if (domain_plan(run->domain, &run->op->request, &plan) < 0) {
+		end_with(run, OP_FAILED, NULL, "out of memory");
+		return false;
+	}
+	if (plan.n_refusals)
+		end_with(run, OP_REFUSED, plan.refused_by, plan.refusals[0]);
+	else if (op_moves_make(run, &plan) < 0)
+		end_with(run, OP_FAILED, NULL, "out of memory");
+	else
+		begun = true;
+	plan_done(&plan);
+	return begun;
+}
+
+static int on_give_up(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct op_run *run = userdata;
+
+	op_moves_give_up(run);
+	op_run_look_again(run);
+	return 0;
+}
+
+/* Stopped, and what is left to undo needs an agent that is away: not for ever. */
+static void bound_undoing(struct op_run *run)
+{
+	const struct domain *d = run->domain;
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+
+	if (!run->stop_rc || run->give_up || !op_moves_lack_agent(run))
+		return;
+	if (sd_event_add_time(d->manager->event, &run->give_up, CLOCK_MONOTONIC, now_us() + wait_us,
+			      1000, on_give_up, run) < 0)
+		op_moves_give_up(run);
+}
+
+static void begin(struct op_run *run)
+{
+	if (!run->domain->attached || refuse_early(run))
+		return;
+	stretch_deadline(run);
+	if (!run->domain->agent_up)
+		wait_for_agent(run);
+	else
+		ask_agent(run);
+}
+
+/* True while moves are under way, or to be started. */
+static bool is_busy(struct op_run *run)
+{
+	if (!run->n_moves || !op_moves_start(run))
+		return false;
+	bound_undoing(run);
+	return true;
+}
+
+/* Who refused, where the operation is refused: the guest, unless QEMU itself would not. */
+static const char *find_refuser(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		const struct op_vcpu *e = run->moves[i].entry;
+
+		if (run->moves[i].refused)
+			return e->failed_at == CPUHP_QEMU_DEVICE && e->rc != -EBUSY ? "domain"
+										    : "guest";
+	}
+	return "guest";
+}
+
+static void conclude(struct op_run *run)
+{
+	enum op_result result = op_judge(run);
+
+	if (result == OP_REFUSED)
+		run->op->refused_by = find_refuser(run);
+	op_end(run->op, result);
+}
+
+static void go_on(struct op_run *run)
+{
+	switch (run->phase) {
+	case RUN_ATTACH:
+	case RUN_AGENT:
+		begin(run);
+		return;
+	case RUN_PING:
+	case RUN_OVER:
+		return;
+	case RUN_CLIMB:
+	case RUN_SETTLE:
+		break;
+	}
+	/* QEMU is back in a moment, or the VM is gone: only then there is something to judge. */
+	if (!run->domain->attached)
+		return;
+	if (!run->moves && !begin_climb(run))
+		return;
+	if (is_busy(run))
+		return;
+	if (run->phase == RUN_CLIMB) {
+		run->phase = RUN_SETTLE;
+		op_moves_settle(run);
+		if (is_busy(run))
+			return;
+	}
+	conclude(run);
+}
+
+int op_run_start(struct op *op)
+{
+	struct domain *d = op->domain;
+	unsigned int ms = op->request.timeout_ms;
+	struct op_run *run = calloc(1, sizeof(*run));
+	int rc;
+
+	if (!run)
+		return -ENOMEM;
+	*run = (struct op_run){ .op = op, .domain = d, .phase = RUN_ATTACH, .stretched = ms != 0 };
+	if (!ms)
+		ms = d->manager->config->deadlines.operation_ms;
+	op->run = run;
+	op->running = true;
+	rc = sd_event_add_time(d->manager->event, &run->deadline, CLOCK_MONOTONIC,
+			       now_us() + (uint64_t)ms * 1000, 1000, on_deadline, run);
+	if (rc >= 0)
+		op_run_look_again(run);
+	return rc < 0 ? rc : 0;
+}
+
+void op_run_poke(struct domain *d)
+{
+	if (d->running && d->running->run)
+		op_run_look_again(d->running->run);
+}
+
+void op_run_stop(struct op *op, int rc)
+{
+	struct op_run *run = op->run;
+
+	if (!run || run->stop_rc)
+		return;
+	if (run->phase < RUN_CLIMB || !run->moves) {
+		if (rc == -ECANCELED)
+			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");
+		else if (!run->domain->attached)
+			end_with(run, OP_VM_GONE, NULL, "QEMU could not be reached in time");
+		else
+			end_with(run, OP_NO_AGENT, NULL,
+				 "no agent answers in the guest; nothing was sent to QEMU");
+		return;
+	}
+	run->stop_rc = rc;
+	snprintf(op->error, sizeof(op->error), "%s",
+		 rc == -ETIMEDOUT ? "the operation's deadline passed" : "cancelled");
+	op_moves_call_back(run, rc);
+	op_run_look_again(run);
+}
+
+void op_run_vm_gone(struct domain *d, const char *why)
+{
+	struct op *op = d->running;
+	struct op_run *run = op ? op->run : NULL;
+
+	if (!run)
+		return;
+	op_moves_gone(run);
+	end_with(run, OP_VM_GONE, NULL, why);
+}
+
+void op_run_drop(struct op *op)
+{
+	struct op_run *run = op->run;
+
+	if (!run)
+		return;
+	run->phase = RUN_OVER;
+	if (run->domain->link)
+		link_ping_forget(run->domain->link, run);
+	sd_event_source_disable_unref(run->deadline);
+	sd_event_source_disable_unref(run->agent_wait);
+	sd_event_source_disable_unref(run->give_up);
+	sd_event_source_disable_unref(run->next);
+	free(run->moves);
+	free(run);
+	op->run = NULL;
+}

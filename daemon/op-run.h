@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_OP_RUN_H
+#define DAEMON_OP_RUN_H
+
+#include "daemon/hostwalk.h"
+
+/*
+ * The engine: takes a running operation through its phases. RUN_ATTACH, RUN_AGENT and RUN_PING
+ * only wait and change nothing; RUN_CLIMB moves every vCPU but takes nothing away from QEMU;
+ * RUN_SETTLE removes what is to be removed, or undoes.
+ */
+enum run_phase { RUN_ATTACH, RUN_AGENT, RUN_PING, RUN_CLIMB, RUN_SETTLE, RUN_OVER };
+
+/**
+ * struct move - one vCPU of a running operation
+ * @goal: where the walk under way, or the next one, takes it; @at: where the last one left it
+ * @todo: a walk to @goal is to be started; @started: one was; @walking: it is under way
+ * @undoing: the walk takes it back to where it came from
+ * @failed: a step of its own failed; @refused: that was a teardown
+ * @called_back: its walk was stopped because of another's failure, a cancel or the deadline
+ * @pending, @stuck, @gone: as in the results
+ */
+struct move {
+	struct vcpu *v;
+	struct op_vcpu *entry;
+	int goal, at;
+	bool todo, started, walking, undoing;
+	bool failed, refused, called_back, pending, stuck, gone;
+};
+
+struct op_run {
+	struct op *op;
+	struct domain *domain;
+	enum run_phase phase;
+	struct move *moves;
+	unsigned int n_moves;
+	int stop_rc;    /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
+	bool stretched; /* the deadline is as long as this domain's speed asks for */
+	sd_event_source *deadline;
+	sd_event_source *agent_wait;
+	sd_event_source *give_up; /* what cannot be undone without an agent */
+	sd_event_source *next;    /* a look at what can go on, from the loop */
+};
+
+/* Begin; the domain's running operation is @op. Return: 0 or -errno. */
+int op_run_start(struct op *op);
+
+/* Something changed that a waiting operation may have waited for. */
+void op_run_poke(struct domain *d);
+
+/* Look from the loop at what can go on: nobody is called back inside his own call. */
+void op_run_look_again(struct op_run *run);
+
+/* Stop it: -ECANCELED or -ETIMEDOUT. */
+void op_run_stop(struct op *op, int rc);
+
+/* The VM is gone. */
+void op_run_vm_gone(struct domain *d, const char *why);
+
+/* Give up everything without a word (the daemon is stopping). */
+void op_run_drop(struct op *op);
+
+/* op-moves.c: a move for each line of the plan. Return: 0 or -ENOMEM. */
+int op_moves_make(struct op_run *run, const struct plan *plan);
+/* Start what may start: removals the highest slot first, all else in the plan's order. Return:
+ * whether any is under way or still to be started. */
+bool op_moves_start(struct op_run *run);
+/* The climb is over: what is kept goes to its end, the rest back to where it was. */
+void op_moves_settle(struct op_run *run);
+/* Stop what can be stopped: because of a failure or a cancel (-ECANCELED), or the deadline. */
+void op_moves_call_back(struct op_run *run, int rc);
+/* Is there anything to start from a state that only an agent could tell? */
+bool op_moves_lack_agent(const struct op_run *run);
+/* Leave that where it is, as stuck. */
+void op_moves_give_up(struct op_run *run);
+/* The VM is gone, and the walks with it. */
+void op_moves_gone(struct op_run *run);
+
+/* op-judge.c, PURE over the moves: did the policy succeed, and what is the operation's result. */
+bool op_policy_met(const struct op_run *run);
+enum op_result op_judge(const struct op_run *run);
+/* A vCPU's own result. */
+enum vcpu_result move_judge(const struct move *m);
+
+/* Fill @entry's failure from a walk's outcome, with a sentence. */
+void op_vcpu_describe(struct op_vcpu *entry, const struct domain *d,
+		      const struct hostwalk_outcome *o, bool startup);
+
+/* op.c: the operation is over; the next one starts from the loop. */
+void op_end(struct op *op, enum op_result result);
+/* End all that wait in the queue. */
+void op_end_queued(struct domain *d, enum op_result result, const char *why);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of an operation outside the engine: accepted, queued, taken, ended, remembered.
+ */
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include "daemon/plan.h"
+#include "proto/frame.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+struct op *op_ref(struct op *o)
+{
+	o->refs++;
+	return o;
+}
+
+struct op *op_unref(struct op *o)
+{
+	if (o && --o->refs == 0) {
+		op_run_drop(o);
+		free(o->vcpus);
+		free(o);
+	}
+	return NULL;
+}
+
+static bool is_same_request(const struct op_request *a, const struct op_request *b)
+{
+	return a->goal == b->goal && a->count == b->count && a->standby == b->standby &&
+	       memcmp(&a->list, &b->list, sizeof(a->list)) == 0 && a->target == b->target &&
+	       a->policy == b->policy && a->at_least == b->at_least &&
+	       a->timeout_ms == b->timeout_ms && a->foreign == b->foreign;
+}
+
+static int make_id(char id[MSG_OP_MAX + 1])
+{
+	uint64_t r;
+
+	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
+		return -EIO;
+	snprintf(id, MSG_OP_MAX + 1, "%016llx", (unsigned long long)r);
+	return 0;
+}
+
+static uint64_t realtime_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int op_new(struct op **ret, struct domain *d, const struct op_request *request)
+{
+	struct op *o = calloc(1, sizeof(*o));
+	int rc = 0;
+
+	if (!o)
+		return -ENOMEM;
+	o->refs = 1;
+	o->domain = d;
+	o->request = *request;
+	o->result = OP_ACCEPTED;
+	o->accepted_us = now_us();
+	o->accepted_realtime_us = realtime_us();
+	o->asked = request->goal == OP_GOAL_COUNT ? request->count : cpulist_count(&request->list);
+	snprintf(o->domain_name, sizeof(o->domain_name), "%s", d->config->name);
+	if (*request->id)
+		snprintf(o->id, sizeof(o->id), "%s", request->id);
+	else
+		rc = make_id(o->id);
+	o->tag = crc32c(0, o->id, strlen(o->id));
+	if (rc) {
+		op_unref(o);
+		return rc;
+	}
+	*ret = o;
+	return 0;
+}
+
+static void publish_op(struct op *o)
+{
+	struct event e = {
+		.type = EVENT_OPERATION,
+		.t_us = now_us(),
+		.domain = o->domain,
+		.op = o,
+		.vcpu = -1,
+		.cpu = -1,
+		.state = -1,
+		.ran_on = -1,
+		.kstep = -1,
+		.name = "",
+		.text = o->error,
+	};
+
+	event_publish(o->domain->manager->bus, &e);
+}
+
+static int on_next_op(sd_event_source *s, void *userdata)
+{
+	struct domain *d = userdata;
+	int rc;
+
+	d->next = sd_event_source_disable_unref(d->next);
+	if (d->running || !d->n_queued)
+		return 0;
+	d->running = d->queue[0];
+	memmove(d->queue, d->queue + 1, (--d->n_queued) * sizeof(d->queue[0]));
+	publish_op(d->running);
+	rc = op_run_start(d->running);
+	if (rc < 0)
+		op_end(d->running, OP_FAILED);
+	return 0;
+}
+
+static int take_next(struct domain *d)
+{
+	if (d->next || d->running || !d->n_queued)
+		return 0;
+	return sd_event_add_defer(d->manager->event, &d->next, on_next_op, d);
+}
+
+/* Keep the last results; the oldest makes room. */
+static void keep(struct domain *d, struct op *o)
+{
+	if (d->n_kept == OP_KEPT_MAX) {
+		op_unref(d->kept[0]);
+		memmove(d->kept, d->kept + 1, --d->n_kept * sizeof(d->kept[0]));
+	}
+	d->kept[d->n_kept++] = o;
+}
+
+static void log_end(const struct op *o)
+{
+	log_line(o->result == OP_DONE ? LOG_INFO : LOG_NOTICE,
+		 "%s: operation %s: %s: %u online, %u standby, %u present%s%s", o->domain_name,
+		 o->id, op_result_name(o->result), o->online, o->standby, o->present,
+		 *o->error ? ": " : "", o->error);
+	for (unsigned int i = 0; i < o->n_vcpus; i++)
+		if (*o->vcpus[i].error)
+			log_line(LOG_NOTICE, "%s: %s", o->domain_name, o->vcpus[i].error);
+}
+
+/* A failure moves no wish, but where it is stuck nothing more is wished (R17). */
+static int wish_after(const struct move *m)
+{
+	const struct op_vcpu *e = m->entry;
+
+	if (e->result == VCPU_OK)
+		return e->to;
+	/* A removal that is out ends below; what else is out goes back. */
+	if (e->result == VCPU_PENDING)
+		return e->to < e->from && !m->undoing ? e->to : e->from;
+	return m->stuck || m->v->wish < 0 ? e->state : m->v->wish;
+}
+
+/* What every vCPU ended as, and what is wished of it from now on. */
+static void close_moves(struct op *o)
+{
+	struct op_run *run = o->run;
+
+	for (unsigned int i = 0; run && i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+		struct op_vcpu *e = m->entry;
+
+		e->result = move_judge(m);
+		e->cpu = m->v->cpu;
+		if (!m->v->hw)
+			vcpu_settle(m->v);
+		e->state = m->v->state;
+		m->v->wish = wish_after(m);
+		m->v->drift[0] = '\0';
+		if (*e->error && !*o->error)
+			snprintf(o->error, sizeof(o->error), "%s", e->error);
+	}
+}
+
+void op_end(struct op *o, enum op_result result)
+{
+	struct domain *d = o->domain;
+
+	o->result = result;
+	close_moves(o);
+	domain_counts(d, &o->present, &o->online, &o->standby);
+	o->ended = true;
+	o->running = false;
+	o->ended_us = now_us();
+	op_run_drop(o);
+	if (d->running == o)
+		d->running = NULL;
+	d->counters.operations[result]++;
+	d->counters.refusals += result == OP_REFUSED;
+	log_end(o);
+	keep(d, o);
+	publish_op(o);
+	take_next(d);
+}
+
+void op_end_queued(struct domain *d, enum op_result result, const char *why)
+{
+	while (d->n_queued) {
+		struct op *o = d->queue[0];
+
+		memmove(d->queue, d->queue + 1, --d->n_queued * sizeof(d->queue[0]));
+		snprintf(o->error, sizeof(o->error), "%s", why);
+		op_end(o, result);
+	}
+}
+
+static struct op *find_op(struct domain *d, const char *id)
+{
+	if (d->running && strcmp(d->running->id, id) == 0)
+		return d->running;
+	for (unsigned int i = 0; i < d->n_queued; i++)
+		if (strcmp(d->queue[i]->id, id) == 0)
+			return d->queue[i];
+	for (unsigned int i = d->n_kept; i-- > 0;)
+		if (strcmp(d->kept[i]->id, id) == 0)
+			return d->kept[i];
+	return NULL;
+}
+
+struct op *manager_find_op(struct manager *m, const char *id)
+{
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		struct op *o = find_op(m->domains[i], id);
+
+		if (o)
+			return o;
+	}
+	return NULL;
+}
+
+__attribute__((format(printf, 4, 5))) static int deny(enum request_error *ret_error,
+						      char **ret_text, enum request_error error,
+						      const char *format, ...)
+{
+	va_list ap;
+
+	*ret_error = error;
+	va_start(ap, format);
+	if (vasprintf(ret_text, format, ap) < 0)
+		*ret_text = NULL;
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* What can be told from the request alone, before an operation exists. */
+static int check_request(struct domain *d, const struct op_request *r,
+			 enum request_error *ret_error, char **ret_text)
+{
+	char name[MSG_NAME_MAX + 16];
+
+	if (r->goal == OP_GOAL_COUNT)
+		return 0;
+	if (!domain_is_target(d, r->target))
+		return deny(ret_error, ret_text, ERR_REFUSED, "%s is not a state to rest in",
+			    domain_state_name(d, r->target, name, sizeof(name)));
+	if (d->attached)
+		for (int i = cpulist_next(&r->list, d->n_vcpus); i >= 0;)
+			return deny(ret_error, ret_text, ERR_NO_SUCH_VCPU,
+				    "%s has no vcpu %d: its maximum is %u", d->config->name, i,
+				    d->n_vcpus);
+	return 0;
+}
+
+int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
+		  enum request_error *ret_error, char **ret_text)
+{
+	struct op *o = *request->id ? manager_find_op(d->manager, request->id) : NULL;
+	int rc;
+
+	if (o && (o->domain != d || !is_same_request(&o->request, request)))
+		return deny(ret_error, ret_text, ERR_CONFLICT,
+			    "operation %s exists with other arguments", request->id);
+	if (o) {
+		*ret = op_ref(o);
+		return 0;
+	}
+	rc = check_request(d, request, ret_error, ret_text);
+	if (rc)
+		return rc;
+	if (d->n_queued == OP_QUEUE_MAX)
+		return deny(ret_error, ret_text, ERR_BUSY,
+			    "%s has %d operations waiting already; try again later",
+			    d->config->name, OP_QUEUE_MAX);
+	rc = op_new(&o, d, request);
+	if (rc)
+		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",
+			    strerror(-rc));
+	d->queue[d->n_queued++] = o;
+	publish_op(o);
+	rc = take_next(d);
+	if (rc < 0) {
+		d->n_queued--;
+		op_unref(o);
+		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",
+			    strerror(-rc));
+	}
+	*ret = op_ref(o);
+	return 0;
+}
+
+int domain_cancel(struct op *o)
+{
+	struct domain *d = o->domain;
+
+	if (o->ended || !d)
+		return -EALREADY;
+	for (unsigned int i = 0; i < d->n_queued; i++) {
+		if (d->queue[i] != o)
+			continue;
+		memmove(d->queue + i, d->queue + i + 1, (--d->n_queued - i) * sizeof(d->queue[0]));
+		snprintf(o->error, sizeof(o->error), "cancelled before it began");
+		op_end(o, OP_CANCELLED);
+		return 0;
+	}
+	op_run_stop(o, -ECANCELED);
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_OP_H
+#define DAEMON_OP_H
+
+#include "daemon/outcome.h"
+#include "proto/cpulist.h"
+#include "proto/ladder.h"
+#include "proto/msg.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct domain;
+
+enum { OP_TEXT_MAX = 256, OP_QUEUE_MAX = 8, OP_KEPT_MAX = 64 };
+
+enum op_goal {
+	OP_GOAL_COUNT, /* so many at online (and so many at standby) */
+	OP_GOAL_TARGET /* these vCPUs to that state */
+};
+
+enum op_policy { OP_POLICY_ALL, OP_POLICY_AT_LEAST, OP_POLICY_BEST_EFFORT };
+
+/**
+ * struct op_request - what a client asked for; compared as a whole when an id is used again
+ * @id: given by the client, or "" to have one made
+ * @count: 1..65535
+ * @standby: -1 not asked
+ * @list: OP_GOAL_TARGET: which vCPUs
+ * @target: OP_GOAL_TARGET: CPUHP_OFFLINE.. any target state
+ * @at_least: OP_POLICY_AT_LEAST: K
+ * @timeout_ms: 0 for the configured deadline
+ * @foreign: may also remove what others plugged
+ * @uid: who asked
+ */
+struct op_request {
+	char id[MSG_OP_MAX + 1];
+	enum op_goal goal;
+	unsigned int count;
+	int standby;
+	struct cpulist list;
+	int target;
+	enum op_policy policy;
+	unsigned int at_least;
+	unsigned int timeout_ms;
+	bool foreign;
+	uid_t uid;
+};
+
+/**
+ * struct op_vcpu - one vCPU of an operation
+ * @from, @to: where it was and should go
+ * @state: where it is; after the end, where it rested then
+ * @result: meaningful once the operation has ended
+ * @failed_at: state whose step failed, -1 none; @failed_name as users see it
+ * @rc: 0, -errno, callback's exit status, 128+N
+ * @rollback_failed_at: -1 none
+ * @error: a sentence, "" none
+ * @step_us: time spent in each state's startup or teardown in its last pass, UINT64_MAX not run
+ */
+struct op_vcpu {
+	unsigned int vcpu;
+	int cpu;
+	int from;
+	int to;
+	int state;
+	enum vcpu_result result;
+	int ran_on;
+	int failed_at;
+	char failed_name[MSG_NAME_MAX + 16];
+	int rc;
+	int rollback_failed_at;
+	int rollback_rc;
+	char error[OP_TEXT_MAX];
+	uint64_t step_us[CPUHP_STATES];
+};
+
+/* A line of a plan, and why it cannot be carried out. */
+struct plan_move {
+	unsigned int vcpu;
+	int from;
+	int to;
+};
+
+struct plan {
+	unsigned int n_moves;
+	struct plan_move *moves;
+	unsigned int n_refusals;
+	char (*refusals)[OP_TEXT_MAX];
+	const char *
+		refused_by; /* of the first refusal: "guest" "limit" "policy" "hook" "domain"; NULL none */
+};
+
+void plan_done(struct plan *p);
+
+/**
+ * struct op - an operation, from its acceptance until it is forgotten
+ * @id: unique in the daemon
+ * @tag: 8 hex digits of it for device ids (CRC32C of @id)
+ * @domain_name: outlives the domain
+ * @ended: @result is final; until then it is OP_ACCEPTED
+ * @running: taken from the queue
+ * @refused_by: NULL, or as in struct plan
+ * @error: why the operation as a whole ended so, "" none
+ * @present, @online, @standby: counts at the end (while it runs: now)
+ * @vcpus: @n_vcpus entries, in the order of the plan
+ */
+struct op {
+	char id[MSG_OP_MAX + 1];
+	uint32_t tag;
+	char domain_name[65];
+	struct domain *domain; /* NULL once the domain is detached */
+	struct op_request request;
+	bool ended;
+	bool running;
+	enum op_result result;
+	const char *refused_by;
+	char error[OP_TEXT_MAX];
+	uint64_t accepted_us; /* CLOCK_MONOTONIC */
+	uint64_t ended_us;
+	uint64_t accepted_realtime_us;
+	unsigned int asked;
+	unsigned int present, online, standby;
+	unsigned int n_vcpus;
+	struct op_vcpu *vcpus;
+	struct op_run *run; /* the engine's own, NULL unless running */
+	unsigned int refs;
+};
+
+struct op *op_ref(struct op *o);
+struct op *op_unref(struct op *o); /* returns NULL */
+
+#endif

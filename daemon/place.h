@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_PLACE_H
+#define DAEMON_PLACE_H
+
+#include "proto/cpulist.h"
+#include <sys/types.h>
+
+/**
+ * struct placed - a thread that was pinned, with what it was allowed before; all zero is none
+ */
+struct placed {
+	pid_t tid;
+	struct cpulist before;
+};
+
+/**
+ * place_pin() - pin a vCPU's host thread
+ * @pid: the process that the thread must belong to; 0 unknown
+ * @tid: as QEMU told it, so not believed
+ * @cpus: host CPUs
+ * @placed: the mask of before is kept here, unless there already is one of this thread
+ *
+ * Source: sched_setaffinity(2), proc(5) /proc/PID/task.
+ * Return: 0; -ESRCH no such thread in that process; -EPERM no right to it; -EINVAL none of the
+ * CPUs is there.
+ */
+int place_pin(pid_t pid, pid_t tid, const struct cpulist *cpus, struct placed *placed);
+
+/* Give the thread its mask of before back. 0 also when there is nothing to undo any more. */
+int place_undo(pid_t pid, struct placed *placed);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_PLAN_H
+#define DAEMON_PLAN_H
+
+#include "daemon/op.h"
+
+/**
+ * struct plan_vcpu - what the plan knows of a slot
+ * @state: 0..44, or -1 when the guest has not been heard
+ * @pending: a plug or unplug that nobody has confirmed yet
+ */
+struct plan_vcpu {
+	bool present, boot, removable, owned, pending;
+	int state;
+};
+
+/**
+ * struct plan_input - the domain as the plan sees it
+ * @vcpus: @n slots, borrowed; the index is the vCPU number
+ * @why_unsupported: NULL, or why changes are refused
+ * @max_present: policy ceiling (MaxVcpus=), 0 none
+ * @kvm_max, @kvm_max_id: KVM's limits, 0 where they do not apply
+ * @guest_possible: CPUs the guest kernel has room for, 0 unknown
+ */
+struct plan_input {
+	const struct plan_vcpu *vcpus;
+	unsigned int n;
+	const char *why_unsupported;
+	unsigned int max_present;
+	unsigned int kvm_max;
+	unsigned int kvm_max_id;
+	unsigned int guest_possible;
+};
+
+/**
+ * plan_make() - what has to move to give a request its wish
+ *
+ * Going up: what stands between standby and online first, then standby vCPUs, then the lowest
+ * free slots. Going down: the highest first; the boot vCPU never. Moves up come in ascending,
+ * moves down in descending order. With a refusal there are no moves.
+ *
+ * Return: 0 (look at @ret->n_refusals), or -ENOMEM.
+ */
+int plan_make(const struct plan_input *in, const struct op_request *request, struct plan *ret);
+
+#endif

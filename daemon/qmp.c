@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A connection goes GREETING -> NEGOTIATING -> READY -> CLOSED and never back; who wants another
+ * one makes a new object. QEMU serves one client at a time and lets a second one connect and wait,
+ * so silence instead of a greeting means that somebody else is there.
+ *
+ * QEMU answers in the order of the commands, so the unanswered ones are a queue and the reply must
+ * carry the number of its head; anything else is no QMP and ends the connection. A command past
+ * its deadline is answered -ETIMEDOUT but stays in the queue without its callback, because its
+ * reply may still come: it is *overdue*. When the last overdue reply has come, on_caught_up tells
+ * that QEMU's state has to be read again.
+ *
+ * Handlers and callbacks run from the event loop only and may close the connection or send. The
+ * object is counted: each dispatch holds a reference, qmp_close() gives up the owner's.
+ *
+ * Limits: a line of QMP_LINE_MAX, json-in.h's limits for each, READ_SIZE bytes a turn of the loop
+ * (a flood cannot starve other domains), QMP_COMMANDS_MAX unanswered, QMP_OUT_MAX unsent.
+ */
+#include "daemon/qmp.h"
+#include "daemon/json-in.h"
+#include "daemon/qmp-msg.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 32 * 1024 };
+
+enum qmp_state { GREETING, NEGOTIATING, READY, CLOSED };
+
+struct pending {
+	TAILQ_ENTRY(pending) link;
+	int64_t id;
+	uint64_t deadline_us;
+	qmp_reply_fn cb; /* NULL: overdue */
+	void *arg;
+};
+
+struct qmp {
+	unsigned int refs;
+	enum qmp_state state;
+	int fd;
+	pid_t peer_pid;
+	sd_event *event;
+	sd_event_source *io;
+	sd_event_source *timer;
+	sd_event_source *fail;
+	const char *fail_why;
+	unsigned int reply_ms;
+	const struct qmp_handlers *handlers;
+	void *ctx;
+	int64_t last_id;
+	TAILQ_HEAD(, pending) pending;
+	unsigned int n_pending;
+	unsigned int n_overdue;
+	struct qmp_lines in;
+	char *out;
+	size_t out_len;
+	size_t out_sent;
+	char version[32];
+};
+
+static const char *const names[QMP_COMMANDS] = {
+	[QMP_CAPABILITIES] = "qmp_capabilities",
+	[QMP_QUERY_KVM] = "query-kvm",
+	[QMP_QUERY_UUID] = "query-uuid",
+	[QMP_QUERY_STATUS] = "query-status",
+	[QMP_QUERY_MIGRATE] = "query-migrate",
+	[QMP_QUERY_HOTPLUGGABLE_CPUS] = "query-hotpluggable-cpus",
+	[QMP_QUERY_CPUS_FAST] = "query-cpus-fast",
+	[QMP_QUERY_ACPI_OSPM_STATUS] = "query-acpi-ospm-status",
+	[QMP_QOM_GET] = "qom-get",
+	[QMP_DEVICE_ADD] = "device_add",
+	[QMP_DEVICE_DEL] = "device_del",
+};
+
+const char *qmp_command_name(enum qmp_command c)
+{
+	assert(c < QMP_COMMANDS);
+	return names[c];
+}
+
+static void unref(struct qmp *q)
+{
+	struct pending *p;
+
+	if (--q->refs > 0)
+		return;
+	while ((p = TAILQ_FIRST(&q->pending))) {
+		TAILQ_REMOVE(&q->pending, p, link);
+		free(p);
+	}
+	sd_event_source_disable_unref(q->io);
+	sd_event_source_disable_unref(q->timer);
+	sd_event_source_disable_unref(q->fail);
+	sd_event_unref(q->event);
+	if (q->fd >= 0)
+		close(q->fd);
+	qmp_lines_done(&q->in);
+	free(q->out);
+	free(q);
+}
+
+static void unrefp(struct qmp **q)
+{
+	unref(*q);
+}
+
+/* Held by every dispatch: what it calls may close the connection under it. */
+#define HOLD(q) __attribute__((cleanup(unrefp), unused)) struct qmp *held = ((q)->refs++, (q))
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void arm(struct qmp *q, uint64_t deadline_us)
+{
+	uint64_t at;
+	int on;
+
+	if (sd_event_source_get_enabled(q->timer, &on) >= 0 && on == SD_EVENT_ONESHOT &&
+	    sd_event_source_get_time(q->timer, &at) >= 0 && at <= deadline_us)
+		return;
+	sd_event_source_set_time(q->timer, deadline_us);
+	sd_event_source_set_enabled(q->timer, SD_EVENT_ONESHOT);
+}
+
+static void drop_pending(struct qmp *q, struct pending *p)
+{
+	TAILQ_REMOVE(&q->pending, p, link);
+	q->n_pending--;
+	if (!p->cb)
+		q->n_overdue--;
+	free(p);
+	if (q->n_pending == 0)
+		sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
+}
+
+static void quiet(struct qmp *q)
+{
+	q->state = CLOSED;
+	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
+	sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
+	sd_event_source_set_enabled(q->fail, SD_EVENT_OFF);
+}
+
+/* Only from the event loop. The handlers go with qmp_close(), which may happen in a callback. */
+static void fail(struct qmp *q, int rc, const char *why)
+{
+	struct pending *p;
+
+	quiet(q);
+	while ((p = TAILQ_FIRST(&q->pending))) {
+		qmp_reply_fn cb = p->cb;
+		void *arg = p->arg;
+
+		drop_pending(q, p);
+		if (cb && q->handlers)
+			cb(arg, -ECONNRESET, NULL, "");
+	}
+	if (q->handlers)
+		q->handlers->on_closed(q->ctx, rc, why);
+}
+
+static int flush(struct qmp *q)
+{
+	while (q->out_sent < q->out_len) {
+		ssize_t n = send(q->fd, q->out + q->out_sent, q->out_len - q->out_sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		q->out_sent += (size_t)n;
+	}
+	free(q->out);
+	q->out = NULL;
+	q->out_len = q->out_sent = 0;
+	sd_event_source_set_io_events(q->io, EPOLLIN);
+	return 0;
+}
+
+static int queue_text(struct qmp *q, const char *text, size_t len)
+{
+	char *out;
+
+	if (q->out_len - q->out_sent + len + 1 > QMP_OUT_MAX)
+		return -ENOBUFS;
+	if (q->out_sent > 0) {
+		memmove(q->out, q->out + q->out_sent, q->out_len - q->out_sent);
+		q->out_len -= q->out_sent;
+		q->out_sent = 0;
+	}
+	out = realloc(q->out, q->out_len + len + 1);
+	if (!out)
+		return -ENOMEM;
+	q->out = out;
+	memcpy(out + q->out_len, text, len);
+	out[q->out_len + len] = '\n';
+	q->out_len += len + 1;
+	return sd_event_source_set_io_events(q->io, EPOLLIN | EPOLLOUT);
+}
+
+static json_object *new_command(enum qmp_command command, int64_t id, json_object *args)
+{
+	json_object *obj = json_object_new_object();
+
+	if (!obj) {
+		json_object_put(args);
+		return NULL;
+	}
+	json_object_object_add(obj, "execute", json_object_new_string(names[command]));
+	if (args)
+		json_object_object_add(obj, "arguments", args);
+	json_object_object_add(obj, "id", json_object_new_int64(id));
+	return obj;
+}
+
+static int submit(struct qmp *q, enum qmp_command command, json_object *args, qmp_reply_fn cb,
+		  void *arg)
+{
+	_cleanup_json_ json_object *obj = new_command(command, q->last_id + 1, args);
+	struct pending *p;
+	const char *text;
+	size_t len;
+	int r;
+
+	text = obj ? json_object_to_json_string_length(obj, JSON_C_TO_STRING_PLAIN, &len) : NULL;
+	p = malloc(sizeof(*p));
+	r = text && p ? queue_text(q, text, len) : -ENOMEM;
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*p = (struct pending){ .id = ++q->last_id, .cb = cb, .arg = arg };
+	p->deadline_us = now_us() + (uint64_t)q->reply_ms * 1000;
+	TAILQ_INSERT_TAIL(&q->pending, p, link);
+	q->n_pending++;
+	arm(q, p->deadline_us);
+	return 0;
+}
+
+int qmp_send(struct qmp *q, enum qmp_command command, json_object *args, qmp_reply_fn cb, void *arg)
+{
+	assert(command > QMP_CAPABILITIES && command < QMP_COMMANDS && cb);
+	if (q->state == READY && q->n_pending < QMP_COMMANDS_MAX)
+		return submit(q, command, args, cb, arg);
+	json_object_put(args);
+	return q->state == READY ? -ENOBUFS : -ENOTCONN;
+}
+
+static void on_negotiated(void *arg, int rc, json_object *value, const char *text)
+{
+	struct qmp *q = arg;
+
+	if (rc == -ETIMEDOUT)
+		fail(q, rc, "QEMU does not answer qmp_capabilities");
+	if (rc < 0)
+		return;
+	q->state = READY;
+	q->handlers->on_ready(q->ctx, q->version);
+}
+
+static int greeted(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
+{
+	if (q->state != GREETING) {
+		*ret_why = "a second greeting";
+		return -EPROTO;
+	}
+	snprintf(q->version, sizeof(q->version), "%.31s", m->text);
+	q->state = NEGOTIATING;
+	sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
+	*ret_why = "out of memory";
+	return submit(q, QMP_CAPABILITIES, NULL, on_negotiated, q);
+}
+
+static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
+{
+	struct pending *p = TAILQ_FIRST(&q->pending);
+	bool overdue;
+	qmp_reply_fn cb;
+	void *arg;
+
+	if (!p || p->id != m->id) {
+		*ret_why = "a reply to no command";
+		return -EPROTO;
+	}
+	if (q->state == NEGOTIATING && m->kind == QMP_ERROR) {
+		*ret_why = "QEMU refuses qmp_capabilities";
+		return -EPROTO;
+	}
+	cb = p->cb;
+	arg = p->arg;
+	overdue = !cb;
+	drop_pending(q, p);
+	if (cb)
+		cb(arg, m->kind == QMP_ERROR ? m->rc : 0, m->value, m->text);
+	else if (overdue && q->n_overdue == 0)
+		q->handlers->on_caught_up(q->ctx);
+	return 0;
+}
+
+static int received(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
+{
+	switch (m->kind) {
+	case QMP_GREETING:
+		return greeted(q, m, ret_why);
+	case QMP_RETURN:
+	case QMP_ERROR:
+		return answered(q, m, ret_why);
+	case QMP_EVENT:
+		/* One may slip in before the reply to qmp_capabilities; all is read after it. */
+		if (q->state == READY)
+			q->handlers->on_event(q->ctx, m->name, m->value);
+		return 0;
+	}
+	return 0;
+}
+
+static int read_lines(struct qmp *q, const char **ret_why)
+{
+	const char *line;
+	size_t len;
+	int r = 0;
+
+	while (r == 0 && q->state != CLOSED && qmp_lines_pop(&q->in, &line, &len)) {
+		struct qmp_msg m;
+
+		r = qmp_msg_parse(line, len, &m, ret_why);
+		if (r < 0)
+			return r;
+		r = received(q, &m, ret_why);
+		qmp_msg_done(&m);
+	}
+	return r;
+}
+
+static int receive(struct qmp *q, const char **ret_why)
+{
+	char buf[READ_SIZE];
+	ssize_t n = recv(q->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	int r;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		*ret_why = n == 0 ? "QEMU closed the QMP connection" : "the QMP connection broke";
+		return n == 0 ? -ECONNRESET : -errno;
+	}
+	r = qmp_lines_push(&q->in, buf, (size_t)n);
+	if (r < 0) {
+		*ret_why = r == -EMSGSIZE ? "a QMP line above 1 MiB" : "out of memory";
+		return r;
+	}
+	return read_lines(q, ret_why);
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct qmp *q = userdata;
+	const char *why = "";
+	int r = 0;
+	HOLD(q);
+
+	if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		r = receive(q, &why);
+	if (r == 0 && q->state != CLOSED && (revents & EPOLLOUT)) {
+		r = flush(q);
+		why = "the QMP connection broke";
+	}
+	if (r < 0 && q->state != CLOSED)
+		fail(q, r, why);
+	return 0;
+}
+
+/* The first command past its deadline that was not answered yet. */
+static struct pending *late(struct qmp *q, uint64_t now, uint64_t *next)
+{
+	struct pending *p;
+
+	for (p = TAILQ_FIRST(&q->pending); p; p = TAILQ_NEXT(p, link)) {
+		if (!p->cb)
+			continue;
+		if (p->deadline_us <= now)
+			return p;
+		if (p->deadline_us < *next)
+			*next = p->deadline_us;
+	}
+	return NULL;
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct qmp *q = userdata;
+	uint64_t now = now_us(), next = UINT64_MAX;
+	struct pending *p;
+	HOLD(q);
+
+	if (q->state == GREETING) {
+		fail(q, -EBUSY, "another QMP client holds the socket");
+		return 0;
+	}
+	while (q->state != CLOSED && (p = late(q, now, &next))) {
+		qmp_reply_fn cb = p->cb;
+
+		p->cb = NULL;
+		q->n_overdue++;
+		next = UINT64_MAX;
+		cb(p->arg, -ETIMEDOUT, NULL, "");
+	}
+	if (q->state != CLOSED && next != UINT64_MAX)
+		arm(q, next);
+	return 0;
+}
+
+static int on_fail(sd_event_source *s, void *userdata)
+{
+	struct qmp *q = userdata;
+	HOLD(q);
+
+	fail(q, -EPROTO, q->fail_why);
+	return 0;
+}
+
+void qmp_fail(struct qmp *q, const char *why)
+{
+	if (q->state == CLOSED)
+		return;
+	/* Nothing more is read meanwhile: what came is of no use to the caller. */
+	quiet(q);
+	q->fail_why = why;
+	sd_event_source_set_enabled(q->fail, SD_EVENT_ONESHOT);
+}
+
+static pid_t peer_pid(int fd)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? 0 : cred.pid;
+}
+
+static int add_sources(struct qmp *q)
+{
+	int r = sd_event_add_io(q->event, &q->io, q->fd, EPOLLIN, on_io, q);
+
+	if (r < 0)
+		return r;
+	r = sd_event_add_time(q->event, &q->timer, CLOCK_MONOTONIC,
+			      now_us() + QMP_GREETING_MS * 1000ULL, 1000, on_timer, q);
+	if (r < 0)
+		return r;
+	r = sd_event_add_defer(q->event, &q->fail, on_fail, q);
+	return r < 0 ? r : sd_event_source_set_enabled(q->fail, SD_EVENT_OFF);
+}
+
+int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
+	       const struct qmp_handlers *handlers, void *ctx)
+{
+	struct qmp *q = calloc(1, sizeof(*q));
+	int r;
+
+	if (!q) {
+		close(fd);
+		return -ENOMEM;
+	}
+	q->refs = 1;
+	q->fd = fd;
+	q->peer_pid = peer_pid(fd);
+	q->event = sd_event_ref(event);
+	q->reply_ms = reply_ms;
+	q->handlers = handlers;
+	q->ctx = ctx;
+	TAILQ_INIT(&q->pending);
+	r = add_sources(q);
+	if (r < 0) {
+		unref(q);
+		return r;
+	}
+	*ret = q;
+	return 0;
+}
+
+int qmp_new(struct qmp **ret, sd_event *event, const char *path, unsigned int reply_ms,
+	    const struct qmp_handlers *handlers, void *ctx)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return qmp_new_fd(ret, event, fd, reply_ms, handlers, ctx);
+}
+
+void qmp_set_reply_ms(struct qmp *q, unsigned int reply_ms)
+{
+	q->reply_ms = reply_ms;
+}
+
+unsigned int qmp_overdue(const struct qmp *q)
+{
+	return q->n_overdue;
+}
+
+pid_t qmp_peer_pid(const struct qmp *q)
+{
+	return q->peer_pid;
+}
+
+struct qmp *qmp_close(struct qmp *q)
+{
+	if (!q)
+		return NULL;
+	quiet(q);
+	q->handlers = NULL;
+	unref(q);
+	return NULL;
+}

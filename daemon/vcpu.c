@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/vcpu.h"
+#include "daemon/log.h"
+#include "daemon/trace-ring.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void vcpu_format_id(char buf[64], unsigned int vcpu, uint32_t tag)
+{
+	snprintf(buf, 64, "vhp-%u-%08x", vcpu, tag);
+}
+
+bool vcpu_is_own_id(const char *id, unsigned int vcpu)
+{
+	char prefix[32];
+	size_t len = (size_t)snprintf(prefix, sizeof(prefix), "vhp-%u-", vcpu);
+
+	return strncmp(id, prefix, len) == 0 && strlen(id) == len + 8 &&
+	       strspn(id + len, "0123456789abcdef") == 8;
+}
+
+struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu)
+{
+	for (unsigned int i = 0; op && i < op->n_vcpus; i++)
+		if (op->vcpus[i].vcpu == vcpu)
+			return &op->vcpus[i];
+	return NULL;
+}
+
+int vcpu_observed_state(const struct vcpu *v)
+{
+	if (!v->present)
+		return CPUHP_OFFLINE;
+	if (!v->domain->agent_up)
+		return -1;
+	return v->guest_present ? v->guest_state : CPUHP_HOST_PLACE;
+}
+
+void vcpu_set_state(struct vcpu *v, int state)
+{
+	struct domain *d = v->domain;
+	char from[MSG_NAME_MAX + 16], to[MSG_NAME_MAX + 16];
+	struct op_vcpu *entry = op_find_vcpu(d->running, v->vcpu);
+
+	if (entry)
+		entry->state = state;
+	if (v->state == state)
+		return;
+	log_line(LOG_DEBUG, "%s: vcpu %u: %s -> %s", d->config->name, v->vcpu,
+		 domain_state_name(d, v->state, from, sizeof(from)),
+		 domain_state_name(d, state, to, sizeof(to)));
+	v->state = state;
+	v->since_us = now_us();
+	event_publish(d->manager->bus, &(struct event){
+					       .type = EVENT_STATE,
+					       .t_us = v->since_us,
+					       .domain = d,
+					       .op = d->running,
+					       .vcpu = (int)v->vcpu,
+					       .cpu = v->cpu,
+					       .state = state,
+					       .name = domain_state_name(d, state, to, sizeof(to)),
+					       .ran_on = v->ran_on,
+					       .kstep = -1,
+					       .text = "",
+				       });
+}
+
+void vcpu_settle(struct vcpu *v)
+{
+	if (v->hw)
+		return;
+	v->entered_us = 0;
+	vcpu_set_state(v, vcpu_observed_state(v));
+}
+
+/* Add a finished step to the operation's entry and the domain's counters. */
+static void account_step(struct vcpu *v, const struct step_note *n)
+{
+	struct op_vcpu *entry = op_find_vcpu(n->op, v->vcpu);
+	uint64_t spent = v->entered_us && n->t_us > v->entered_us ? n->t_us - v->entered_us : 0;
+
+	v->entered_us = 0;
+	v->domain->counters.step_count[n->state]++;
+	v->domain->counters.step_us[n->state] += spent;
+	v->domain->counters.step_failures[n->state] += n->rc != 0;
+	if (!entry)
+		return;
+	if (!n->rollback)
+		entry->step_us[n->state] = spent;
+	if (n->ran_on >= 0)
+		entry->ran_on = n->ran_on;
+	entry->cpu = v->cpu;
+}
+
+void vcpu_note_step(struct vcpu *v, const struct step_note *n)
+{
+	struct domain *d = v->domain;
+	char name[MSG_NAME_MAX + 16];
+	struct event e = {
+		.type = n->kstep >= 0 ? EVENT_KSTEP : EVENT_STEP,
+		.t_us = n->t_us,
+		.error_us = n->error_us,
+		.domain = d,
+		.op = n->op,
+		.vcpu = (int)v->vcpu,
+		.cpu = v->cpu,
+		.state = n->state,
+		.name = domain_state_name(d, n->state, name, sizeof(name)),
+		.enter = n->enter,
+		.startup = n->startup,
+		.rollback = n->rollback,
+		.late = n->late,
+		.rc = n->rc,
+		.ran_on = n->ran_on,
+		.kstep = n->kstep,
+		.kname = n->kname ? n->kname : "",
+		.text = n->text ? n->text : "",
+	};
+
+	if (n->ran_on >= 0)
+		v->ran_on = n->ran_on;
+	if (n->kstep < 0) {
+		if (n->enter)
+			v->entered_us = n->t_us;
+		else
+			account_step(v, n);
+	}
+	trace_ring_add(&d->trace, &e);
+	event_publish(d->manager->bus, &e);
+}

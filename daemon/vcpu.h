@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_VCPU_H
+#define DAEMON_VCPU_H
+
+#include "daemon/domain.h"
+
+/**
+ * struct step_note - a step of the ladder being entered or left
+ * @kstep, @kname: the kernel's own step beneath ap:online, -1 for one of ours
+ * @t_us, @error_us: CLOCK_MONOTONIC of this host and how far off it may be
+ */
+struct step_note {
+	struct op *op;
+	int state;
+	bool enter, startup, rollback, late;
+	int rc;
+	int ran_on;
+	int kstep;
+	const char *kname;
+	uint64_t t_us;
+	uint64_t error_us;
+	const char *text;
+};
+
+/* The one setter of a vCPU's state; logs the change and tells the listeners. */
+void vcpu_set_state(struct vcpu *v, int state);
+
+/* The one place where a step becomes an event, a trace record, a time and a count. */
+void vcpu_note_step(struct vcpu *v, const struct step_note *note);
+
+/* What QEMU's and the guest's words add up to; -1 unknown. */
+int vcpu_observed_state(const struct vcpu *v);
+
+/* A vCPU at rest takes over what is observed; one in a walk is left to the walk. */
+void vcpu_settle(struct vcpu *v);
+
+/* This vCPU's entry in @op, or NULL. */
+struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu);
+
+/* Our device id: "vhp-<slot>-<8 hex>". */
+void vcpu_format_id(char buf[64], unsigned int vcpu, uint32_t tag);
+bool vcpu_is_own_id(const char *id, unsigned int vcpu);
+
+uint64_t now_us(void); /* CLOCK_MONOTONIC */
+
+/* R14: the walk down succeeded and the slot is really empty. */
+void domain_on_removed(struct vcpu *v, struct op *op);
+
+struct hostwalk_outcome;
+/* A walk whose operation had ended as pending is over; @from: where it began. */
+void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o);
+
+#endif
