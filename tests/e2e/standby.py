@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vCPUs that rest: plugged, present in the guest, parked."""
+
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+from scene import all_agree, callbacks, calls, done, forget_calls, running
+from tap import case, equal
+
+
+@case()
+def standby_vcpus_rest_plugged_and_are_taken_first():
+    with running(files=callbacks(_10_log="")) as (vm, d):
+        done(d.setvcpus(2, "--standby", 2), present=4, online=2, standby=2)
+        all_agree(vm, d, 4, 2, standby=2)
+        equal({c.cpu for c in calls(vm)}, {0, 1}, "CPUs whose callbacks ran")
+        plugs = len(vm.sent("device_add"))
+        done(d.setvcpus(4), present=4, online=4, standby=0)
+        equal(len(vm.sent("device_add")), plugs, "device_adds after going up from standby")
+        all_agree(vm, d, 4, 4)
+
+
+@case()
+def going_down_with_standby_keeps_the_vcpus_plugged():
+    with running(files=callbacks(_10_log="")) as (vm, d):
+        done(d.setvcpus(4))
+        forget_calls(vm)
+        done(d.setvcpus(2, "--standby", 2), present=4, online=2, standby=2)
+        all_agree(vm, d, 4, 2, standby=2)
+        equal(sorted((c.what, c.cpu) for c in calls(vm)), [("teardown", 2), ("teardown", 3)])
+        equal(vm.sent("device_del"), [])
+        done(d.setvcpus(2, "--standby", 0), present=2, online=2, standby=0)
+        all_agree(vm, d, 2, 2)
+
+
+@case()
+def single_vcpus_are_parked_enabled_and_removed():
+    with running() as (vm, d):
+        done(d.setvcpu("1-2", "--standby"), present=3, online=1, standby=2)
+        equal(d.states(), {0: "online", 1: "standby", 2: "standby"})
+        done(d.setvcpu("1", "--enable"), present=3, online=2, standby=1)
+        done(d.setvcpu("1", "--standby"), present=3, online=1, standby=2)
+        done(d.setvcpu("1-2", "--enable"), present=3, online=3, standby=0)
+        done(d.setvcpu("2", "--disable"), present=2, online=2, standby=0)
+        done(d.setvcpu("1", "--disable"), present=1, online=1, standby=0)
+        all_agree(vm, d, 1, 1)
+
+
+@case()
+def a_vcpu_can_be_taken_to_a_state_between():
+    with running(files=callbacks(_10_log="", _20_more="")) as (vm, d):
+        for state, name in (("ap:threads", "ap:threads"), ("12", "ap:dyn.10-log"), ("online", "online"),
+                            ("ap:dyn.20-more", "ap:dyn.20-more"), ("standby", "standby"),
+                            ("ap:verify", "ap:verify"), ("offline", None)):  # fmt: skip
+            a = done(d.ctl("target", "web1", "1", state))
+            equal(d.states().get(1), name, "after target %s: %s" % (state, a))
+        equal([(c.name, c.what) for c in calls(vm, 1)], [
+            ("10-log", "startup"), ("20-more", "startup"),
+            ("20-more", "teardown"), ("10-log", "teardown")], "what ran on CPU 1")  # fmt: skip
+
+
+@case()
+def counts_are_told_apart():
+    with running() as (vm, d):
+        done(d.setvcpus(2, "--standby", 1))
+        for option, wanted in (("--maximum", 32), ("--present", 3), ("--online", 2), ("--standby", 1)):
+            a = d.ctl("vcpucount", "web1", option, json_output=False)
+            equal((a.exit, a.out.strip()), (0, str(wanted)), option)
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,1144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The agent by itself: its test build on a folder for "/", spoken to in real frames.
+
+	agent_dialogue.py [--agent PATH] [CASE...]
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+
+import tap
+import wire
+from agentbed import (AP_ACTIVE, AP_CPUSET, AP_DYN, AP_IRQ, AP_ONLINE, AP_THREADS, AP_VERIFY, CPUS,
+                      ONLINE, STANDBY, Bed)  # fmt: skip
+from tap import case, equal, matches
+
+EAGAIN, EBUSY, ENODEV, EXDEV, EINVAL, EIO = 11, 16, 19, 18, 22, 5
+EPERM, ENXIO, ETIMEDOUT, ECANCELED, EPROTO = 1, 6, 110, 125, 71
+
+ROOT = os.path.dirname(os.path.dirname(HERE))
+AGENT = os.path.join(os.environ.get("VCPUHP_BUILD") or os.path.join(ROOT, "build"),
+                     "guest-agent", "vcpuhp-agent-test")  # fmt: skip
+
+UP = ["+7", "+8", "+9", "+10", "+11", "+43"]
+RESTING = 2  # children of an agent at rest: the writer, and a worker for the next CPU
+DOWN = ["-43", "-11", "-10", "-8", "-7"]
+
+
+def bed(**kwargs):
+    return Bed(AGENT, **kwargs)
+
+
+def arm(b, slot, state, rc=-EAGAIN):
+    b.send(wire.ARM, slot=slot, state=state, rc=rc)
+    return b.wait(lambda: b.answers(wire.ARMED, state=state), what="ARMED")[-1]["rc"]
+
+
+# The way up and down
+
+
+@case()
+def a_cpu_goes_up_and_down_step_by_step():
+    with bed() as b:
+        done = b.kick(2, ONLINE, op="op-1")
+        equal((done["rc"], done["state"], done["ran_on"]), (0, ONLINE, 2))
+        equal(b.steps(done["kick"]), UP)
+        assert b.is_online(2)
+        down = b.kick(2, STANDBY)
+        equal((down["rc"], down["state"]), (0, STANDBY))
+        equal(b.steps(down["kick"]), DOWN)
+        assert not b.is_online(2)
+
+
+@case()
+def every_step_is_left_as_it_was_entered_with_guest_times_in_order():
+    with bed() as b:
+        kick = b.kick(1, ONLINE)["kick"]
+        steps = b.of(wire.STEP, kick=kick)
+        for entered, left in zip(steps[::2], steps[1::2]):
+            equal(left["flags"], entered["flags"] | wire.EXIT)
+            equal((left["state"], left["cpu"], left["slot"]), (entered["state"], 1, 1))
+        times = [s["time_ns"] for s in steps]
+        equal(times, sorted(times))
+
+
+@case()
+def the_table_names_present_cpus_slots_callbacks_and_its_end():
+    b = bed(cpus=2)
+    b.callback("20-web")
+    b.make_cpu(5, slot=0xA)
+    with b:
+        cpus, states = b.table()
+        equal(sorted(cpus), [0, 1, 5])
+        equal(cpus[5]["slot"], 10)
+        equal(cpus[1]["state"], STANDBY)
+        assert not cpus[1]["flags"] & wire.ONLINE
+        equal(states, {AP_DYN: "20-web"})
+
+
+@case()
+def a_slot_that_the_firmware_does_not_name_is_no_slot():
+    b = bed(cpus=2)
+    b.write(CPUS + "/cpu1/firmware_node/path", "\\_SB_.PCI0.CPU1\n")
+    with b:
+        equal(b.table()[0][1]["slot"], wire.NO_SLOT)
+
+
+@case()
+def a_hot_added_cpu_is_reported_and_gone_again():
+    with bed(cpus=1) as b:
+        b.add(3, slot=7)
+        row = b.wait(lambda: b.of(wire.CPU, cpu=3, slot=7), what="the row")[-1]
+        equal((row["flags"], row["state"]), (wire.PRESENT, STANDBY))
+        b.take_away(3)
+        row = b.wait(lambda: b.of(wire.CPU, cpu=3, state=0), what="its end")[-1]
+        equal(row["flags"], 0)
+
+
+@case()
+def ping_is_answered_and_hello_names_kernel_boot_and_features():
+    with bed(args=["--allow-fault-injection"]) as b:
+        b.send(wire.PING, host_ns=77)
+        pong = b.wait(lambda: b.answers(wire.PONG), what="PONG")[0]
+        equal(pong["host_ns"], 77)
+        h = b.peer.hello
+        equal(h["boot_id"].hex(), "6c1d9e0a2f3b4c559d7e8a90b1c2d3e4")
+        equal(h["features"], wire.FEATURE_HOTPLUG | wire.FEATURE_FAULTS)
+        equal((h["possible"], h["kernel"]), (16, os.uname().release))
+
+
+@case()
+def without_acpi_tables_the_agent_does_not_claim_hotplug():
+    b = bed()
+    os.unlink(b.path("sys/firmware/acpi/tables/DSDT"))
+    os.rmdir(b.path("sys/firmware/acpi/tables"))
+    with b:
+        equal(b.peer.hello["features"] & wire.FEATURE_HOTPLUG, 0)
+
+
+# R1 to R11: the ladder's rules within the agent
+
+
+@case()
+def R1_a_worker_that_runs_elsewhere_fails_ap_threads():
+    with bed(env={"VCPUHP_TEST_RAN_ON": "3", "VCPUHP_TEST_ONLY": "1"}) as b:
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"], done["state"]), (-EXDEV, AP_THREADS, STANDBY))
+        matches("bound to cpu 1 but runs on cpu 3", done["text"])
+        assert not b.is_online(1)
+        equal(b.kick(2, ONLINE)["rc"], 0)
+
+
+@case()
+def R1_a_callback_program_that_ran_elsewhere_has_failed():
+    b = bed(env={"VCPUHP_TEST_PROGRAM_RAN_ON": "3", "VCPUHP_TEST_ONLY": "1"})
+    b.callback("10-a")
+    with b:
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"], done["state"]), (-EXDEV, AP_DYN, STANDBY))
+        step = [s for s in b.of(wire.STEP, cpu=1, state=AP_DYN) if s["flags"] & wire.EXIT][0]
+        equal((step["ran_on"], step["rc"]), (3, -EXDEV))
+
+
+@case()
+def R1_every_worker_step_reports_the_cpu_it_ran_on():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        kick = b.kick(2, ONLINE)["kick"]
+        left = [s for s in b.of(wire.STEP, kick=kick) if s["flags"] & wire.EXIT]
+        equal({s["state"]: s["ran_on"] for s in left if s["state"] >= AP_THREADS},
+              {8: 2, 9: 2, 10: 2, 11: 2, 12: 2, 43: 2})  # fmt: skip
+
+
+@case()
+def R1_a_cpu_taken_away_is_torn_down_late_and_marked_so():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    b.callback("20-b")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        b.take_away(1)
+        b.wait(lambda: b.of(wire.CPU, cpu=1, state=0), what="the row")
+        equal(b.calls(4, cpu=1), ["20-b teardown 1 1", "10-a teardown 1 1"])
+        late = [s for s in b.of(wire.STEP, cpu=1, kick=0) if not s["flags"] & wire.STARTUP]
+        equal([s["state"] for s in late if s["flags"] & wire.EXIT], [43, 13, 12, 11, 10])
+        assert all(s["flags"] & wire.LATE for s in late)
+        assert b.of(wire.CPU, cpu=1)[-1]["flags"] & wire.TAKEN
+
+
+@case()
+def R1_late_teardown_goes_on_past_a_failure():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    b.callback("20-b", teardown="exit 9")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        b.switch(1, False)
+        row = b.rests(1, STANDBY)
+        equal(b.calls(cpu=1), ["20-b teardown 1", "10-a teardown 1"])
+        assert row["flags"] & wire.TAKEN
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
+def R3_the_agent_refuses_to_walk_below_standby():
+    with bed() as b:
+        for target in range(STANDBY):
+            equal(b.kick(1, target)["rc"], -EINVAL)
+        equal(b.table()[0][1]["state"], STANDBY)
+
+
+@case()
+def R3_the_worker_hands_back_at_ap_threads_and_control_parks_it():
+    with bed() as b:
+        b.kick(1, ONLINE)
+        done = b.kick(1, AP_THREADS)
+        equal((done["rc"], done["state"]), (0, AP_THREADS))
+        equal(b.steps(done["kick"]), ["-43", "-11", "-10"])
+        assert b.is_online(1)
+        equal(b.steps(b.kick(1, STANDBY)["kick"]), ["-8", "-7"])
+
+
+@case()
+def R4_a_kick_to_the_state_it_is_in_succeeds_and_does_nothing():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        for target in (STANDBY, ONLINE, ONLINE):
+            done = b.kick(1, target)
+            equal((done["rc"], done["state"]), (0, target))
+        equal(b.steps(b.kicks), [])
+        equal(b.calls(cpu=1), ["10-a startup 1"])
+
+
+@case()
+def R7_each_result_belongs_to_one_kick_and_clears_the_one_before():
+    b = bed()
+    b.callback("10-a", startup="test -e %s && exit 3; :" % b.path("bad"))
+    with b:
+        b.write("bad", "")
+        bad = b.kick(1, ONLINE)
+        os.unlink(b.path("bad"))
+        good = b.kick(1, ONLINE)
+        equal((bad["rc"], bad["failed_at"]), (3, AP_DYN))
+        equal((good["rc"], good["failed_at"], good["text"]), (0, wire.NONE, ""))
+        equal(len(b.of(wire.DONE, kick=bad["kick"])), 1)
+
+
+@case()
+def R8_agent_rolls_back_a_failed_startup_in_reverse():
+    b = bed()
+    b.callback("10-a")
+    b.callback("20-b")
+    b.callback("30-c", startup="echo no licence; exit 3")
+    with b:
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"], done["state"]), (3, AP_DYN + 2, STANDBY))
+        equal((done["rollback_rc"], done["rollback_failed_at"]), (0, wire.NONE))
+        matches("ap:dyn.30-c: no licence", done["text"])
+        equal(b.steps(done["kick"]),
+              ["+7", "+8", "+9", "+10", "+11", "+12", "+13", "+14",
+               "-13r", "-12r", "-11r", "-10r", "-8r", "-7r"])  # fmt: skip
+        equal(b.calls(cpu=1), ["10-a startup 1", "20-b startup 1", "30-c startup 1",
+                          "20-b teardown 1", "10-a teardown 1"])  # fmt: skip
+        assert not b.is_online(1)
+
+
+@case()
+def R8_a_walk_that_began_above_standby_is_rolled_back_to_there():
+    b = bed()
+    b.callback("10-a", startup="exit 1")
+    with b:
+        equal(b.kick(1, AP_IRQ)["rc"], 0)
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["state"]), (1, AP_IRQ))
+        equal(b.steps(done["kick"]), ["+12"])
+
+
+@case()
+def R8_the_kernels_refusal_to_online_is_the_result():
+    b = bed(cpus=2)
+    os.unlink(b.path(b.online_file(1)))
+    os.mkdir(b.path(b.online_file(1)))
+    with b:
+        # A folder in the file's place: the write fails with EISDIR.
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"], done["state"]), (-21, AP_ONLINE, STANDBY))
+        matches("EISDIR", done["text"])
+
+
+@case()
+def R9_agent_restores_a_cpu_whose_teardown_is_vetoed():
+    b = bed()
+    b.callback("10-a", teardown="echo pinned work; exit 4")
+    b.callback("20-b")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        done = b.kick(1, STANDBY)
+        equal((done["rc"], done["failed_at"], done["state"]), (4, AP_DYN, ONLINE))
+        equal(b.steps(done["kick"]), ["-43", "-13", "-12", "+13r"])
+        equal(b.calls(cpu=1), ["20-b teardown 1", "10-a teardown 1", "20-b startup 1"])
+        assert b.is_online(1)
+        equal(b.cpus_json()["active"], [0, 1])
+
+
+@case()
+def R9_a_refused_kernel_offline_brings_worker_and_callbacks_back():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        os.unlink(b.path(b.online_file(1)))
+        os.mkdir(b.path(b.online_file(1)))
+        done = b.kick(1, STANDBY)
+        equal((done["rc"], done["failed_at"], done["state"]), (-21, AP_ONLINE, ONLINE))
+        equal(b.steps(done["kick"]), ["-43", "-12", "-11", "-10", "-8", "-7",
+                                      "+8r", "+9r", "+10r", "+11r", "+12r"])  # fmt: skip
+        equal(b.calls(cpu=1), ["10-a teardown 1", "10-a startup 1"])
+        equal(done["ran_on"], 1)
+
+
+@case()
+def R9_the_boot_cpu_cannot_be_taken_offline():
+    with bed(cpus=1) as b:
+        b.rests(0, ONLINE)
+        done = b.kick(0, STANDBY)
+        equal((done["rc"], done["failed_at"], done["state"]), (-EPERM, AP_ONLINE, ONLINE))
+
+
+@case()
+def R10_a_rollback_passes_ap_active_and_targets_are_the_tables():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        equal(b.kick(1, AP_ONLINE)["rc"], -EINVAL)
+        equal(b.kick(1, AP_DYN + 1)["rc"], -EINVAL)
+        equal(b.kick(1, 45)["rc"], -EINVAL)
+        for target in (AP_DYN, AP_THREADS, AP_VERIFY, AP_CPUSET, AP_IRQ, AP_ACTIVE):
+            done = b.kick(1, target)
+            equal((done["rc"], done["state"]), (0, target))
+        done = b.kick(1, STANDBY, flags=wire.KICK_ROLLBACK)
+        assert "-43" not in b.steps(done["kick"])
+        equal(b.cpus_json()["active"], [0])
+
+
+@case()
+def R11_the_worker_is_gone_before_the_offline_write():
+    b = bed()
+    with b:
+        b.kick(1, ONLINE)
+        path = b.path(b.online_file(1))
+        os.unlink(path)
+        os.mkfifo(path)
+        kick = b.kick(1, STANDBY, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+        # The writer waits in open() of the FIFO; the worker prepared for the next CPU is another.
+        b.wait(lambda: len(b.workers()) == RESTING, what="the worker's end")
+        release_write(b, 1, online=False)
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
+def R11_the_worker_starts_after_online_is_confirmed():
+    with hanging_start(bed(), 1) as b:
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
+        assert b.of(wire.STEP, kick=kick, state=AP_THREADS) == []
+        release_write(b, 1, online=True)
+        done = b.done(kick)
+        equal((done["rc"], done["state"]), (0, ONLINE))
+
+
+def hanging_start(b, cpu):
+    """An `online` file that hangs must not be there at the first look: it comes after the start."""
+    os.unlink(b.path(b.online_file(cpu)))
+    b.set_file(cpu, False)
+    b.start()
+    b.rests(cpu, STANDBY)
+    os.unlink(b.path(b.online_file(cpu)))
+    os.mkfifo(b.path(b.online_file(cpu)))
+    return Started(b)
+
+
+class Started:
+    def __init__(self, b):
+        self.bed = b
+
+    def __enter__(self):
+        return self.bed
+
+    def __exit__(self, *args):
+        self.bed.__exit__(*args)
+
+
+def release_write(b, cpu, online):
+    """The kernel write that hangs in the FIFO returns; what is read back then says @online."""
+    path = b.path(b.online_file(cpu))
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    b.wait(lambda: read_now(reading), what="the write")
+    writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    os.write(writing, b"%d\n" % online)
+    b.set_file(cpu, online)
+    os.close(writing)
+    # The reading end stays open until the case ends: closed now it could take the answer along.
+
+
+def read_now(fd):
+    try:
+        return os.read(fd, 16)
+    except BlockingIOError:
+        return b""
+
+
+# Kernel writes that take long
+
+
+@case()
+def a_hanging_kernel_write_holds_neither_the_port_nor_the_other_reports():
+    with hanging_start(bed(), 1) as b:
+        first = b.kick(1, ONLINE, wait=False)
+        second = b.kick(2, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=first, state=AP_ONLINE), what="the kernel write")
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        # One write at a time, in the order of the kicks.
+        equal(b.steps(second), [])
+        release_write(b, 1, online=True)
+        equal((b.done(first)["rc"], b.done(second)["rc"]), (0, 0))
+
+
+@case()
+def a_write_past_its_deadline_is_reported_and_undone_only_when_it_returns():
+    with hanging_start(bed(), 1) as b:
+        kick = b.kick(1, ONLINE, wait=False, deadline_ms=150)
+        late = b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE, rc=-ETIMEDOUT),
+                      what="the step's deadline")  # fmt: skip
+        matches("still under way", late[0]["text"])
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        equal(b.of(wire.DONE), [])
+        release_write(b, 1, online=True)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (-ETIMEDOUT, AP_ONLINE, STANDBY))
+        equal(b.steps(kick), ["+7", "-7r"])
+        assert not b.is_online(1)
+
+
+@case()
+def a_hanging_writer_does_not_keep_a_killed_agent_from_being_replaced():
+    with hanging_start(bed(), 1) as b:
+        b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, state=AP_ONLINE), what="the kernel write")
+        b.stop(signal.SIGKILL)
+        b.set_file(1, False)
+        b.start()
+        equal(b.kick(2, ONLINE)["rc"], 0)
+
+
+@case()
+def a_cpu_that_is_online_already_counts_as_done():
+    with bed() as b:
+        b.set_file(1, True)
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["state"]), (0, ONLINE))
+
+
+@case()
+def a_batch_is_written_one_by_one_in_the_order_of_the_kicks():
+    b = bed(cpus=8)
+    with b:
+        kicks = [b.kick(cpu, ONLINE, wait=False) for cpu in (5, 1, 7, 3)]
+        for kick in kicks:
+            equal(b.done(kick)["rc"], 0)
+        entered = [r["kick"] for r in b.of(wire.STEP, state=AP_ONLINE)
+                   if not r["flags"] & wire.EXIT]  # fmt: skip
+        equal(entered, kicks)
+
+
+# R12, R13: registration
+
+
+@case()
+def R12_a_new_callback_runs_on_every_cpu_at_or_above_it():
+    with bed(boot=(1,)) as b:
+        b.kick(2, AP_IRQ)
+        b.rests(1, ONLINE)
+        b.callback("50-late")
+        b.rescan()
+        b.wait(lambda: b.of(wire.STATE, state=AP_DYN, name="50-late"), what="the registration")
+        equal(sorted(b.calls()), ["50-late startup 0", "50-late startup 1"])
+        on = {s["ran_on"] for s in b.of(wire.STEP, state=AP_DYN) if s["flags"] & wire.EXIT}
+        equal(on, {0, 1})
+        b.kick(2, ONLINE)
+        assert "50-late startup 2" in b.calls()
+
+
+@case()
+def R12_a_registration_that_fails_on_one_cpu_is_taken_back_on_the_others():
+    with bed(boot=(1, 2)) as b:
+        b.rests(2, ONLINE)
+        b.rests(1, ONLINE)
+        b.callback("50-late", startup='test "$2" = 2 && exit 7; :')
+        b.rescan()
+        b.wait(lambda: [r for r in b.of(wire.LOG) if "not registered" in r["text"]], what="the log")
+        b.wait(lambda: "50-late teardown 1" in b.calls() and "50-late teardown 0" in b.calls(),
+               what="the way back")  # fmt: skip
+        assert "50-late teardown 2" not in b.calls()
+        equal(b.of(wire.STATE, name="50-late"), [])
+        equal(b.rests(2, ONLINE)["state"], ONLINE)
+        equal(b.table()[1], {})
+
+
+@case()
+def R12_an_unregistered_callback_is_torn_down_even_when_its_file_is_gone():
+    b = bed(boot=(1,))
+    b.callback("10-a")
+    b.callback("20-b", teardown="exit 5")
+    with b:
+        b.rests(1, ONLINE)
+        b.forget_calls()
+        os.unlink(b.path("etc/vcpuhp/cpuhp.d/10-a"))
+        os.unlink(b.path("etc/vcpuhp/cpuhp.d/20-b"))
+        b.rescan()
+        for state in (AP_DYN, AP_DYN + 1):
+            b.wait(lambda s=state: b.of(wire.STATE, state=s, name=""), what="its end")
+        equal(sorted(b.calls()), ["10-a teardown 0", "10-a teardown 1",
+                                  "20-b teardown 0", "20-b teardown 1"])  # fmt: skip
+        assert [r for r in b.of(wire.LOG) if "20-b" in r["text"] and "5" in r["text"]]
+        equal(b.table()[1], {})
+
+
+@case()
+def R12_the_first_free_state_is_taken_and_a_32nd_is_enospc():
+    b = bed(cpus=1)
+    for i in range(31):
+        b.callback("%02d-x" % (i + 10))
+    with b:
+        b.rests(0, ONLINE)
+        equal(len(b.table()[1]), 31)
+        b.callback("05-more")
+        b.rescan()
+        b.wait(lambda: [r for r in b.of(wire.LOG) if "ENOSPC" in r["text"]], what="the log")
+        os.unlink(b.path("etc/vcpuhp/cpuhp.d/17-x"))
+        b.rescan()
+        b.wait(lambda: b.of(wire.STATE, state=AP_DYN + 7, name="05-more"), what="the free state")
+
+
+@case()
+def R12_a_kick_waits_for_the_registration_and_a_registration_for_walks():
+    b = bed(boot=(1,))
+    with b:
+        b.rests(1, ONLINE)
+        b.callback("50-slow", startup="while ! test -e %s; do :; done" % b.path("go"))
+        b.rescan()
+        b.wait(lambda: b.calls(), what="the registration")
+        kick = b.kick(2, ONLINE, wait=False)
+        equal(b.wait(lambda: b.answers(wire.KICKED, kick=kick), what="KICKED")[0]["rc"], 0)
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        equal(b.steps(kick), [])
+        b.write("go", "")
+        equal(b.done(kick)["rc"], 0)
+        assert "50-slow startup 2" in b.calls()
+        # Now the other way round.
+        os.unlink(b.path("go"))
+        kick = b.kick(3, ONLINE, wait=False)
+        b.wait(lambda: "50-slow startup 3" in b.calls(), what="the walk")
+        b.callback("60-next")
+        b.rescan()
+        b.send(wire.PING, host_ns=2)
+        b.wait(lambda: b.answers(wire.PONG, host_ns=2), what="PONG")
+        assert not [c for c in b.calls() if c.startswith("60-next")]
+        b.write("go", "")
+        equal(b.done(kick)["rc"], 0)
+        b.wait(lambda: b.of(wire.STATE, name="60-next"), what="the registration")
+
+
+@case()
+def R13_a_callback_alone_runs_through_the_worker_and_reports_where():
+    with bed(boot=(1,), env={"VCPUHP_TEST_RAN_ON": "0", "VCPUHP_TEST_ONLY": "9"}) as b:
+        b.rests(1, ONLINE)
+        b.callback("50-late")
+        b.rescan()
+        b.wait(lambda: b.of(wire.STATE, name="50-late"), what="the registration")
+        alone = [s for s in b.of(wire.STEP, cpu=1, state=AP_DYN)]
+        equal([(s["kick"], s["ran_on"]) for s in alone], [(0, 1), (0, 1)])
+        # Nothing else of the ladder ran for it.
+        after = b.records[b.records.index(alone[0]) : b.records.index(alone[-1])]
+        equal({r["state"] for r in after if r["record"] == wire.STEP}, {AP_DYN})
+
+
+@case()
+def R13_without_a_worker_it_is_refused():
+    """A CPU whose worker cannot be bound any more: the registration fails, nothing is silently 0."""
+    with bed(cpus=2) as b:
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        b.stop()
+        b.env = {"VCPUHP_TEST_BIND_ERRNO": str(EINVAL), "VCPUHP_TEST_ONLY": "1"}
+        b.callback("50-late")
+        b.write("proc/self/cgroup", "0::/system.slice/vcpuhp-agent.service\n")
+        b.start()
+        row = b.wait(lambda: [r for r in b.of(wire.CPU, cpu=1) if r["text"]], what="the row")[-1]
+        matches("own cpuset /system.slice/vcpuhp-agent.service leaves it out", row["text"])
+        assert "50-late startup 1" not in b.calls()
+
+
+# R16: what does not fit
+
+
+@case()
+def R16_kicks_that_do_not_fit_are_refused_with_a_sentence():
+    b = bed()
+    b.callback("10-a", startup="while ! test -e %s; do :; done" % b.path("go"))
+    b.write("go", "")
+    with b:
+        for cpu, target, rc, values in (
+            (9, ONLINE, -ENODEV, {}),
+            (4000, ONLINE, -ENODEV, {}),
+            (wire.NO_CPU, ONLINE, -ENODEV, {}),
+            (1, ONLINE, -ENODEV, {"slot": 2}),
+            (1, 44 + 1, -EINVAL, {}),
+            (1, 255, -EINVAL, {}),
+            (1, AP_DYN + 30, -EINVAL, {}),
+            (1, ONLINE, -EPROTO, {"kick": 0}),
+        ):
+            answer = b.kick(cpu, target, **values)
+            equal(answer["rc"], rc, "cpu %d to %d" % (cpu, target))
+            assert answer["text"]
+        b.forget_calls()
+        os.unlink(b.path("go"))
+        first = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.calls(), what="the walk")
+        equal(b.kick(1, STANDBY)["rc"], -EBUSY)
+        b.write("go", "")
+        equal(b.done(first)["rc"], 0)
+        equal(b.kick(1, ONLINE, kick=first - 1)["rc"], -EPROTO)
+
+
+@case()
+def R16_a_repeated_kick_is_not_run_twice_but_answered_again():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        done = b.kick(1, ONLINE)
+        again = b.kick(1, ONLINE, kick=done["kick"])
+        equal({k: again[k] for k in ("kick", "rc", "state")},
+              {"kick": done["kick"], "rc": 0, "state": ONLINE})  # fmt: skip
+        equal(b.calls(cpu=1), ["10-a startup 1"])
+        b.send(wire.ACK, kick=done["kick"])
+        b.send(wire.PING, host_ns=3)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        b.messages.clear()
+        equal(b.kick(1, ONLINE, kick=done["kick"])["rc"], -EPROTO)
+
+
+@case()
+def R16_frames_of_no_session_damaged_or_unknown_are_dropped():
+    with bed() as b:
+        kick = wire.encode(wire.KICK, kick=90, slot=1, cpu=1, target=ONLINE, slow=1)
+        b.send_raw(b.peer.bytes_for(wire.KICK, kick, session=12345))
+        b.send_raw(b.peer.bytes_for(wire.KICK, kick[:-1]))
+        b.send_raw(b.peer.bytes_for(99, b"x" * 40))
+        broken = bytearray(b.peer.bytes_for(wire.KICK, kick))
+        broken[30] ^= 1
+        b.send_raw(bytes(broken) + os.urandom(3000) + bytes(wire.FRAME_MAX))
+        b.send(wire.PING, host_ns=5)
+        b.wait(lambda: b.answers(wire.PONG, host_ns=5), what="PONG")
+        equal(b.answers(wire.KICKED), [])
+        equal(b.table()[0][1]["state"], STANDBY)
+
+
+# R17, R18
+
+
+@case()
+def R17_a_rollback_that_fails_too_stops_where_it_stands():
+    b = bed()
+    b.callback("10-a")
+    b.callback("20-b", teardown="exit 6")
+    b.callback("30-c", startup="exit 3")
+    with b:
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"]), (3, AP_DYN + 2))
+        equal((done["rollback_rc"], done["rollback_failed_at"]), (6, AP_DYN + 1))
+        equal(done["state"], AP_DYN + 1)
+        equal(b.steps(done["kick"])[-2:], ["+14", "-13r"])
+        row = b.rests(1, AP_DYN + 1)
+        assert row["flags"] & wire.ONLINE
+        b.callback("20-b")
+        equal(b.kick(1, STANDBY)["rc"], 0)
+
+
+@case()
+def R17_a_restart_of_the_walk_up_that_fails_in_a_rollback_stops_too():
+    b = bed()
+    b.callback("10-a", teardown="exit 4")
+    b.callback("20-b", startup='test -e %s && exit 8; :' % b.path("bad"))
+    with b:
+        b.kick(1, ONLINE)
+        b.write("bad", "")
+        done = b.kick(1, STANDBY)
+        equal((done["rc"], done["failed_at"]), (4, AP_DYN))
+        equal((done["rollback_rc"], done["rollback_failed_at"]), (8, AP_DYN + 1))
+        equal(done["state"], AP_DYN)
+
+
+@case()
+def R18_an_armed_failure_fires_once_at_every_state_with_a_callback():
+    b = bed(args=["--allow-fault-injection"])
+    b.callback("10-a")
+    with b:
+        for state in (AP_ONLINE, AP_THREADS, AP_VERIFY, AP_CPUSET, AP_IRQ, AP_DYN, AP_ACTIVE):
+            b.messages.clear()
+            equal(arm(b, 1, state), 0)
+            done = b.kick(1, ONLINE)
+            equal((done["rc"], done["failed_at"], done["state"]), (-EAGAIN, state, STANDBY))
+            equal(b.kick(1, ONLINE)["rc"], 0)
+            equal(b.kick(1, STANDBY)["rc"], 0)
+        assert b.calls().count("10-a startup 1") == 8  # not where it failed or below that
+
+
+@case()
+def R18_a_teardown_can_be_made_to_fail_and_arming_is_checked():
+    b = bed(args=["--allow-fault-injection"])
+    with b:
+        b.kick(1, ONLINE)
+        equal(arm(b, 1, AP_CPUSET, -EBUSY), 0)
+        done = b.kick(1, STANDBY)
+        equal((done["rc"], done["failed_at"], done["state"]), (-EBUSY, AP_CPUSET, ONLINE))
+        for state in (STANDBY, AP_DYN, ONLINE, 3, 77):
+            equal(arm(b, 1, state), -EINVAL)
+        equal(arm(b, 14, AP_VERIFY), -ENODEV)
+        equal(arm(b, 1, AP_IRQ), 0)
+        equal(arm(b, 1, AP_IRQ, 0), 0)
+        equal(b.kick(1, STANDBY)["rc"], 0)
+
+
+@case()
+def R18_without_the_option_arming_is_refused():
+    with bed() as b:
+        equal(arm(b, 1, AP_VERIFY), -EPERM)
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+# R19: adoption
+
+
+@case()
+def R19_cpus_found_online_are_adopted_without_cpuset_and_irq():
+    b = bed(boot=(1,))
+    b.callback("10-a")
+    with b:
+        row = b.rests(1, ONLINE)
+        equal(row["ran_on"], 1)
+        b.rests(0, ONLINE)
+        equal(sorted(b.calls()), ["10-a startup 0", "10-a startup 1"])
+        b.wait(lambda: b.cpus_json()["active"] == [0, 1], what="the announcement")
+        matches("ap:online -> ap:threads", b.said())
+        assert AP_CPUSET not in {s["state"] for s in b.of(wire.STEP, cpu=1)}
+
+
+@case()
+def R19_a_restarted_agent_does_nothing_twice():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        b.kick(2, AP_DYN)
+        b.forget_calls()
+        b.callback("20-b")
+        b.restart()
+        equal(b.rests(1, ONLINE)["ran_on"], 1)
+        b.rests(2, ONLINE)
+        b.rests(0, ONLINE)
+        equal(sorted(b.calls()), ["20-b startup 0", "20-b startup 1", "20-b startup 2"])
+        equal(b.table()[1], {AP_DYN: "10-a", AP_DYN + 1: "20-b"})
+        assert b.peer.hello["kick"] >= 2
+        equal(b.kick(1, STANDBY)["rc"], 0)
+        assert "10-a teardown 1" in b.calls()
+
+
+@case()
+def R19_what_was_under_way_in_a_killed_agent_is_torn_down_first():
+    b = bed()
+    b.callback("10-a")
+    b.callback("20-b", startup="while ! test -e %s; do :; done" % b.path("go"))
+    b.write("go", "")
+    with b:
+        b.rests(0, ONLINE)
+        b.forget_calls()
+        os.unlink(b.path("go"))
+        b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+        b.stop(signal.SIGKILL)
+        b.write("go", "")
+        b.forget_calls()
+        b.start()
+        b.rests(1, ONLINE)
+        equal(b.calls(), ["20-b teardown 1", "20-b startup 1"])
+
+
+@case()
+def R19_a_failed_adoption_rests_at_ap_threads_and_stays_online():
+    b = bed(boot=(1,))
+    b.callback("10-a")
+    b.callback("20-b", startup='test "$2" = 1 && { echo no; exit 2; }; :')
+    with b:
+        row = b.rests(1, AP_THREADS)
+        assert row["flags"] & wire.ONLINE
+        matches("20-b: no", row["text"])
+        assert b.is_online(1)
+        assert "10-a teardown 1" in b.calls()
+        b.callback("20-b")
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        equal(b.table()[0][1]["text"], "")
+
+
+@case()
+def R19_a_cpu_onlined_by_another_is_adopted_and_called_foreign():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        row = b.rests(1, ONLINE)
+        assert row["flags"] & wire.FOREIGN
+        assert "10-a startup 1" in b.calls()
+
+
+@case()
+def R19_a_kick_that_meets_an_adoption_waits_for_it():
+    b = bed()
+    b.callback("10-a", startup="while ! test -e %s; do :; done" % b.path("go"))
+    b.write("go", "")
+    with b:
+        b.rests(0, ONLINE)
+        os.unlink(b.path("go"))
+        b.forget_calls()
+        b.switch(1, True)
+        b.wait(lambda: b.calls(), what="the adoption")
+        kick = b.kick(1, ONLINE, wait=False)
+        equal(b.wait(lambda: b.answers(wire.KICKED), what="KICKED")[0]["rc"], 0)
+        b.write("go", "")
+        equal(b.done(kick)["rc"], 0)
+        equal(b.calls(), ["10-a startup 1"])
+
+
+@case()
+def standby_is_a_wish_that_is_carried_out_once_more():
+    with bed() as b:
+        equal(b.kick(1, STANDBY)["rc"], 0)
+        b.switch(1, True)
+        b.wait(lambda: not b.is_online(1), what="the parking")
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        row = b.rests(1, AP_ONLINE)
+        assert row["flags"] & wire.FOREIGN
+        matches("put to standby", row["text"])
+        assert b.is_online(1)
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
+def a_cpu_taken_away_in_the_middle_of_a_walk_ends_it():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    b.callback("20-b", startup="while ! test -e %s; do :; done" % b.path("go"))
+    b.write("go", "")
+    with b:
+        b.rests(0, ONLINE)
+        os.unlink(b.path("go"))
+        b.forget_calls()
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+        b.take_away(1)
+        done = b.done(kick)
+        equal((done["rc"], done["state"]), (-ENODEV, 0))
+        equal(b.calls(4)[-2:], ["20-b teardown 1 1", "10-a teardown 1 1"])
+
+
+# Callbacks and workers that misbehave
+
+
+@case()
+def a_callbacks_exit_status_signal_and_last_words_are_the_result():
+    b = bed()
+    with b:
+        for script, rc, text in (
+            ("echo first; echo last words >&2; exit 3", 3, "last words"),
+            ("kill -9 $$", 128 + 9, "killed by signal 9"),
+            ("exit 200", 200, ""),
+        ):
+            b.callback("10-a", startup='test "$2" = 1 || exit 0; ' + script)
+            b.rescan()
+            b.wait(lambda: b.table()[1], what="the callback")
+            done = b.kick(1, ONLINE)
+            equal((done["rc"], done["failed_at"]), (rc, AP_DYN))
+            matches(text, done["text"])
+
+
+@case()
+def a_callback_past_the_deadline_is_killed():
+    b = bed()
+    b.callback("10-a", startup='test "$2" = 0 || while :; do :; done')
+    with b:
+        b.rests(0, ONLINE)
+        done = b.kick(1, ONLINE, deadline_ms=300)
+        equal((done["rc"], done["failed_at"], done["state"]), (-ETIMEDOUT, AP_DYN, STANDBY))
+
+
+@case()
+def a_callback_that_others_may_write_is_not_registered_and_not_run():
+    b = bed()
+    b.callback("10-a")
+    b.callback("20-b")
+    os.chmod(b.path("etc/vcpuhp/cpuhp.d/10-a"), 0o777)
+    with b:
+        equal(b.table()[1], {AP_DYN: "20-b"})
+        matches("writable by others", b.said())
+        # One that changes hands later is refused when it is its turn.
+        os.chmod(b.path("etc/vcpuhp/cpuhp.d/20-b"), 0o777)
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["failed_at"]), (-EPERM, AP_DYN))
+        if os.geteuid() == 0:
+            os.chmod(b.path("etc/vcpuhp/cpuhp.d/20-b"), 0o755)
+            os.chown(b.path("etc/vcpuhp/cpuhp.d/20-b"), 12345, 12345)
+            equal(b.kick(1, ONLINE)["rc"], -EPERM)
+
+
+def in_callback(b):
+    """A kick whose worker is in a callback that waits; returns (kick, worker)."""
+    b.rests(0, ONLINE)
+    kick = b.kick(1, ONLINE, wait=False)
+    b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+    with open("/proc/%d/task/%d/children" % ((b.process.pid,) * 2), encoding="ascii") as f:
+        children = [int(word) for word in f.read().split()]
+    workers = [pid for pid in children
+               if open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii").read().split()]
+    equal(len(workers), 1)
+    return kick, workers[0]
+
+
+def waiting_bed():
+    b = bed()
+    b.callback("10-a")
+    b.callback("20-b", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    return b
+
+
+@case()
+def a_killed_worker_is_a_failed_step_and_what_it_did_is_torn_down_by_another():
+    with waiting_bed() as b:
+        kick, worker = in_callback(b)
+        b.forget_calls()
+        os.kill(worker, signal.SIGKILL)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (128 + 9, AP_DYN + 1, STANDBY))
+        equal(b.calls(), ["20-b teardown 1", "10-a teardown 1"])
+        equal(b.steps(kick)[-6:], ["-13r", "-12r", "-11r", "-10r", "-8r", "-7r"])
+
+
+@case()
+def a_worker_that_hangs_is_killed_at_the_walks_deadline():
+    with waiting_bed() as b:
+        b.rests(0, ONLINE)
+        kick = b.kick(1, ONLINE, wait=False, deadline_ms=500)
+        b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+        for pid in b.workers():
+            if open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii").read().split():
+                os.kill(pid, signal.SIGSTOP)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (-ETIMEDOUT, AP_DYN + 1, STANDBY))
+
+
+@case()
+def a_cancelled_kick_is_rolled_back_between_two_steps():
+    with waiting_bed() as b:
+        kick, _ = in_callback(b)
+        b.send(wire.CANCEL, kick=kick)
+        b.write("go", "")
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (-ECANCELED, wire.NONE, STANDBY))
+        matches("cancelled", done["text"])
+        assert "20-b teardown 1" in b.calls()
+
+
+@case()
+def a_kick_cancelled_before_its_write_began_does_nothing():
+    with hanging_start(bed(), 1) as b:
+        first = b.kick(1, ONLINE, wait=False)
+        second = b.kick(2, ONLINE, wait=False)
+        b.wait(lambda: b.answers(wire.KICKED, kick=second), what="KICKED")
+        b.send(wire.CANCEL, kick=second)
+        done = b.done(second)
+        equal((done["rc"], done["state"]), (-ECANCELED, STANDBY))
+        equal(b.steps(second), [])
+        release_write(b, 1, online=True)
+        equal(b.done(first)["rc"], 0)
+
+
+# The link
+
+
+@case()
+def a_result_is_sent_in_every_session_until_it_is_acknowledged():
+    with bed() as b:
+        kick = b.kick(1, ONLINE)["kick"]
+        for _ in range(2):
+            b.connect()
+            equal(b.done(kick)["rc"], 0)
+        b.send(wire.ACK, kick=kick)
+        b.table()
+        b.connect()
+        b.table()
+        equal(b.of(wire.DONE), [])
+
+
+@case()
+def a_result_that_comes_while_no_host_listens_is_not_lost():
+    with waiting_bed() as b:
+        kick, _ = in_callback(b)
+        b.reset_link()
+        b.write("go", "")
+        b.connect()
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
+def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself():
+    with bed() as b:
+        data = b"".join(b.peer.bytes_for(wire.PING, wire.encode(wire.PING, host_ns=i))
+                        for i in range(20000))  # fmt: skip
+        sent = 0
+        try:
+            while sent < len(data):
+                sent += os.write(b.master, data[sent : sent + 2048])
+        except BlockingIOError:
+            pass
+        equal(b.process.poll(), None)
+        while sent < len(data):
+            b.pump()
+            try:
+                sent += os.write(b.master, data[sent : sent + 2048])
+            except BlockingIOError:
+                pass
+        b.wait(lambda: len(b.answers(wire.PONG)) == 20000, what="all answers")
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
+def no_wakeups_when_nothing_happens():
+    with bed(boot=(1, 2)) as b:
+        for cpu in (0, 1, 2):
+            b.rests(cpu, ONLINE)
+        b.wait(lambda: len(b.workers()) == RESTING, what="the workers' end")
+        before = switches(b.process.pid)
+        b.pump(0.5)
+        equal(switches(b.process.pid) - before, 0)
+
+
+def switches(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
+
+
+@case()
+def the_agent_stays_small():
+    b = bed(cpus=16, boot=tuple(range(1, 16)))
+    with b:
+        for cpu in range(16):
+            b.rests(cpu, ONLINE)
+        with open("/proc/%d/smaps_rollup" % b.process.pid, encoding="ascii") as f:
+            kib = {line.split(":")[0]: int(line.split()[1]) for line in f if " kB" in line}
+        assert kib["Rss"] <= 3072, kib
+
+
+@case()
+def sigterm_leaves_the_cpus_and_puts_rcu_expedited_back():
+    with waiting_bed() as b:
+        kick, _ = in_callback(b)
+        equal(b.read("sys/kernel/rcu_expedited").strip(), "1")
+        equal(b.stop(), 0)
+        equal(b.read("sys/kernel/rcu_expedited").strip(), "0")
+        assert b.is_online(1) and kick
+        b.start()
+        b.write("go", "")
+        b.rests(1, ONLINE)
+
+
+@case()
+def cpus_json_is_right_at_each_change():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.wait(lambda: b.cpus_json()["standby"] == [1, 2, 3], what="the first")
+        b.kick(1, ONLINE)
+        first = b.cpus_json()
+        equal((first["active"], first["standby"], first["active_list"]), ([0, 1], [2, 3], "0-1"))
+        b.kick(1, STANDBY)
+        second = b.cpus_json()
+        equal((second["active"], second["standby"]), ([0], [1, 2, 3]))
+        assert second["serial"] > first["serial"]
+        b.restart()
+        b.rests(0, ONLINE)
+        b.kick(1, ONLINE)
+        assert b.cpus_json()["serial"] > second["serial"]
+
+
+@case()
+def the_release_build_has_no_seam():
+    release = AGENT[: -len("-test")]
+    with open(release, "rb") as f:
+        assert b"VCPUHP_TEST" not in f.read()
+    with open(AGENT, "rb") as f:
+        assert b"VCPUHP_TEST" in f.read()
+
+
+@case()
+def options_are_answered_or_refused():
+    for args, status, text in (
+        (["--help"], 0, "--allow-fault-injection"),
+        (["--version"], 0, r"^vcpuhp-agent \d"),
+        (["--nonsense"], 2, "unknown option"),
+        (["--port"], 2, "needs a value"),
+        (["--config", "/nonexistent.conf"], 1, "no such file"),
+    ):
+        r = subprocess.run([AGENT] + args, capture_output=True, text=True, timeout=5, check=False)
+        equal(r.returncode, status, " ".join(args))
+        matches(text, r.stdout if status == 0 else r.stderr)
+
+
+@case()
+def a_configuration_error_names_file_and_line():
+    b = bed()
+    b.write("etc/vcpuhp/vcpuhp-agent.conf", "[Agent]\nColour=red\n")
+    b.start(greet=False)
+    equal(b.process.wait(5), 1)
+    matches(r"vcpuhp-agent.conf:2: unknown key", b.said())
+    b.close()
+
+
+def main():
+    global AGENT
+    args = sys.argv[1:]
+    if "--agent" in args:
+        at = args.index("--agent")
+        AGENT = os.path.abspath(args[at + 1])
+        del args[at : at + 2]
+    sys.argv[1:] = args
+    tap.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The guest's side of real QEMU without a guest: ACPI through the qtest socket, sysfs as a folder.
+
+QEMU runs with KVM and no operating system in it. FakeGuest plays what the guest's kernel would do
+at the CPU hotplug registers (docs/specs/acpi_cpu_hotplug.rst in QEMU) and shows the result to the
+agent's test build, which takes the folder for "/". The agent's port is a pty; its bytes are
+carried to a unix socket that the daemon takes for QEMU's chardev.
+
+Modes (self.mode) of an unplug request: "accept", "refuse" (with self.refusal as _OST status),
+"ignore" (the request bit stays, as with a guest that sleeps), "late" (answers "in progress" and
+ejects when eject() is called).  Modes of an insertion (self.insert): "accept", "ignore".
+
+One thread scans the registers and the `online` files, one carries the port's bytes; eject() and
+storm() may be called from the case's own thread.
+"""
+
+import os
+import pty
+import select
+import shutil
+import signal
+import socket
+import threading
+import time
+import tty
+
+from guest import BUILD
+from qmp import connect
+from vm import Process, parse_cpulist
+
+AGENT = os.path.join(BUILD, "guest-agent", "vcpuhp-agent-test")
+
+BASE = 0xCD8
+FLAGS, COMMAND, DATA = BASE + 4, BASE + 5, BASE + 8
+INSERTING, REMOVING, EJECT = 2, 4, 8
+OST_EVENT, OST_STATUS = 1, 2
+OST_INSERT, OST_EJECT = 1, 3
+OST_OK, OST_REFUSED, OST_BUSY, OST_IN_PROGRESS = 0, 1, 0x82, 0x84
+
+CPUS = "sys/devices/system/cpu"
+
+
+def cpulist(cpus):
+    parts = []
+    cpus = sorted(cpus)
+    while cpus:
+        n = 1
+        while n < len(cpus) and cpus[n] == cpus[0] + n:
+            n += 1
+        parts.append(str(cpus[0]) if n == 1 else "%d-%d" % (cpus[0], cpus[n - 1]))
+        cpus = cpus[n:]
+    return ",".join(parts)
+
+
+class Registers:
+    """CPU hotplug registers of QEMU's ICH9, through qtest. Locked: several threads use them."""
+
+    def __init__(self, path, alive):
+        self.sock = connect(path, alive=alive)
+        self.file = self.sock.makefile("rw")
+        self.lock = threading.RLock()
+        self._command("outl %#x 0" % BASE)  # the first selector write leaves the legacy interface
+
+    def _command(self, text):
+        self.file.write(text + "\n")
+        self.file.flush()
+        while True:
+            line = self.file.readline()
+            if not line:
+                raise EOFError("QEMU closed the qtest connection")
+            if not line.startswith("IRQ"):
+                return line.split()
+
+    def flags(self, slot):
+        with self.lock:
+            self._command("outl %#x %d" % (BASE, slot))
+            return int(self._command("inb %#x" % FLAGS)[1], 16)
+
+    def set(self, slot, bits):
+        with self.lock:
+            self._command("outl %#x %d" % (BASE, slot))
+            self._command("outb %#x %d" % (FLAGS, bits))
+
+    def ost(self, slot, event, status):
+        with self.lock:
+            self._command("outl %#x %d" % (BASE, slot))
+            self._command("outb %#x %d" % (COMMAND, OST_EVENT))
+            self._command("outl %#x %d" % (DATA, event))
+            self._command("outb %#x %d" % (COMMAND, OST_STATUS))
+            self._command("outl %#x %d" % (DATA, status))
+
+
+class FakeRoot:
+    """The folder that the agent takes for "/": CPUs come, go, and are switched by files."""
+
+    def __init__(self, folder, maxcpus):
+        self.folder = folder
+        self.cpus = {}  # slot -> the guest's number
+        self.online = {0}
+        self.uevents = None
+        self.lock = threading.RLock()
+        files = {
+            CPUS + "/possible": "0-%d\n" % (maxcpus - 1),
+            CPUS + "/kernel_max": "8191\n",
+            CPUS + "/isolated": "\n",
+            CPUS + "/nohz_full": "(null)\n",
+            CPUS + "/hotplug/states": "  0: offline\n156: smpboot/threads:online\n236: online\n",
+            "sys/devices/system/clocksource/clocksource0/current_clocksource": "kvm-clock\n",
+            "sys/firmware/acpi/tables/DSDT": "DSDT\n",
+            "sys/kernel/rcu_expedited": "0\n",
+            "sys/kernel/rcu_normal": "0\n",
+            "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
+            "proc/sys/kernel/random/boot_id": "6c1d9e0a-2f3b-4c55-9d7e-8a90b1c2d3e4\n",
+            "proc/sys/kernel/osrelease": "6.1.0-fake\n",
+            "proc/cmdline": "quiet\n",
+            "proc/uptime": "10.00 9.00\n",
+        }
+        for path, text in files.items():
+            self.write(path, text)
+        for path in ("run", "etc/vcpuhp/cpuhp.d", "dev", "tmp", "proc/irq"):
+            os.makedirs(self.path(path), exist_ok=True)
+        self._make(0, 0)
+        self._lists()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text, mode=0o644):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(self.path(name), mode)
+
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8", errors="replace") as f:
+            return f.read().strip("\n\0 ")
+
+    def _make(self, slot, cpu):
+        """A CPU's folder, all at once: nobody may see half of it."""
+        self.cpus[slot] = cpu
+        self.write("making/firmware_node/path", "\\_SB_.CPUS.C%03X\n" % slot)
+        if cpu:
+            self.write("making/online", "0\n")
+        os.rename(self.path("making"), self.path("%s/cpu%d" % (CPUS, cpu)))
+
+    def _lists(self):
+        for name, cpus in (("present", self.cpus.values()), ("online", self.online)):
+            self.write("%s/%s.new" % (CPUS, name), cpulist(cpus) + "\n")
+            os.rename(self.path("%s/%s.new" % (CPUS, name)), self.path("%s/%s" % (CPUS, name)))
+
+    def uevent(self, action, cpu):
+        """As the kernel's netlink message. Lost when nobody listens, as there."""
+        device = "/devices/system/cpu/cpu%d" % cpu
+        text = "%s@%s\0ACTION=%s\0DEVPATH=%s\0SUBSYSTEM=cpu\0" % (action, device, action, device)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            try:
+                s.sendto(text.encode(), self.path("run/uevents"))
+            except OSError:
+                pass
+
+    def insert(self, slot):
+        with self.lock:
+            if slot in self.cpus:
+                return
+            cpu = min(set(range(1, 4096)) - set(self.cpus.values()))
+            self._make(slot, cpu)
+            self._lists()
+        self.uevent("add", cpu)
+        self.uevent("bind", cpu)
+
+    def remove(self, slot):
+        with self.lock:
+            cpu = self.cpus.pop(slot, None)
+            if cpu is None:
+                return
+            was_online = cpu in self.online
+            self.online.discard(cpu)
+            self._lists()
+            os.rename(self.path("%s/cpu%d" % (CPUS, cpu)), self.path("gone"))
+            shutil.rmtree(self.path("gone"))
+        if was_online:
+            self.uevent("offline", cpu)
+        self.uevent("unbind", cpu)
+        self.uevent("remove", cpu)
+
+    def follow_online(self):
+        """What was written into the `online` files becomes so."""
+        with self.lock:
+            for cpu in [c for c in self.cpus.values() if c]:
+                wanted = self.read("%s/cpu%d/online" % (CPUS, cpu))
+                if wanted not in ("0", "1") or (wanted == "1") == (cpu in self.online):
+                    continue
+                (self.online.add if wanted == "1" else self.online.discard)(cpu)
+                self._lists()
+                self.uevent("online" if wanted == "1" else "offline", cpu)
+
+
+class Port:
+    """The agent's port: a pty, whose bytes go to whoever connects to a unix socket.
+
+    Like virtio-serial: one host at a time, bytes for nobody are dropped.
+    """
+
+    def __init__(self, path):
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave)
+        os.set_blocking(self.master, False)
+        self.slave_path = os.ttyname(self.slave)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.client = None
+        self.to_agent = b""
+        self.to_host = b""
+
+    def _hang_up(self):
+        self.client.close()
+        self.client = None
+        self.to_host = b""
+
+    def _from_agent(self):
+        try:
+            data = os.read(self.master, 65536)
+        except (BlockingIOError, OSError):
+            return
+        if self.client:
+            self.to_host += data
+
+    def _from_host(self):
+        try:
+            data = self.client.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.to_agent += data
+        else:
+            self._hang_up()
+
+    def _flush(self):
+        if self.to_agent:
+            try:
+                self.to_agent = self.to_agent[os.write(self.master, self.to_agent[:2048]):]
+            except BlockingIOError:
+                pass
+        if self.client and self.to_host:
+            try:
+                self.to_host = self.to_host[self.client.send(self.to_host):]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._hang_up()
+
+    def turn(self, seconds):
+        """Carry what there is to carry; waits at most @seconds."""
+        reading = [self.master, self.client or self.listener]
+        writing = [self.master] if self.to_agent else []
+        if self.client and self.to_host:
+            writing.append(self.client)
+        readable, _, _ = select.select(reading, writing, [], seconds)
+        if self.listener in readable and not self.client:
+            self.client, _ = self.listener.accept()
+            self.client.setblocking(False)
+        if self.master in readable:
+            self._from_agent()
+        if self.client and self.client in readable:
+            self._from_host()
+        self._flush()
+
+    def close(self):
+        if self.client:
+            self.client.close()
+        self.listener.close()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+class FakeGuest:
+    def __init__(self, machine, maxcpus, agent=True, agent_args=()):
+        self.machine = machine
+        self.maxcpus = maxcpus
+        self.mode = "accept"
+        self.insert = "accept"
+        self.refusal = OST_BUSY
+        self.in_progress = set()
+        self.agent_args = list(agent_args)
+        self.agent = None
+        self.error = None
+        self.root = FakeRoot(machine.path("root"), maxcpus)
+        self.port = Port(machine.agent_path)
+        self.registers = Registers(machine.path("qtest"), machine.process.alive)
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self._guard, args=(turn,), daemon=True)
+                        for turn in (self._acpi_turn, lambda: self.port.turn(0.05))]  # fmt: skip
+        for t in self.threads:
+            t.start()
+        if agent:
+            self.start_agent()
+
+    def start_agent(self):
+        self.agent = Process(
+            [AGENT, "--root", self.root.folder, "--port", self.port.slave_path] + self.agent_args,
+            self.machine.path("agent.log"))  # fmt: skip
+
+    def stop_agent(self, number=signal.SIGTERM):
+        return self.agent.stop(number)
+
+    def _guard(self, turn):
+        try:
+            while not self.ended.is_set():
+                turn()
+        except (EOFError, OSError, ValueError) as e:
+            if not self.ended.is_set():
+                self.error = e
+
+    def _acpi_turn(self):
+        for slot in range(self.maxcpus):
+            flags = self.registers.flags(slot)
+            if flags & INSERTING and self.insert == "accept":
+                self._inserted(slot)
+            if flags & REMOVING and self.mode != "ignore":
+                self._asked_to_remove(slot)
+        self.root.follow_online()
+        time.sleep(0.002)
+
+    def _inserted(self, slot):
+        self.registers.set(slot, INSERTING)
+        self.root.insert(slot)
+        self.registers.ost(slot, OST_INSERT, OST_OK)
+
+    def _asked_to_remove(self, slot):
+        self.registers.set(slot, REMOVING)
+        self.registers.ost(slot, OST_EJECT, OST_IN_PROGRESS)
+        if self.mode == "refuse":
+            self.registers.ost(slot, OST_EJECT, self.refusal)
+        elif self.mode == "late":
+            self.in_progress.add(slot)
+        else:
+            self.eject(slot)
+
+    def eject(self, slot):
+        """Let a CPU go, asked or unasked."""
+        self.in_progress.discard(slot)
+        self.root.remove(slot)
+        self.registers.set(slot, EJECT)
+        self.registers.ost(slot, OST_EJECT, OST_OK)
+
+    def storm(self, slot, n, event=OST_EJECT, status=OST_REFUSED):
+        """Forged _OST, @n times."""
+        for _ in range(n):
+            self.registers.ost(slot, event, status)
+
+    def online(self):
+        return parse_cpulist(self.root.read(CPUS + "/online"))
+
+    def present_slots(self):
+        return sorted(self.root.cpus)
+
+    def check(self):
+        assert self.error is None, "the fake guest failed: %r" % self.error
+
+    def close(self):
+        self.ended.set()
+        if self.agent:
+            self.agent.stop()
+        for t in self.threads:
+            t.join(5)
+        self.port.close()
+        shutil.rmtree(self.root.folder, ignore_errors=True)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A QMP client for the tests, and waiting for a proof."""
+
+import json
+import os
+import socket
+import time
+
+
+def wait_for(proof, seconds, what, pause=0.01):
+    """Call @proof until it is true and return its answer; AssertionError after @seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        got = proof()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError("not within %g s: %s" % (seconds, what() if callable(what) else what))
+        time.sleep(pause)
+
+
+def connect(path, seconds=10, alive=lambda: True):
+    """Connect to a unix socket that is about to appear."""
+    end = time.monotonic() + seconds
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(path)
+            return s
+        except OSError:
+            s.close()
+            if not alive():
+                raise AssertionError("%s: its owner has ended" % path) from None
+            if time.monotonic() > end:
+                raise AssertionError("%s: nobody listens within %g s" % (path, seconds)) from None
+            time.sleep(0.01)
+
+
+class QmpError(Exception):
+    pass
+
+
+class Qmp:
+    """One connection. Events are kept in .events with the time they were read."""
+
+    def __init__(self, path, alive=lambda: True):
+        self.sock = connect(path, alive=alive)
+        self.buf = b""
+        self.events = []
+        self.greeting = self._read(10)
+        self.cmd("qmp_capabilities")
+
+    def _read(self, seconds):
+        end = time.monotonic() + seconds
+        while b"\n" not in self.buf:
+            self.sock.settimeout(max(0.001, end - time.monotonic()))
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError("QEMU closed the QMP connection")
+            self.buf += data
+        line, self.buf = self.buf.split(b"\n", 1)
+        return json.loads(line)
+
+    def _note(self, msg):
+        msg["seen"] = time.monotonic()
+        self.events.append(msg)
+
+    def cmd(self, name, **arguments):
+        """The command's answer; QmpError with QEMU's sentence when it is an error."""
+        text = json.dumps({"execute": name, "arguments": arguments})
+        self.sock.sendall(text.encode() + b"\n")
+        while True:
+            msg = self._read(30)
+            if "event" in msg:
+                self._note(msg)
+            elif "error" in msg:
+                raise QmpError(msg["error"]["desc"])
+            else:
+                return msg["return"]
+
+    def poll(self):
+        """Read what events have arrived."""
+        try:
+            while True:
+                self._note(self._read(0.001))
+        except (TimeoutError, socket.timeout, BlockingIOError):
+            return self.events
+
+    def slots(self):
+        """query-hotpluggable-cpus, ascending; the index is the vCPU number."""
+        got = self.cmd("query-hotpluggable-cpus")
+        keys = ("socket-id", "die-id", "core-id", "thread-id")
+        return sorted(got, key=lambda c: [c["props"].get(k, 0) for k in keys])
+
+    def present(self):
+        return [i for i, c in enumerate(self.slots()) if "qom-path" in c]
+
+    def close(self):
+        self.sock.close()
+
+
+def sent_commands(trace_file):
+    """What QMP commands QEMU was given (by anybody), from its trace: list of (name, arguments)."""
+    found = []
+    if not os.path.exists(trace_file):
+        return found
+    with open(trace_file, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            if "handle_qmp_command" not in line or "req: " not in line:
+                continue
+            request = json.loads(line.split("req: ", 1)[1])
+            found.append((request.get("execute"), request.get("arguments") or {}))
+    return found

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What tests/run does once the packages are there: tier after tier, one line a test, the sum last.
+
+A tier is a function in TIERS that reports points to a Run. Builds are made once, when the first
+tier asks for them:
+
+	build         gcc, as in the README, with werror
+	build/clang   clang, werror (also the compile commands for clang-tidy)
+	build/fuzz    clang with libFuzzer
+	build/asan    gcc with AddressSanitizer and UndefinedBehaviorSanitizer
+
+A tier whose build failed, or whose tools are missing, is skipped and says so: the build itself
+counts as failed once, in the tier "build".
+"""
+
+import argparse
+import concurrent.futures
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import mutants
+import tapread
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LOGS = os.path.join(ROOT, "build", "test-logs")
+WORKERS = max(2, os.cpu_count() or 2)
+FUZZ_SECONDS = 10
+LONG_FUZZ_SECONDS = 300
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+BUILDS = {
+    "build": ({}, ["-Dwerror=true"]),
+    "build/clang": ({"CC": "clang"}, ["-Dwerror=true"]),
+    "build/fuzz": ({"CC": "clang"}, [
+        "-Dfuzz=true", "-Dstatic-agent=false", "-Db_lundef=false",
+        "-Dc_args=-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined",
+        "-Dc_link_args=-fsanitize=address,undefined"]),
+    "build/asan": ({"CC": "gcc"}, [
+        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dstatic-agent=false"]),
+}  # fmt: skip
+
+
+class SkipTier(Exception):
+    pass
+
+
+class Run:
+    """Counts and prints; knows the options and the builds made so far."""
+
+    def __init__(self, options):
+        self.options = options
+        self.counts = {"ok": 0, "fail": 0, "skip": 0}
+        self.failed = []
+        self.builds = {}
+        self.times = []
+        self.lock = threading.Lock()
+        self.terminal = sys.stdout.isatty()
+
+    def point(self, tier, name, verdict, why="", seconds=None):
+        with self.lock:
+            self.counts[verdict] += 1
+            if verdict == "fail":
+                self.failed.append("%s: %s" % (tier, name))
+            word = {"ok": "ok  ", "fail": "FAIL", "skip": "skip"}[verdict]
+            if self.terminal:
+                word = "\033[%dm%s\033[m" % ({"ok": 32, "fail": 31, "skip": 33}[verdict], word)
+            print("%s %-11s %s%s%s" % (
+                word, tier, name, ": " + why if why else "",
+                " (%.1f s)" % seconds if seconds is not None else ""), flush=True)  # fmt: skip
+
+    def command(self, tier, name, args, log=None, seconds=600, env=None, cwd=ROOT):
+        """A program that is one test. Return whether it passed."""
+        log = os.path.join(LOGS, tier, (log or name).replace("/", "_") + ".log")
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        start = time.monotonic()
+        why = ""
+        with open(log, "w", encoding="utf-8") as out:
+            try:
+                done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                      timeout=seconds, cwd=cwd, check=False,
+                                      env=dict(os.environ, **(env or {})))  # fmt: skip
+                if done.returncode != 0:
+                    why = "exit status %d, see %s" % (done.returncode, os.path.relpath(log, ROOT))
+            except subprocess.TimeoutExpired:
+                why = "still running after %d s" % seconds
+        self.point(tier, name, "fail" if why else "ok", why, time.monotonic() - start)
+        if why:
+            _show_tail(log)
+        return not why
+
+    def tap(self, tier, name, args, seconds, env=None, cwd=ROOT, show=None):
+        """A program that speaks TAP."""
+        log = os.path.join(LOGS, tier, name.replace("/", "_") + ".log")
+        failed = []
+
+        def on_point(p):
+            why = p.why
+            if p.verdict == "fail":
+                failed.append(p)
+                why = (why + ", " if why else "") + "see " + os.path.relpath(log, ROOT)
+            self.point(tier, (show or name) + ": " + p.name, p.verdict, why, p.seconds)
+
+        tapread.run(args, log, on_point, seconds, dict(os.environ, **(env or {})), cwd)
+        if failed:
+            _show_tail(log)
+
+    def build(self, folder, report=None):
+        """Make a build folder; whether it is good. @report: tier whose test this is."""
+        if folder not in self.builds:
+            self.builds[folder] = self._make(folder, report or "build")
+        return self.builds[folder]
+
+    def need_build(self, folder):
+        if not self.build(folder):
+            raise SkipTier("%s could not be built" % folder)
+
+    def _make(self, folder, tier):
+        env, options = BUILDS[folder]
+        path = os.path.join(ROOT, folder)
+        configured = os.path.exists(os.path.join(path, "build.ninja"))
+        setup = ["meson", "setup"] + (["--reconfigure"] if configured else []) + [path, ROOT]
+        script = 'set -e; "$@" >&2; exec ninja -C "%s"' % path
+        return self.command(tier, "compile " + folder, ["sh", "-c", script, "sh"] + setup + options,
+                            env=env)  # fmt: skip
+
+
+def _show_tail(log, lines=15):
+    with open(log, encoding="utf-8", errors="replace") as f:
+        for line in f.read().splitlines()[-lines:]:
+            print("     | " + line)
+    sys.stdout.flush()
+
+
+def need(*programs):
+    missing = [p for p in programs if not shutil.which(p)]
+    if missing:
+        raise SkipTier("not installed: " + ", ".join(missing))
+
+
+def c_files():
+    found = []
+    for top in ("proto", "daemon", "guest-agent", "tests"):
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            found += [os.path.join(folder, n) for n in names if n.endswith((".c", ".h"))]
+    return sorted(os.path.relpath(f, ROOT) for f in found)
+
+
+def each(function, items):
+    """Call @function for every item, a few at a time."""
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(function, i) for i in items]:
+            done.result()
+
+
+def _is_in(test, suite):
+    return any(s.split(":")[-1] == suite for s in test["suite"])
+
+
+def run_meson_tests(run, tier, folder, wanted, env=None):
+    def one(test):
+        test_env = dict(test["env"], **(env or {}))
+        args = (run.tap, run.command)[test["protocol"] != "tap"], test["cmd"]
+        args[0](tier, test["name"], args[1], seconds=max(30, test["timeout"]) * (3 if env else 1),
+                env=test_env, cwd=test["workdir"] or os.path.join(ROOT, folder))  # fmt: skip
+
+    each(one, [t for t in tapread.meson_tests(os.path.join(ROOT, folder)) if wanted(t)])
+
+
+def scripts(folder):
+    return sorted(glob.glob(os.path.join(ROOT, "tests", folder, "*.py")))
+
+
+def run_script(run, tier, script, folder, env=None):
+    name = os.path.basename(script)[:-3]
+    run.tap(tier, name, [sys.executable, script], seconds=3600 if run.options.long else 900,
+            env={"VCPUHP_BUILD": os.path.join(ROOT, folder), "PYTHONDONTWRITEBYTECODE": "1",
+                 "VCPUHP_TEST_LOGS": os.path.join(LOGS, tier),
+                 "PYTHONPATH": os.path.join(ROOT, "tests", "lib"), **(env or {})})  # fmt: skip
+
+
+def tier_format(run):
+    """clang-format without differences; house rules that a script can check"""
+    run.command("format", "house rules", [sys.executable, "tests/lib/check_sources.py"])
+    need("clang-format")
+    run.command("format", "clang-format", ["clang-format", "--dry-run", "-Werror"] + c_files())
+
+
+def tier_build(run):
+    """gcc and clang, warnings are errors"""
+    for folder in ("build", "build/clang"):
+        run.build(folder, "build")
+
+
+def tier_tidy(run):
+    """clang-tidy over every C file that is compiled"""
+    need("clang-tidy", "clang")
+    run.need_build("build/clang")
+    with open(os.path.join(ROOT, "build/clang/compile_commands.json"), encoding="utf-8") as f:
+        files = sorted({os.path.relpath(os.path.join(c["directory"], c["file"]), ROOT)
+                        for c in json.load(f)})  # fmt: skip
+
+    def one(name):
+        run.command("tidy", name, ["clang-tidy", "--quiet", "--warnings-as-errors=*",
+                                   "-p", "build/clang", name])  # fmt: skip
+
+    each(one, [f for f in files if not f.startswith("..") and not f.startswith("build")])
+
+
+def tier_unit(run):
+    """the unit tests (cmocka) and whatever else meson knows as a test"""
+    run.need_build("build")
+    run_meson_tests(run, "unit", "build", lambda t: not _is_in(t, "fuzz") and not _is_in(t, "sim"))
+
+
+def tier_sim(run):
+    """a scripted QEMU and guest in one process, every fault by seed"""
+    run.need_build("build")
+    if not any(_is_in(t, "sim") for t in tapread.meson_tests(os.path.join(ROOT, "build"))):
+        raise SkipTier("the build has no simulator")
+    run_meson_tests(run, "sim", "build", lambda t: _is_in(t, "sim"))
+
+
+def tier_fuzz(run):
+    """every decoder: its corpus replayed, then libFuzzer for a short while"""
+    run.need_build("build")
+    run_meson_tests(run, "fuzz", "build", lambda t: _is_in(t, "fuzz"))
+    need("clang")
+    run.need_build("build/fuzz")
+    seconds = LONG_FUZZ_SECONDS if run.options.long else FUZZ_SECONDS
+
+    def one(test):
+        scratch = os.path.join(ROOT, "build", "fuzz-corpus", test["name"])
+        crashes = os.path.join(LOGS, "fuzz", "crash-%s-" % test["name"])
+        os.makedirs(scratch, exist_ok=True)
+        run.command("fuzz", "%s for %d s" % (test["name"], seconds),
+                    [test["cmd"][0], "-max_total_time=%d" % seconds, "-artifact_prefix=" + crashes,
+                     "-max_len=8192", scratch, test["cmd"][-1]],
+                    log=test["name"] + "-libfuzzer", seconds=seconds + 120)  # fmt: skip
+
+    each(one, [t for t in tapread.meson_tests(os.path.join(ROOT, "build/fuzz")) if _is_in(t, "fuzz")])
+
+
+def tier_sanitize(run):
+    """unit tests, fuzz corpus and integration again under ASan and UBSan"""
+    run.need_build("build/asan")
+    run_meson_tests(run, "sanitize", "build/asan", lambda t: True, SANITIZER_ENV)
+    for script in scripts("integration"):
+        run_script(run, "sanitize", script, "build/asan", SANITIZER_ENV)
+
+
+def tier_integration(run):
+    """real daemon, real QEMU on KVM without a guest, the real agent on a folder for /"""
+    run.need_build("build")
+    for script in scripts("integration"):
+        run_script(run, "integration", script, "build")
+
+
+def tier_e2e(run):
+    """a real Debian kernel in a guest (TCG, or KVM where the CPU has vmx or svm)"""
+    need("qemu-system-x86_64")
+    run.need_build("build")
+    if not glob.glob(os.path.join(ROOT, "build/guest/kernel/boot/vmlinuz-*")):
+        raise SkipTier("there is no guest kernel: tests/run --deps")
+    for script in scripts("e2e"):
+        run_script(run, "e2e", script, "build")
+
+
+TIERS = {
+    "format": tier_format,
+    "build": tier_build,
+    "unit": tier_unit,
+    "sim": tier_sim,
+    "fuzz": tier_fuzz,
+    "tidy": tier_tidy,
+    "integration": tier_integration,
+    "sanitize": tier_sanitize,
+    "e2e": tier_e2e,
+}
+
+
+def run_tier(run, name):
+    print("\n== %s: %s" % (name, TIERS[name].__doc__), flush=True)
+    shutil.rmtree(os.path.join(LOGS, name), ignore_errors=True)
+    start = time.monotonic()
+    try:
+        TIERS[name](run)
+    except SkipTier as e:
+        run.point(name, "THE TIER IS SKIPPED", "skip", str(e))
+    run.times.append((name, time.monotonic() - start))
+
+
+def list_all():
+    for name, function in TIERS.items():
+        print("%-12s %s" % (name, function.__doc__))
+    for folder in ("integration", "e2e"):
+        for script in scripts(folder):
+            print("%s: %s" % (folder, os.path.relpath(script, ROOT)))
+    for patch in mutants.patches(ROOT):
+        print("mutant: %s" % os.path.relpath(patch, ROOT))
+
+
+def parse_options():
+    p = argparse.ArgumentParser(prog="tests/run", add_help=False)
+    p.add_argument("--tier", action="append", choices=list(TIERS))
+    for flag in ("--long", "--mutants", "--list"):
+        p.add_argument(flag, action="store_true")
+    return p.parse_args()
+
+
+def main():
+    options = parse_options()
+    if options.list:
+        return list_all()
+    if options.long:
+        os.environ["VCPUHP_LONG"] = "1"
+    run = Run(options)
+    start = time.monotonic()
+    if options.mutants:
+        mutants.run_all(run, ROOT, LOGS)
+    else:
+        for name in options.tier or list(TIERS):
+            run_tier(run, name)
+        print("\ntimes: " + ", ".join("%s %.0f s" % t for t in run.times) +
+              "; all %.0f s" % (time.monotonic() - start))  # fmt: skip
+    for line in run.failed:
+        print("failed: " + line)
+    print("%(ok)d passed, %(fail)d failed, %(skip)d skipped" % run.counts, flush=True)
+    sys.exit(1 if run.counts["fail"] else 0)
+
+
+if __name__ == "__main__":
+    main()

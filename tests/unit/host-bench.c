@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The seams are cut where the daemon has them: the hypervisor behind struct hv_ops and the agent
+ * behind link.h are host-bench-sides.c's. Everything else is the daemon's own code, from the
+ * manager down.
+ *
+ * Time is real but short: the deadlines in the configuration are tens of milliseconds, and the
+ * loop is run until something has come true. Nothing sleeps.
+ */
+#include "daemon/log.h"
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench-sides.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WAIT_MS = 5000, TURN_MS = 20 };
+
+/* Whoever is called by the daemon without a pointer of the bench's. */
+struct bench *the_bench;
+
+void log_line(int priority, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (the_bench && priority < LOG_DEBUG)
+		vsnprintf(the_bench->last_log, sizeof(the_bench->last_log), format, ap);
+	va_end(ap);
+}
+
+/* What manager.c and domain.c need of the parts that are not built in. */
+
+void kvm_limits_read(struct kvm_limits *ret)
+{
+	*ret = (struct kvm_limits){ .available = true, .max_vcpus = 1024, .max_vcpu_id = 4096 };
+}
+
+struct config *config_free(struct config *c)
+{
+	return NULL;
+}
+
+struct domain_config *domain_config_copy(const struct domain_config *d)
+{
+	struct domain_config *copy = malloc(sizeof(*copy));
+
+	if (copy)
+		*copy = *d;
+	return copy;
+}
+
+struct domain_config *domain_config_free(struct domain_config *d)
+{
+	free(d);
+	return NULL;
+}
+
+/* The loop */
+
+void bench_turn(struct bench *b)
+{
+	do {
+		while (sd_event_run(b->event, 0) > 0)
+			;
+	} while (bench_play_sides(b));
+}
+
+void bench_wait(struct bench *b, bool (*done)(struct bench *b, void *arg), void *arg)
+{
+	uint64_t end = now_us() + WAIT_MS * 1000;
+
+	for (;;) {
+		bench_turn(b);
+		if (done(b, arg))
+			return;
+		if (now_us() > end)
+			fail_msg("it did not come true in %d ms", WAIT_MS);
+		sd_event_run(b->event, TURN_MS * 1000);
+	}
+}
+
+static bool has_ended(struct bench *b, void *arg)
+{
+	struct op *o = arg;
+
+	return o->ended;
+}
+
+void bench_wait_ended(struct bench *b, struct op *o)
+{
+	bench_wait(b, has_ended, o);
+}
+
+void bench_said(struct bench *b, const char *word)
+{
+	bench_turn(b);
+	if (b->n_read == b->n_words)
+		fail_msg("nothing was said where \"%s\" was due", word);
+	assert_string_equal(b->words[b->n_read], word);
+	b->n_read++;
+}
+
+void bench_silent(struct bench *b)
+{
+	bench_turn(b);
+	if (b->n_read < b->n_words)
+		fail_msg("\"%s\" was said where nothing was due", b->words[b->n_read]);
+}
+
+unsigned int bench_count(const struct bench *b, const char *start)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < b->n_words; i++)
+		n += strncmp(b->words[i], start, strlen(start)) == 0;
+	return n;
+}
+
+/* Life */
+
+static void on_event(void *ctx, const struct event *e)
+{
+	struct bench *b = ctx;
+
+	if (e->type == EVENT_REMOVED)
+		b->removed[e->vcpu]++;
+	if (e->type == EVENT_DRIFT && *e->text)
+		b->drifts++;
+	if (e->type == EVENT_STEP && e->enter)
+		(e->rollback ? b->rolled_back : b->entered)[e->state]++;
+}
+
+static void fill_slots(struct bench *b, unsigned int n, unsigned int online)
+{
+	static char props[BENCH_SLOTS_MAX][32];
+
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(props[i], sizeof(props[i]), "{\"core-id\":%u}", i);
+		b->slots[i] = (struct hv_slot){ .present = i < online, .props = props[i] };
+		b->guest_present[i] = i < online;
+		b->guest_state[i] = i < online ? CPUHP_ONLINE : CPUHP_OFFLINE;
+	}
+}
+
+static const struct deadlines short_deadlines = {
+	.qmp_reply_ms = 50,
+	.guest_present_ms = 40,
+	.eject_soft_ms = 40,
+	.eject_hard_ms = 80,
+	.agent_ping_ms = 20,
+	.agent_wait_ms = 60,
+	.operation_ms = 400,
+};
+
+static struct domain_config *make_config(const struct bench_options *o)
+{
+	static char path[] = "/nowhere";
+	struct domain_config *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	*c = (struct domain_config){
+		.name = "web1",
+		.qmp = path,
+		.agent = path,
+		.max_vcpus = o->max_vcpus,
+		.has_place = o->has_place,
+		.foreign = o->foreign,
+		.one_by_one = o->one_by_one,
+	};
+	return c;
+}
+
+struct bench *bench_start(const struct bench_options *options)
+{
+	struct bench_options o = options ? *options : (struct bench_options){ 0 };
+	struct bench *b = calloc(1, sizeof(*b));
+	struct domain_config *c = make_config(&o);
+
+	assert_non_null(b);
+	the_bench = b;
+	o.slots = o.slots ? o.slots : 8;
+	o.online = o.online ? o.online : 1;
+	b->auto_qemu = b->auto_agent = true;
+	b->config.deadlines = short_deadlines;
+	assert_true(sd_event_new(&b->event) >= 0);
+	assert_int_equal(manager_new(&b->manager, b->event, &b->config), 0);
+	assert_int_equal(manager_attach(b->manager, c, &b->d), 0);
+	free(c);
+	b->listener = event_listen(b->manager->bus, on_event, b);
+	b->d->facts = (struct hv_facts){ .kvm = !o.tcg, .maximum = o.slots };
+	snprintf(b->d->facts.accel, sizeof(b->d->facts.accel), "%s", o.tcg ? "tcg" : "kvm");
+	fill_slots(b, o.slots, o.online);
+	if (!o.no_attach)
+		bench_attach(b);
+	if (!o.no_agent)
+		bench_agent_up(b, 1);
+	bench_turn(b);
+	return b;
+}
+
+void bench_stop(struct bench *b)
+{
+	event_unlisten(b->listener);
+	manager_free(b->manager);
+	sd_event_unref(b->event);
+	the_bench = NULL;
+	free(b);
+}
+
+void bench_put(struct bench *b, unsigned int slot, int state)
+{
+	struct hv_slot *s = &b->slots[slot];
+
+	s->present = s->removable = true;
+	vcpu_format_id(s->id, slot, 0x1234);
+	bench_table(b);
+	bench_row(b, slot, state);
+	b->d->vcpus[slot].wish = state;
+	b->d->vcpus[slot].drift[0] = '\0';
+	bench_turn(b);
+	b->drifts = 0;
+}
+
+struct op *bench_submit(struct bench *b, const struct op_request *r)
+{
+	enum request_error error = REQUEST_ERRORS;
+	char *text = NULL;
+	struct op *o = NULL;
+
+	if (domain_submit(b->d, r, &o, &error, &text) < 0)
+		fail_msg("refused: %s", text);
+	return o;
+}
+
+struct op *bench_count_op(struct bench *b, unsigned int count, enum op_policy policy,
+			  unsigned int at_least)
+{
+	const struct op_request r = { .goal = OP_GOAL_COUNT,
+				      .count = count,
+				      .standby = -1,
+				      .policy = policy,
+				      .at_least = at_least };
+
+	return bench_submit(b, &r);
+}
+
+struct op *bench_target_op(struct bench *b, unsigned int first, unsigned int last, int target,
+			   enum op_policy policy)
+{
+	struct op_request r = {
+		.goal = OP_GOAL_TARGET, .standby = -1, .target = target, .policy = policy
+	};
+
+	for (unsigned int i = first; i <= last; i++)
+		cpulist_set(&r.list, i);
+	return bench_submit(b, &r);
+}
+
+void bench_check(struct bench *b, struct op *o, enum op_result result)
+{
+	bench_wait_ended(b, o);
+	if (o->result != result)
+		fail_msg("ended %s, not %s: %s", op_result_name(o->result), op_result_name(result),
+			 o->error);
+}
+
+static void on_walk(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
+{
+	struct bench_walk *w = ctx;
+
+	w->outcome = *o;
+	w->pending = o->pending;
+	w->n_done++;
+}
+
+void bench_walk(struct bench *b, struct bench_walk *w, unsigned int slot, int target, bool rollback)
+{
+	*w = (struct bench_walk){ 0 };
+	assert_int_equal(hostwalk_start(&b->d->vcpus[slot], NULL, target, rollback, on_walk, w), 0);
+	assert_int_equal(w->n_done, 0);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TESTS_UNIT_HOST_BENCH_H
+#define TESTS_UNIT_HOST_BENCH_H
+
+#include "daemon/domain.h"
+#include "daemon/hostwalk.h"
+#include "daemon/op-run.h"
+
+/*
+ * A bench for the daemon's core: one domain between a scripted QEMU (struct hv_ops) and a scripted
+ * agent (link.h is faked whole), both played in the same thread between turns of a private event
+ * loop.
+ *
+ * What the domain says to either is remembered in words, to be read in order:
+ *   "plug 3"  "unplug 3"  "place 3"  "unplace 3"          to QEMU
+ *   "kick 3 44"  "kick 3 6 rollback"  "cancel 3"  "arm 3 9"   to the agent
+ * Queries, pings and acks are answered or counted without a word.
+ *
+ * Where @auto_qemu or @auto_agent is set that side does what it is asked, at once, except for the
+ * slots named in @qemu_silent, @agent_silent and the failures planted with bench_plant().
+ *
+ * The guest's number of a CPU is never its slot: it is BENCH_CPU(slot).
+ */
+
+enum { BENCH_SLOTS_MAX = 16, BENCH_WORDS_MAX = 512 };
+
+#define BENCH_CPU(slot) ((slot) ? (slot) + 20 : 0)
+
+struct bench_options {
+	unsigned int slots;  /* 8 */
+	unsigned int online; /* vCPUs from boot, 1 */
+	bool tcg;
+	bool no_agent;  /* the agent's first HELLO is left to the test */
+	bool no_attach; /* so is QEMU's */
+	bool has_place;
+	unsigned int max_vcpus;
+	enum one_by_one one_by_one;
+	enum foreign_mode foreign;
+};
+
+struct bench_request {
+	enum { REQUEST_PLUG, REQUEST_UNPLUG, REQUEST_QUERY } kind;
+	unsigned int slot;
+	char id[64];
+	hv_done_fn cb;
+	void *arg;
+};
+
+/* A failure that the agent acts out when it is kicked that way. */
+struct bench_plant {
+	int rc;
+	int failed_at;
+	int rests_at; /* -1: where it was */
+	int rollback_rc;
+	bool teardown;
+	bool once;
+};
+
+struct bench_ping {
+	void (*cb)(void *arg, int rc);
+	void *arg;
+};
+
+struct bench {
+	sd_event *event;
+	struct manager *manager;
+	struct domain *d;
+	struct config config;
+	/* QEMU */
+	const struct hv_events *hv_events;
+	void *hv_ctx;
+	struct hv_slot slots[BENCH_SLOTS_MAX];
+	struct bench_request requests[64];
+	unsigned int n_requests;
+	int plug_rc, unplug_rc; /* what the call itself returns */
+	int place_rc;
+	bool auto_qemu, hold_queries;
+	bool qemu_silent[BENCH_SLOTS_MAX];  /* device_del is answered, but nothing leaves */
+	bool qemu_refuses[BENCH_SLOTS_MAX]; /* the guest says no by _OST */
+	int qemu_plug_rc[BENCH_SLOTS_MAX];
+	unsigned int queries;
+	/* the agent */
+	const struct link_ops *link_ops;
+	void *link_ctx;
+	bool up, mute, auto_agent;
+	bool agent_silent[BENCH_SLOTS_MAX]; /* takes a kick and never gives it back */
+	struct msg_hello hello;
+	struct msg_kick kicks[BENCH_SLOTS_MAX]; /* the last of each slot */
+	bool kick_due[BENCH_SLOTS_MAX];
+	struct bench_plant plants[BENCH_SLOTS_MAX];
+	bool guest_present[BENCH_SLOTS_MAX];
+	int guest_state[BENCH_SLOTS_MAX];
+	uint32_t next_kick;
+	struct bench_ping pings[16];
+	unsigned int n_pings, acks;
+	struct msg_arm arm;
+	/* what was said and heard */
+	char words[BENCH_WORDS_MAX][40];
+	unsigned int n_words, n_read;
+	struct event_listener *listener;
+	unsigned int removed[BENCH_SLOTS_MAX];
+	unsigned int drifts, entered[CPUHP_STATES], rolled_back[CPUHP_STATES];
+	char last_log[512];
+};
+
+/* NULL for the usual: KVM, 8 slots, one vCPU from boot, agent connected and idle. */
+struct bench *bench_start(const struct bench_options *o);
+void bench_stop(struct bench *b);
+
+/* Let the loop and the automatic sides run until nothing is left to do now. */
+void bench_turn(struct bench *b);
+/* Let time pass until @done says so; fails the test after 5 s. */
+void bench_wait(struct bench *b, bool (*done)(struct bench *b, void *arg), void *arg);
+void bench_wait_ended(struct bench *b, struct op *o);
+
+/* The next word is this one / there is none. */
+void bench_said(struct bench *b, const char *word);
+void bench_silent(struct bench *b);
+/* How many words so far begin with @start. */
+unsigned int bench_count(const struct bench *b, const char *start);
+
+/* QEMU's part. */
+void bench_attach(struct bench *b);
+void bench_status(struct bench *b, enum hv_status status);
+void bench_table(struct bench *b);
+void bench_answer_plug(struct bench *b, unsigned int slot, int rc, const char *text);
+void bench_answer_unplug(struct bench *b, unsigned int slot, int rc, const char *text);
+void bench_eject(struct bench *b, unsigned int slot);
+void bench_ost(struct bench *b, unsigned int slot, int source, int status);
+/* The connection is lost: requests are answered -ECONNRESET, then on_gone. */
+void bench_lose_qemu(struct bench *b);
+/* Plugged by somebody else. */
+void bench_plug_foreign(struct bench *b, unsigned int slot);
+
+/* The agent's part. @boot: a number for the guest's boot id. */
+void bench_agent_hello(struct bench *b, unsigned int boot);
+void bench_agent_table(struct bench *b);
+void bench_agent_up(struct bench *b, unsigned int boot);
+void bench_agent_down(struct bench *b);
+void bench_row(struct bench *b, unsigned int slot, int state);
+void bench_kicked(struct bench *b, unsigned int slot, int rc);
+void bench_done(struct bench *b, unsigned int slot, int state, int rc, int failed_at);
+void bench_record_done(struct bench *b, const struct record_done *r);
+void bench_step(struct bench *b, unsigned int slot, int state, bool startup, int rc);
+void bench_plant(struct bench *b, unsigned int slot, struct bench_plant p);
+
+/* A vCPU already plugged by us and at @state, before the test begins. */
+void bench_put(struct bench *b, unsigned int slot, int state);
+
+/* Operations. Both return a reference. */
+struct op *bench_count_op(struct bench *b, unsigned int count, enum op_policy policy,
+			  unsigned int at_least);
+struct op *bench_target_op(struct bench *b, unsigned int first, unsigned int last, int target,
+			   enum op_policy policy);
+struct op *bench_submit(struct bench *b, const struct op_request *r);
+void bench_check(struct bench *b, struct op *o, enum op_result result);
+
+/* A walk without the engine. */
+struct bench_walk {
+	struct hostwalk_outcome outcome;
+	unsigned int n_done; /* how often the owner was called */
+	bool pending;
+};
+
+void bench_walk(struct bench *b, struct bench_walk *w, unsigned int slot, int target,
+		bool rollback);
+
+static inline int bench_state(const struct bench *b, unsigned int slot)
+{
+	return b->d->vcpus[slot].state;
+}
+
+#endif

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * io.vcpuhp.Manager over a real socket, with a domain that only pretends: what is taken, what is
+ * handed over, who may, and how answers come late.
+ */
+#include "daemon/api.h"
+#include "fake-domain.h"
+#include "varlink-bench.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct bench {
+	struct varlink_bench varlink;
+	struct fake fake;
+	struct api *api;
+	int fd;
+};
+
+static char operators_group[] = "daemon", allowed_user[] = "nobody", allowed_group[] = "@bin";
+static char *operators[] = { operators_group, NULL };
+static char *allow[] = { allowed_user, allowed_group, NULL };
+
+enum { DAEMON_UID = 54321 };
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	sd_event *event;
+
+	assert_non_null(b);
+	assert_true(sd_event_new(&event) >= 0);
+	fake_init(&b->fake, event);
+	b->fake.config.operators = operators;
+	b->fake.domain_configs[0].allow = allow;
+	assert_int_equal(api_new(&b->api, &b->fake.manager, DAEMON_UID), 0);
+	sd_event_unref(event);
+	varlink_bench_init(&b->varlink, api_interface(b->api));
+	b->fake.manager.event = b->varlink.event;
+	b->fd = varlink_bench_connect(&b->varlink);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	close(b->fd);
+	varlink_bench_done(&b->varlink);
+	api_free(b->api);
+	fake_done(&b->fake);
+	free(b);
+	return 0;
+}
+
+static void send_call(struct bench *b, const char *method, const char *params, bool more)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "{\"method\":\"io.vcpuhp.Manager.%s\",\"parameters\":{%s}%s}",
+		 method, params, more ? ",\"more\":true" : "");
+	varlink_bench_send(&b->varlink, b->fd, text);
+}
+
+static const char *receive(struct bench *b)
+{
+	const char *text = varlink_bench_receive(&b->varlink, b->fd);
+
+	assert_non_null(text);
+	return text;
+}
+
+static void assert_part(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("%s\nis not in\n%s", part, text);
+}
+
+/* Row: a call and a part of its answer. */
+static const struct {
+	const char *sentence, *method, *params, *part;
+} answers[] = {
+	{ "an unknown domain", "GetDomain", "\"domain\":\"web2\"", "Manager.NoSuchDomain" },
+	{ "a domain that cannot be", "GetDomain", "\"domain\":\"../web1\"",
+	  "\"parameter\":\"domain\"" },
+	{ "no domain named", "GetDomain", "", "InvalidParameter" },
+	{ "a known domain", "GetDomain", "\"domain\":\"web1\"", "{\"info\":{\"domain\":\"web1\"" },
+	{ "the list", "ListDomains", "", "{\"domains\":[{\"domain\":\"web1\"" },
+	{ "the host", "GetHost", "", "{\"host\":{\"version\":\"0.1.0\"" },
+	{ "the ladder", "ListStates", "", "\"name\":\"ap:kick\"" },
+	{ "a domain's ladder", "ListStates", "\"domain\":\"web1\"", "ap:dyn.20-log" },
+	{ "the ladder of nobody", "ListStates", "\"domain\":\"web2\"", "NoSuchDomain" },
+	{ "metrics", "Metrics", "", "# EOF\\n\"}" },
+	{ "no operations", "ListOperations", "", "{\"operations\":[]}" },
+	{ "an unknown operation", "GetOperation", "\"op\":\"x\"", "NoSuchOperation" },
+	{ "cancel an unknown operation", "CancelOperation", "\"op\":\"x\"", "NoSuchOperation" },
+	{ "a trace", "GetTrace", "\"domain\":\"web1\"", "{\"steps\":[]}" },
+	{ "a trace of an unknown operation", "GetTrace", "\"domain\":\"web1\",\"op\":\"x\"",
+	  "NoSuchOperation" },
+	{ "COUNT 0", "SetVcpus", "\"domain\":\"web1\",\"count\":0", "InvalidArgument" },
+	{ "COUNT 65536", "SetVcpus", "\"domain\":\"web1\",\"count\":65536", "InvalidArgument" },
+	{ "COUNT -1", "SetVcpus", "\"domain\":\"web1\",\"count\":-1", "InvalidArgument" },
+	{ "COUNT as a text", "SetVcpus", "\"domain\":\"web1\",\"count\":\"2\"",
+	  "InvalidParameter" },
+	{ "no COUNT", "SetVcpus", "\"domain\":\"web1\"", "InvalidParameter" },
+	{ "standby below 0", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"standby\":-1",
+	  "InvalidArgument" },
+	{ "an unknown policy", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"policy\":\"some\"",
+	  "\"parameter\":\"policy\"" },
+	{ "at least nothing", "SetVcpus",
+	  "\"domain\":\"web1\",\"count\":2,\"policy\":\"at-least=0\"", "InvalidArgument" },
+	{ "at least a word", "SetVcpus",
+	  "\"domain\":\"web1\",\"count\":2,\"policy\":\"at-least=1x\"", "InvalidArgument" },
+	{ "at least too many", "SetVcpus",
+	  "\"domain\":\"web1\",\"count\":2,\"policy\":\"at-least=65536\"", "InvalidArgument" },
+	{ "at least, said by half", "SetVcpus",
+	  "\"domain\":\"web1\",\"count\":2,\"policy\":\"at-least\"", "InvalidArgument" },
+	{ "less than a second", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"timeout_ms\":999",
+	  "\"text\":\"timeout_ms must be 1000 to 86400000\"" },
+	{ "more than a day", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"timeout_ms\":86400001",
+	  "InvalidArgument" },
+	{ "an id with a space", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"op\":\"a b\"",
+	  "\"parameter\":\"op\"" },
+	{ "an empty id", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"op\":\"\"",
+	  "\"parameter\":\"op\"" },
+	{ "an id of 65 bytes", "SetVcpus",
+	  "\"domain\":\"web1\",\"count\":2,\"op\":\""
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+	  "\"parameter\":\"op\"" },
+	{ "an unknown option", "SetVcpus", "\"domain\":\"web1\",\"count\":2,\"dryrun\":true",
+	  "{\"parameter\":\"dryrun\"}" },
+	{ "an empty LIST", "SetTarget", "\"domain\":\"web1\",\"vcpus\":\"\",\"target\":\"online\"",
+	  "\"parameter\":\"vcpus\"" },
+	{ "a LIST of nothing", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1,^1\",\"target\":\"online\"",
+	  "\"parameter\":\"vcpus\"" },
+	{ "a LIST with a tail", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1\\n\",\"target\":\"online\"",
+	  "\"parameter\":\"vcpus\"" },
+	{ "a LIST beyond anything", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1-99999\",\"target\":\"online\"", "NoSuchVcpu" },
+	{ "an unknown STATE", "SetTarget", "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"up\"",
+	  "\"parameter\":\"target\"" },
+	{ "a STATE nothing rests in", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"ap:kick\"", "Manager.Refused" },
+	{ "a STATE without a callback", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"12\"", "Manager.Refused" },
+	{ "a name in use", "Attach", "\"name\":\"web1\",\"qmp\":\"/a\",\"agent\":\"/b\"",
+	  "Manager.Conflict" },
+	{ "a relative path", "Attach", "\"name\":\"web2\",\"qmp\":\"/a\",\"agent\":\"b\"",
+	  "\"parameter\":\"agent\"" },
+	{ "a name that cannot be", "Attach", "\"name\":\"a/b\",\"qmp\":\"/a\",\"agent\":\"/b\"",
+	  "\"parameter\":\"name\"" },
+	{ "attach", "Attach", "\"name\":\"web2\",\"qmp\":\"/a\",\"agent\":\"/b\"",
+	  "{\"parameters\":{}}" },
+	{ "detach a configured one", "Detach", "\"name\":\"web1\"", "Manager.Refused" },
+	{ "detach nobody", "Detach", "\"name\":\"web2\"", "NoSuchDomain" },
+	{ "faults are off", "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"ap:irq\"",
+	  "AllowFaultInjection" },
+	{ "a fault at an unknown state", "ArmFailure",
+	  "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"up\"", "\"parameter\":\"state\"" },
+};
+
+static void answers_at_once(void **state)
+{
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		print_message("# %s\n", answers[i].sentence);
+		send_call(b, answers[i].method, answers[i].params, false);
+		assert_part(receive(b), answers[i].part);
+	}
+	assert_int_equal(b->fake.submitted, 0);
+	assert_int_equal(b->fake.attached, 1);
+}
+
+static void hands_over_what_was_asked(void **state)
+{
+	struct bench *b = *state;
+	const struct op_request *r = &b->fake.request;
+
+	send_call(b, "SetVcpus",
+		  "\"domain\":\"web1\",\"count\":65535,\"standby\":3,\"policy\":\"at-least=2\","
+		  "\"timeout_ms\":1000,\"wait\":false,\"foreign\":true,\"op\":\"A.b_c:9-\"",
+		  false);
+	assert_part(receive(b), "{\"result\":{\"op\":\"A.b_c:9-\",\"domain\":\"web1\","
+				"\"result\":\"accepted\"");
+	assert_int_equal(r->goal, OP_GOAL_COUNT);
+	assert_int_equal(r->count, 65535);
+	assert_int_equal(r->standby, 3);
+	assert_int_equal(r->policy, OP_POLICY_AT_LEAST);
+	assert_int_equal(r->at_least, 2);
+	assert_int_equal(r->timeout_ms, 1000);
+	assert_true(r->foreign);
+	assert_string_equal(r->id, "A.b_c:9-");
+	assert_int_equal(r->uid, getuid());
+	send_call(b, "SetTarget",
+		  "\"domain\":\"web1\",\"vcpus\":\"1-3,^2\",\"target\":\"ap:dyn.20-log\","
+		  "\"policy\":\"best-effort\",\"wait\":false",
+		  false);
+	assert_part(receive(b), "\"result\":\"accepted\"");
+	assert_int_equal(r->goal, OP_GOAL_TARGET);
+	assert_int_equal(r->target, 13);
+	assert_int_equal(r->standby, -1);
+	assert_int_equal(r->policy, OP_POLICY_BEST_EFFORT);
+	assert_int_equal(cpulist_count(&r->list), 2);
+	assert_true(cpulist_has(&r->list, 1) && cpulist_has(&r->list, 3));
+	assert_string_equal(r->id, "");
+	assert_int_equal(r->timeout_ms, 0);
+	assert_false(r->foreign);
+}
+
+static void answers_when_it_has_ended(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", false);
+	assert_string_equal(receive(b), "");
+	fake_step(&b->fake, b->fake.ops[0], EVENT_STEP, CPUHP_AP_VERIFY, true);
+	assert_string_equal(receive(b), "");
+	fake_end(&b->fake, b->fake.ops[0], OP_FAILED);
+	assert_part(receive(b), "{\"parameters\":{\"result\":{\"op\":\"o\",\"domain\":\"web1\","
+				"\"result\":\"failed\"");
+	assert_int_equal(b->fake.ops[0]->refs, 1);
+}
+
+static void tells_progress_to_who_asked_for_more(void **state)
+{
+	struct bench *b = *state;
+	struct op *other;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"other\",\"wait\":false",
+		  false);
+	receive(b);
+	other = b->fake.ops[0];
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", true);
+	fake_step(&b->fake, other, EVENT_STEP, CPUHP_AP_VERIFY, true);
+	fake_end(&b->fake, other, OP_DONE);
+	assert_string_equal(receive(b), "");
+	fake_step(&b->fake, b->fake.ops[1], EVENT_STEP, CPUHP_AP_VERIFY, true);
+	assert_string_equal(receive(b),
+			    "{\"continues\":true,\"parameters\":{\"progress\":{\"op\":\"o\","
+			    "\"vcpu\":2,\"cpu\":2,\"state\":9,\"name\":\"ap:verify\","
+			    "\"phase\":\"enter\",\"rc\":0,\"ran_on\":null,\"t_ms\":41.2,"
+			    "\"startup\":true,\"rollback\":false,\"late\":false,\"text\":null}}}");
+	fake_step(&b->fake, b->fake.ops[1], EVENT_KSTEP, CPUHP_AP_ONLINE, false);
+	assert_part(receive(b), "\"kernel\":{\"step\":156,");
+	fake_end(&b->fake, b->fake.ops[1], OP_DONE);
+	assert_part(receive(b), "{\"parameters\":{\"result\":{\"op\":\"o\"");
+	assert_string_equal(receive(b), "");
+}
+
+static void a_client_that_leaves_stops_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", true);
+	assert_int_equal(b->fake.ops[0]->refs, 2);
+	close(b->fd);
+	varlink_bench_pump(&b->varlink);
+	assert_int_equal(b->fake.ops[0]->refs, 1);
+	assert_int_equal(b->fake.cancelled, 0);
+	fake_step(&b->fake, b->fake.ops[0], EVENT_STEP, CPUHP_AP_VERIFY, true);
+	fake_end(&b->fake, b->fake.ops[0], OP_DONE);
+	b->fd = varlink_bench_connect(&b->varlink);
+	send_call(b, "GetOperation", "\"op\":\"o\",\"wait\":true", false);
+	assert_part(receive(b), "\"result\":\"done\"");
+}
+
+/* Whatever is left out for a reader that lags, it is not the result. */
+static void a_slow_reader_keeps_its_result(void **state)
+{
+	struct bench *b = *state;
+	unsigned int n = 0;
+	const char *text;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", true);
+	for (int i = 0; i < 8000; i++)
+		fake_step(&b->fake, b->fake.ops[0], i % 2 ? EVENT_KSTEP : EVENT_STEP,
+			  CPUHP_AP_ONLINE, true);
+	fake_end(&b->fake, b->fake.ops[0], OP_DONE);
+	while (strstr(text = receive(b), "\"continues\":true"))
+		n++;
+	assert_part(text, "\"result\":\"done\"");
+	assert_in_range(n, 500, 7000);
+}
+
+static void refusals_keep_their_names(void **state)
+{
+	static const struct {
+		enum request_error error;
+		const char *part;
+	} errors[] = {
+		{ ERR_BUSY, "Manager.Busy\",\"parameters\":{\"text\":\"no\"}" },
+		{ ERR_CONFLICT, "Manager.Conflict\"" },
+		{ ERR_NO_SUCH_VCPU, "Manager.NoSuchVcpu\"" },
+		{ ERR_REFUSED,
+		  "Manager.Refused\",\"parameters\":{\"text\":\"no\",\"refused_by\":" },
+		{ ERR_VM_GONE, "Manager.VmGone\"" },
+		{ ERR_INTERNAL, "Manager.Internal\"" },
+	};
+	struct bench *b = *state;
+
+	b->fake.refuse = true;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		b->fake.error = errors[i].error;
+		send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3", false);
+		assert_part(receive(b), errors[i].part);
+	}
+}
+
+static void dry_run_changes_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", true);
+	assert_string_equal(receive(b),
+			    "{\"parameters\":{\"plan\":[{\"vcpu\":2,\"from\":\"offline\","
+			    "\"to\":\"online\"}],\"refusals\":[]}}");
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":9,\"dry_run\":true", false);
+	assert_part(receive(b), "\"refusals\":[\"too many\"]");
+	send_call(b, "SetTarget",
+		  "\"domain\":\"web1\",\"vcpus\":\"9\",\"target\":\"online\",\"dry_run\":true",
+		  false);
+	assert_part(receive(b), "NoSuchVcpu");
+	assert_int_equal(b->fake.submitted, 0);
+	assert_int_equal(b->fake.planned, 2);
+}
+
+static void dry_run_waits_for_the_domain(void **state)
+{
+	struct bench *b = *state;
+	const struct event e = { .type = EVENT_DOMAIN, .domain = &b->fake.domain, .text = "" };
+
+	b->fake.domain.n_vcpus = 0;
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", false);
+	event_publish(b->fake.manager.bus, &e);
+	assert_string_equal(receive(b), "");
+	b->fake.domain.n_vcpus = 4;
+	event_publish(b->fake.manager.bus, &e);
+	assert_part(receive(b), "\"plan\":[{\"vcpu\":2");
+	/* One that leaves meanwhile. */
+	b->fake.domain.n_vcpus = 0;
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", false);
+	close(b->fd);
+	varlink_bench_pump(&b->varlink);
+	b->fake.domain.n_vcpus = 4;
+	event_publish(b->fake.manager.bus, &e);
+	b->fd = varlink_bench_connect(&b->varlink);
+	varlink_bench_pump(&b->varlink);
+	assert_int_equal(b->fake.planned, 1);
+}
+
+static void cancels(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\",\"wait\":false",
+		  false);
+	receive(b);
+	send_call(b, "CancelOperation", "\"op\":\"o\"", false);
+	assert_part(receive(b), "\"result\":\"accepted\"");
+	assert_int_equal(b->fake.cancelled, 1);
+	fake_end(&b->fake, b->fake.ops[0], OP_CANCELLED);
+	send_call(b, "CancelOperation", "\"op\":\"o\"", false);
+	assert_part(receive(b), "\"result\":\"cancelled\"");
+	assert_int_equal(b->fake.cancelled, 1);
+}
+
+static void lists_operations_newest_last(void **state)
+{
+	struct bench *b = *state;
+	struct domain *d = &b->fake.domain;
+	static const char *const ids[] = { "first", "second", "third" };
+	const char *text, *at[3];
+
+	for (int i = 0; i < 3; i++) {
+		char params[128];
+
+		snprintf(params, sizeof(params),
+			 "\"domain\":\"web1\",\"count\":3,\"op\":\"%s\",\"wait\":false", ids[i]);
+		send_call(b, "SetVcpus", params, false);
+		receive(b);
+	}
+	d->running = b->fake.ops[1];
+	d->kept[d->n_kept++] = b->fake.ops[0];
+	d->queue[d->n_queued++] = b->fake.ops[2];
+	send_call(b, "ListOperations", "\"domain\":\"web1\"", false);
+	text = receive(b);
+	for (int i = 0; i < 3; i++)
+		at[i] = strstr(text, ids[i]);
+	assert_true(at[0] && at[0] < at[1] && at[1] < at[2]);
+}
+
+static void streams_events(void **state)
+{
+	struct bench *b = *state;
+	struct config_name {
+		struct domain_config config;
+		struct domain domain;
+	} other = { .config = { .name = "web2" } };
+	struct event e = { .type = EVENT_LOG, .vcpu = -1, .text = "hello" };
+
+	send_call(b, "Events", "", false);
+	assert_part(receive(b), "ExpectedMore");
+	send_call(b, "Events", "\"domain\":\"nobody\"", true);
+	assert_part(receive(b), "NoSuchDomain");
+	send_call(b, "Events", "\"domain\":\"web1\"", true);
+	other.domain.config = &other.config;
+	e.domain = &other.domain;
+	event_publish(b->fake.manager.bus, &e);
+	assert_string_equal(receive(b), "");
+	e.domain = &b->fake.domain;
+	event_publish(b->fake.manager.bus, &e);
+	assert_string_equal(receive(b),
+			    "{\"continues\":true,\"parameters\":{\"event\":{\"type\":\"log\","
+			    "\"domain\":\"web1\",\"op\":null,\"t_us\":0,\"error_us\":0,"
+			    "\"text\":\"hello\"}}}");
+	close(b->fd);
+	varlink_bench_pump(&b->varlink);
+	event_publish(b->fake.manager.bus, &e);
+	b->fd = varlink_bench_connect(&b->varlink);
+}
+
+static void arms_a_failure(void **state)
+{
+	static const struct {
+		int rc;
+		const char *part;
+	} ends[] = {
+		{ 0, "{\"parameters\":{}}" },          { -EINVAL, "Manager.Refused" },
+		{ -EPERM, "--allow-fault-injection" }, { -ENOTCONN, "Manager.NoAgent" },
+		{ -EIO, "Manager.Internal" },
+	};
+	struct bench *b = *state;
+
+	b->fake.config.allow_fault_injection = true;
+	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":4,\"state\":\"9\"", false);
+	assert_part(receive(b), "NoSuchVcpu");
+	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"standby\"", false);
+	assert_part(receive(b), "Manager.Refused");
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"9\"", false);
+		assert_string_equal(receive(b), "");
+		b->fake.arm_done(b->fake.arm_arg, ends[i].rc, "");
+		assert_part(receive(b), ends[i].part);
+	}
+	/* The client leaves before the agent has answered. */
+	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"9\"", false);
+	close(b->fd);
+	varlink_bench_pump(&b->varlink);
+	b->fake.arm_done(b->fake.arm_arg, 0, "");
+	b->fd = varlink_bench_connect(&b->varlink);
+}
+
+static void the_daemon_stops_while_clients_wait(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", true);
+	b->varlink.server = varlink_server_free(b->varlink.server);
+	assert_int_equal(b->fake.ops[0]->refs, 1);
+	assert_null(varlink_bench_receive(&b->varlink, b->fd));
+}
+
+/* Row: a method that needs more than reading, with parameters good enough to get past them. */
+static const struct {
+	const char *method, *params;
+	bool admin;
+} guarded[] = {
+	{ "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"wait\":false", false },
+	{ "SetTarget", "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"44\",\"wait\":false",
+	  false },
+	{ "CancelOperation", "\"op\":\"o\"", false },
+	{ "Attach", "\"name\":\"web1\",\"qmp\":\"/a\",\"agent\":\"/b\"", true },
+	{ "Detach", "\"name\":\"web1\"", true },
+	{ "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"9\"", true },
+};
+
+/* Row: a user. The groups daemon and bin and the user nobody are Debian's own. */
+static const struct {
+	const char *sentence;
+	uid_t uid;
+	gid_t gid;
+	bool change, admin;
+} users[] = {
+	{ "a stranger", 60000, 60000, false, false },
+	{ "an operator", 60000, 1, true, false },
+	{ "a user the domain allows", 65534, 60000, true, false },
+	{ "a group the domain allows", 60000, 2, true, false },
+	{ "the daemon's user", DAEMON_UID, 60000, true, true },
+	{ "root", 0, 0, true, true },
+};
+
+static void permits_by_method(void **state)
+{
+	struct bench *b = *state;
+
+	if (getuid() != 0)
+		skip();
+	for (size_t u = 0; u < sizeof(users) / sizeof(users[0]); u++) {
+		close(b->fd);
+		b->fd = varlink_bench_connect_as(&b->varlink, users[u].uid, users[u].gid);
+		print_message("# %s\n", users[u].sentence);
+		send_call(b, "GetDomain", "\"domain\":\"web1\"", false);
+		assert_part(receive(b), "\"info\"");
+		for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
+			bool may = guarded[i].admin ? users[u].admin : users[u].change;
+			const char *text;
+
+			b->fake.n_ops = 0;
+			send_call(b, guarded[i].method, guarded[i].params, false);
+			text = receive(b);
+			/* An operation nobody knows is no domain's: only operators may ask. */
+			if (strstr(guarded[i].params, "\"op\"") && users[u].gid != 1)
+				may = users[u].admin;
+			if (may == (strstr(text, "Manager.Permission") != NULL))
+				fail_msg("%s: %s", guarded[i].method, text);
+			for (unsigned int n = 0; n < b->fake.n_ops; n++)
+				op_unref(b->fake.ops[n]);
+			b->fake.n_ops = 0;
+		}
+	}
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(answers_at_once),
+		CASE(hands_over_what_was_asked),
+		CASE(answers_when_it_has_ended),
+		CASE(tells_progress_to_who_asked_for_more),
+		CASE(a_client_that_leaves_stops_nothing),
+		CASE(a_slow_reader_keeps_its_result),
+		CASE(refusals_keep_their_names),
+		CASE(dry_run_changes_nothing),
+		CASE(dry_run_waits_for_the_domain),
+		CASE(cancels),
+		CASE(lists_operations_newest_last),
+		CASE(streams_events),
+		CASE(arms_a_failure),
+		CASE(the_daemon_stops_while_clients_wait),
+		CASE(permits_by_method),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

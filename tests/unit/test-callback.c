@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The scan and its checks on a root folder of plain files; the run with real programs. What a
+ * callback leaves behind becomes a child of this program (PR_SET_CHILD_SUBREAPER), so that waiting
+ * for it is the proof that it was killed.
+ */
+#include "fake-root.h"
+#include "guest-agent/callback.h"
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define DIR_PATH "/etc/vcpuhp/cpuhp.d"
+#define BELOW "etc/vcpuhp/cpuhp.d/"
+
+static void put_program(const struct fake_root *f, const char *path, const char *text, mode_t mode)
+{
+	fake_put(f, path, text);
+	assert_int_equal(fchmodat(f->fd, path, mode, 0), 0);
+}
+
+static void put_script(const struct fake_root *f, const char *path, const char *body)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", body);
+	put_program(f, path, text, 0755);
+}
+
+struct warnings {
+	unsigned int n;
+	char text[4096];
+};
+
+static void note(void *ctx, const char *sentence)
+{
+	struct warnings *w = ctx;
+	size_t used = strlen(w->text);
+
+	w->n++;
+	snprintf(w->text + used, sizeof(w->text) - used, "%s\n", sentence);
+}
+
+static void test_scan_of_nothing(void **state)
+{
+	const struct fake_root *f = *state;
+	struct callback_list l = { .n = 7 };
+	struct warnings w = { 0 };
+
+	assert_int_equal(callback_scan(f->fd, DIR_PATH, &l, note, &w), 0);
+	assert_int_equal(l.n, 0);
+	fake_mkdir(f, "etc/vcpuhp/cpuhp.d");
+	l.n = 7;
+	assert_int_equal(callback_scan(f->fd, DIR_PATH, &l, NULL, NULL), 0);
+	assert_int_equal(l.n, 0);
+	assert_int_equal(w.n, 0);
+}
+
+static void test_scan_sorts_and_names_what_it_refuses(void **state)
+{
+	const struct fake_root *f = *state;
+	struct callback_list l;
+	struct warnings w = { 0 };
+
+	put_script(f, BELOW "20-b", "");
+	put_script(f, BELOW "10-z+1.sh_x", "");
+	put_script(f, BELOW "20-a", "");
+	put_script(f, BELOW ".20-hidden", "");
+	put_script(f, BELOW "20-b~", "");
+	assert_int_equal(callback_scan(f->fd, DIR_PATH, &l, note, &w), 0);
+	assert_int_equal(w.n, 0);
+	put_script(f, BELOW "README", "");
+	put_script(f, BELOW "1-x", "");
+	put_script(f, BELOW "10-", "");
+	put_script(f, BELOW "10-a b", "");
+	put_script(f, BELOW "10-\x1b[2J", "");
+	put_program(f, BELOW "30-plain", "x", 0644);
+	put_program(f, BELOW "31-group", "x", 0775);
+	put_program(f, BELOW "32-all", "x", 0757);
+	assert_int_equal(symlinkat("20-a", f->fd, BELOW "33-link"), 0);
+	fake_mkdir(f, BELOW "34-folder");
+	assert_int_equal(mkfifoat(f->fd, BELOW "35-fifo", 0755), 0);
+	assert_int_equal(callback_scan(f->fd, DIR_PATH, &l, note, &w), 0);
+	assert_int_equal(l.n, 3);
+	assert_string_equal(l.names[0], "10-z+1.sh_x");
+	assert_string_equal(l.names[1], "20-a");
+	assert_string_equal(l.names[2], "20-b");
+	assert_int_equal(w.n, 11);
+	assert_non_null(strstr(w.text, "30-plain: is not executable"));
+	assert_non_null(strstr(w.text, "31-group: is writable by others"));
+	assert_non_null(strstr(w.text, "32-all: is writable by others"));
+	assert_non_null(strstr(w.text, "33-link: is a link"));
+	assert_non_null(strstr(w.text, "34-folder: is not a regular file"));
+	assert_non_null(strstr(w.text, "35-fifo: is not a regular file"));
+	assert_null(strchr(w.text, '\x1b'));
+}
+
+static void test_scan_keeps_the_lowest(void **state)
+{
+	const struct fake_root *f = *state;
+	struct callback_list l;
+	struct warnings w = { 0 };
+	char name[64];
+
+	for (int i = 69; i >= 0; i--) {
+		snprintf(name, sizeof(name), BELOW "%02d-x", i);
+		put_script(f, name, "");
+	}
+	assert_int_equal(callback_scan(f->fd, DIR_PATH, &l, note, &w), 0);
+	assert_int_equal(l.n, 64);
+	assert_int_equal(w.n, 6);
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "%02d-x", i);
+		assert_string_equal(l.names[i], name);
+	}
+}
+
+static int scan_result(const struct fake_root *f, const char *dir)
+{
+	struct callback_list l = { .n = 7 };
+	int r = callback_scan(f->fd, dir, &l, NULL, NULL);
+
+	assert_int_equal(l.n, r < 0 ? 7 : 1);
+	return r;
+}
+
+static struct callback_result run(const struct fake_root *f, const char *name)
+{
+	const struct callback_call call = {
+		.root = f->fd,
+		.dir = DIR_PATH,
+		.name = name,
+		.startup = true,
+		.cpu = 3,
+		.state = 12,
+		.op = "op-1",
+	};
+	struct callback_result r;
+
+	callback_run(&call, &r);
+	return r;
+}
+
+static const char *const folders[] = { ".", "etc", "etc/vcpuhp", "etc/vcpuhp/cpuhp.d" };
+
+/* Whoever can write a folder on the way can exchange what is below it. */
+static void test_every_folder_on_the_way_is_checked(void **state)
+{
+	static const mode_t modes[] = { 0775, 0757, 01777 };
+	const struct fake_root *f = *state;
+
+	put_script(f, BELOW "10-x", "exit 0");
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		for (size_t m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
+			assert_int_equal(fchmodat(f->fd, folders[i], modes[m], 0), 0);
+			assert_int_equal(scan_result(f, DIR_PATH), -EPERM);
+			assert_int_equal(run(f, "10-x").rc, -EPERM);
+		}
+		assert_int_equal(fchmodat(f->fd, folders[i], 0755, 0), 0);
+		assert_int_equal(scan_result(f, DIR_PATH), 0);
+		assert_int_equal(run(f, "10-x").rc, 0);
+	}
+}
+
+static void test_owners(void **state)
+{
+	const struct fake_root *f = *state;
+
+	if (geteuid() != 0)
+		skip();
+	put_script(f, BELOW "10-x", "exit 0");
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		assert_int_equal(fchownat(f->fd, folders[i], 65534, 0, 0), 0);
+		assert_int_equal(scan_result(f, DIR_PATH), -EPERM);
+		assert_int_equal(run(f, "10-x").rc, -EPERM);
+		assert_int_equal(fchownat(f->fd, folders[i], 0, 0, 0), 0);
+	}
+	assert_int_equal(fchownat(f->fd, BELOW "10-x", 65534, 0, 0), 0);
+	assert_int_equal(run(f, "10-x").rc, -EPERM);
+	assert_int_equal(fchownat(f->fd, BELOW "10-x", 0, 0, 0), 0);
+	assert_int_equal(run(f, "10-x").rc, 0);
+}
+
+static void test_no_way_around(void **state)
+{
+	const struct fake_root *f = *state;
+
+	put_script(f, BELOW "10-x", "exit 0");
+	assert_int_equal(symlinkat("vcpuhp", f->fd, "etc/link"), 0);
+	assert_int_equal(scan_result(f, "/etc/link/cpuhp.d"), -EPERM);
+	assert_int_equal(scan_result(f, "/etc/../etc/vcpuhp/cpuhp.d"), -EINVAL);
+	assert_int_equal(scan_result(f, "etc//vcpuhp/cpuhp.d/"), 0);
+	assert_int_equal(run(f, "../cpuhp.d/10-x").rc, -EINVAL);
+	assert_int_equal(run(f, "").rc, -EINVAL);
+}
+
+static void test_words_and_environment(void **state)
+{
+	const struct fake_root *f = *state;
+	struct callback_call call = {
+		.root = f->fd,
+		.dir = DIR_PATH,
+		.name = "10-x",
+		.startup = true,
+		.cpu = 3,
+		.state = 12,
+		.op = "op-1",
+		.deadline_ms = 20000,
+	};
+	struct callback_result r;
+
+	put_script(f, BELOW "10-x", "echo \"$# $1 $2\"");
+	callback_run(&call, &r);
+	assert_int_equal(r.rc, 0);
+	assert_string_equal(r.text, "2 startup 3");
+	call.startup = false;
+	call.cpu = 4095;
+	callback_run(&call, &r);
+	assert_string_equal(r.text, "2 teardown 4095");
+	setenv("LEAK", "1", 1);
+	put_script(f, BELOW "10-x", "tr '\\0' ';' </proc/$$/environ");
+	callback_run(&call, &r);
+	assert_string_equal(r.text,
+			    "PATH=/usr/sbin:/usr/bin:/sbin:/bin;VCPUHP_STATE=12;VCPUHP_OP=op-1;");
+	call.late = true;
+	call.op = "";
+	callback_run(&call, &r);
+	assert_string_equal(r.text, "PATH=/usr/sbin:/usr/bin:/sbin:/bin;VCPUHP_STATE=12;VCPUHP_OP=;"
+				    "VCPUHP_LATE=1;");
+	put_script(f, BELOW "10-x", "umask");
+	callback_run(&call, &r);
+	assert_string_equal(r.text, "0022");
+	put_script(f, BELOW "10-x", "pwd -P");
+	callback_run(&call, &r);
+	assert_string_equal(r.text, f->path);
+}
+
+static void copy_program(const struct fake_root *f, const char *from, const char *path)
+{
+	char bytes[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n;
+
+	assert_true(in >= 0);
+	put_program(f, path, "", 0755);
+	out = openat(f->fd, path, O_WRONLY | O_CLOEXEC);
+	while ((n = read(in, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(out, bytes, (size_t)n), n);
+	close(in);
+	close(out);
+}
+
+static void test_a_binary(void **state)
+{
+	struct callback_result r;
+
+	copy_program(*state, "/bin/echo", BELOW "10-echo");
+	r = run(*state, "10-echo");
+	assert_int_equal(r.rc, 0);
+	assert_string_equal(r.text, "startup 3");
+	assert_true(r.ran_on >= 0);
+}
+
+static const struct {
+	const char *body;
+	int rc;
+	const char *text;
+} cases[] = {
+	{ "exit 0", 0, "" },
+	{ "exit 1", 1, "" },
+	{ "exit 127", 127, "" },
+	{ "echo veto >&2; exit 77", 77, "veto" },
+	{ "kill -TERM $$", 128 + SIGTERM, "" },
+	{ "kill -KILL $$", 128 + SIGKILL, "" },
+	{ "echo one; echo two; echo; printf '  \\n\\n'", 0, "two" },
+	{ "echo one; printf 'no newline'", 0, "no newline" },
+	{ "printf 'a\\033[2Jb\\tc\\351\\n'", 0, "a?[2Jb?c?" },
+	{ "read x && echo got || echo end of file", 0, "end of file" },
+	{ "[ -e /proc/$$/fd/77 ] && echo leaked || echo clean", 0, "clean" },
+	{ "sleep 1000 & exit 5", 5, "" },
+	{ "exec >&- 2>&-; exit 6", 6, "" },
+};
+
+static void test_results(void **state)
+{
+	sigset_t blocked, old;
+	int kept;
+
+	/* What this process blocks, ignores and holds open must not reach the program. */
+	sigfillset(&blocked);
+	sigprocmask(SIG_SETMASK, &blocked, &old);
+	signal(SIGTERM, SIG_IGN);
+	kept = dup2(((struct fake_root *)*state)->fd, 77);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct callback_result r;
+
+		print_message("# case %zu\n", i);
+		put_script(*state, BELOW "10-x", cases[i].body);
+		r = run(*state, "10-x");
+		assert_int_equal(r.rc, cases[i].rc);
+		assert_string_equal(r.text, cases[i].text);
+	}
+	close(kept);
+	signal(SIGTERM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+static void test_what_cannot_be_executed(void **state)
+{
+	const struct fake_root *f = *state;
+
+	assert_int_equal(run(f, "10-x").rc, -ENOENT);
+	put_script(f, BELOW "11-other", "");
+	assert_int_equal(run(f, "10-x").rc, -ENOENT);
+	put_program(f, BELOW "10-x", "exit 0\n", 0755);
+	assert_int_equal(run(f, "10-x").rc, -ENOEXEC);
+	put_program(f, BELOW "10-x", "", 0755);
+	assert_int_equal(run(f, "10-x").rc, -ENOEXEC);
+	put_program(f, BELOW "10-x", "#!/nowhere/sh\n", 0755);
+	assert_int_equal(run(f, "10-x").rc, -ENOENT);
+	put_program(f, BELOW "10-x", "#!/bin/sh\n", 0644);
+	assert_int_equal(run(f, "10-x").rc, -EPERM);
+	put_program(f, BELOW "10-x", "#!/bin/sh\n", 0775);
+	assert_int_equal(run(f, "10-x").rc, -EPERM);
+	assert_int_equal(run(f, "10-x").ran_on, -1);
+}
+
+static void test_output_is_limited(void **state)
+{
+	struct callback_result r;
+
+	put_script(*state, BELOW "10-x", "head -c 300 /dev/zero | tr '\\0' x");
+	r = run(*state, "10-x");
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(strlen(r.text), CALLBACK_TEXT_MAX);
+	/* Far more than a pipe holds: it must be read on, or the program would wait for ever. */
+	put_script(*state, BELOW "10-x",
+		   "echo first; head -c 1000000 /dev/zero | tr '\\0' '\\n'; echo last; exit 3");
+	r = run(*state, "10-x");
+	assert_int_equal(r.rc, 3);
+	assert_string_equal(r.text, "first");
+}
+
+static void R1_the_cpu_it_last_ran_on_is_reported(void **state)
+{
+	cpu_set_t all, one;
+	int tried = 0;
+
+	put_script(*state, BELOW "10-x", "grep Cpus_allowed_list /proc/self/status");
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE && tried < 4; cpu++) {
+		struct callback_result r;
+		char expect[64];
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+		r = run(*state, "10-x");
+		assert_int_equal(r.ran_on, cpu);
+		snprintf(expect, sizeof(expect), "Cpus_allowed_list:?%d", cpu);
+		assert_string_equal(r.text, expect);
+		tried++;
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
+static struct callback_result run_with_deadline(const struct fake_root *f, unsigned int ms)
+{
+	const struct callback_call call = { .root = f->fd,
+					    .dir = DIR_PATH,
+					    .name = "10-x",
+					    .startup = true,
+					    .op = "",
+					    .deadline_ms = ms };
+	struct callback_result r;
+
+	callback_run(&call, &r);
+	return r;
+}
+
+/* Wait for a program that a callback left behind. Return: the signal it died of, 0 if of none. */
+static int signal_of(pid_t pid)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void test_the_deadline_kills_the_group(void **state)
+{
+	struct callback_result r;
+
+	put_script(*state, BELOW "10-x", "sleep 1000 & echo $!; wait");
+	r = run_with_deadline(*state, 300);
+	assert_int_equal(r.rc, -ETIMEDOUT);
+	assert_true(r.ran_on >= 0);
+	assert_int_equal(signal_of(atoi(r.text)), SIGKILL);
+	put_script(*state, BELOW "10-x", "trap '' TERM INT HUP; while :; do echo busy; done");
+	r = run_with_deadline(*state, 50);
+	assert_int_equal(r.rc, -ETIMEDOUT);
+	put_script(*state, BELOW "10-x", "kill -STOP $$");
+	r = run_with_deadline(*state, 50);
+	assert_int_equal(r.rc, -ETIMEDOUT);
+}
+
+/* Called as a callback this test's own program leaves its process group, which no shell can. */
+static int be_a_program_outside_its_group(void)
+{
+	if (setpgid(0, getpgid(getppid())) < 0)
+		return 1;
+	pause();
+	return 2;
+}
+
+static void test_the_deadline_kills_one_outside_its_group(void **state)
+{
+	/* Earlier tests' leftovers die first: then any child that is left is this test's. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	copy_program(*state, "/proc/self/exe", BELOW "10-x");
+	assert_int_equal(run_with_deadline(*state, 300).rc, -ETIMEDOUT);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+static void test_in_time_is_no_timeout(void **state)
+{
+	put_script(*state, BELOW "10-x", "exit 4");
+	assert_int_equal(run_with_deadline(*state, 20000).rc, 4);
+}
+
+static void test_what_is_left_behind_is_killed(void **state)
+{
+	struct callback_result r;
+
+	put_script(*state, BELOW "10-x", "sleep 1000 & echo $!");
+	r = run(*state, "10-x");
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(signal_of(atoi(r.text)), SIGKILL);
+}
+
+/* A daemon that left the group holds the pipe: it is not waited for, and it lives. */
+static void test_a_daemon_does_not_hold_the_walk(void **state)
+{
+	struct callback_result r;
+	pid_t pid;
+
+	put_script(*state, BELOW "10-x",
+		   "mkfifo go; setsid sh -c 'echo $$ >go; exec sleep 1000' & cat go");
+	r = run(*state, "10-x");
+	pid = atoi(r.text);
+	assert_int_equal(r.rc, 0);
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, 0), 0);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(signal_of(pid), SIGTERM);
+}
+
+static void test_it_dies_with_its_worker(void **state)
+{
+	const struct fake_root *f = *state;
+	char text[32] = "";
+	pid_t worker, program;
+	int fd;
+
+	put_script(f, BELOW "10-x", "echo $$ >pid; exec sleep 1000");
+	assert_int_equal(mkfifoat(f->fd, "pid", 0600), 0);
+	worker = fork();
+	if (worker == 0) {
+		run(f, "10-x");
+		_exit(0);
+	}
+	assert_true(worker > 0);
+	fd = openat(f->fd, "pid", O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	program = atoi(text);
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	assert_int_equal(signal_of(worker), SIGKILL);
+	assert_int_equal(signal_of(program), SIGKILL);
+}
+
+/* In a mount name space whose /dev is empty, as in a guest without udev. Exits with the verdict. */
+static void run_without_dev_fd(const struct fake_root *f)
+{
+	struct callback_result r;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/dev", "tmpfs", 0, NULL) < 0)
+		_exit(77);
+	r = run(f, "10-x");
+	_exit(r.rc == 0 && !strcmp(r.text, "startup 3") ? 0 : 1);
+}
+
+static void test_a_script_without_dev_fd(void **state)
+{
+	int status;
+	pid_t pid;
+
+	put_script(*state, BELOW "10-x", "echo $1 $2");
+	pid = fork();
+	if (pid == 0)
+		run_without_dev_fd(*state);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* A worker without standard streams: its numbers are taken by what callback_run() opens. */
+static void test_without_standard_streams(void **state)
+{
+	int status;
+	pid_t pid;
+
+	put_script(*state, BELOW "10-x", "read x; echo $1 $2; exit 9");
+	pid = fork();
+	if (pid == 0) {
+		struct callback_result r;
+
+		for (int fd = 0; fd <= 2; fd++)
+			close(fd);
+		r = run(*state, "10-x");
+		_exit(r.rc == 9 && !strcmp(r.text, "startup 3") ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		fake_root_test(test_scan_of_nothing),
+		fake_root_test(test_scan_sorts_and_names_what_it_refuses),
+		fake_root_test(test_scan_keeps_the_lowest),
+		fake_root_test(test_every_folder_on_the_way_is_checked),
+		fake_root_test(test_owners),
+		fake_root_test(test_no_way_around),
+		fake_root_test(test_words_and_environment),
+		fake_root_test(test_a_binary),
+		fake_root_test(test_results),
+		fake_root_test(test_what_cannot_be_executed),
+		fake_root_test(test_output_is_limited),
+		fake_root_test(R1_the_cpu_it_last_ran_on_is_reported),
+		fake_root_test(test_the_deadline_kills_the_group),
+		fake_root_test(test_the_deadline_kills_one_outside_its_group),
+		fake_root_test(test_in_time_is_no_timeout),
+		fake_root_test(test_what_is_left_behind_is_killed),
+		fake_root_test(test_a_daemon_does_not_hold_the_walk),
+		fake_root_test(test_it_dies_with_its_worker),
+		fake_root_test(test_a_script_without_dev_fd),
+		fake_root_test(test_without_standard_streams),
+	};
+
+	if (argc == 3 && !strcmp(argv[1], "startup"))
+		return be_a_program_outside_its_group();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/ctl/trace.h"
+#include "daemon/ctl/value.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+#define STEP(t, vcpu, state, name, phase)                                           \
+	"{\"t_us\":" #t ",\"vcpu\":" #vcpu ",\"state\":" #state ",\"name\":\"" name \
+	"\",\"phase\":\"" phase "\",\"rc\":0,\"op\":\"o1\",\"error_us\":7}"
+#define KERNEL(t, vcpu, step, name, phase)                                                        \
+	"{\"t_us\":" #t ",\"vcpu\":" #vcpu                                                        \
+	",\"state\":7,\"name\":\"ap:online\",\"phase\":\"" phase "\",\"kernel\":{\"step\":" #step \
+	",\"name\":\"" name "\"}}"
+
+/*
+ * Steps, and the spans made of them: "pid/tid name ts+dur", then "!" for one that was not left and
+ * "?" for one whose beginning is unknown.
+ */
+static const struct {
+	const char *steps;
+	const char *want;
+} cases[] = {
+	{ "", "" },
+	{ STEP(1000, 5, 2, "qemu:device", "enter") "," STEP(4100, 5, 2, "qemu:device", "exit"),
+	  "1/5 qemu:device 0+3100\n" },
+	/* The guest's part in a process of its own, its kernel in a third. */
+	{ STEP(10, 1, 7, "ap:online", "enter") "," KERNEL(
+		  12, 1, 156, "smpboot/threads:online",
+		  "enter") "," KERNEL(15, 1, 156, "smpboot/threads:online",
+				      "exit") "," STEP(20, 1, 7, "ap:online", "exit"),
+	  "3/1 smpboot/threads:online 2+3\n2/1 ap:online 0+10\n" },
+	/* Steps of several vCPUs interleave. */
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(1, 2, 2, "b", "enter") "," STEP(
+		  2, 1, 2, "a", "exit") "," STEP(5, 2, 2, "b", "exit"),
+	  "1/1 a 0+2\n1/2 b 1+4\n" },
+	/* They need not come in order. */
+	{ STEP(9, 1, 2, "a", "exit") "," STEP(4, 1, 2, "a", "enter"), "1/1 a 0+5\n" },
+	/* What was not left ends with the last point. */
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 3, "b", "enter") "," STEP(8, 1, 3, "b",
+									       "exit"),
+	  "1/1 b 3+5\n1/1 a 0+8!\n" },
+	/* Entered again without having been left. */
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 2, "a", "enter") "," STEP(8, 1, 2, "a",
+									       "exit"),
+	  "1/1 a 0+3!\n1/1 a 3+5\n" },
+	/* Left, but the ring has forgotten when it was entered; and left twice. */
+	{ STEP(2, 1, 2, "a", "exit") "," STEP(3, 1, 2, "a", "exit"), "1/1 a 0+0?\n1/1 a 1+0?\n" },
+	/* A span that was closed is not closed again. */
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(2, 1, 2, "a", "exit") "," STEP(3, 1, 2, "a", "exit"),
+	  "1/1 a 0+2\n1/1 a 3+0?\n" },
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(2, 1, 2, "a", "exit") "," STEP(
+		  3, 1, 2, "a", "enter") "," STEP(9, 1, 2, "a", "exit"),
+	  "1/1 a 0+2\n1/1 a 3+6\n" },
+	/* What makes no sense is left out. */
+	{ "1,null,{},{\"t_us\":\"5\",\"vcpu\":1,\"state\":2,\"phase\":\"exit\"},"
+	  "{\"t_us\":-1,\"vcpu\":1,\"state\":2,\"phase\":\"exit\"},"
+	  "{\"t_us\":5,\"vcpu\":99999,\"state\":2,\"phase\":\"exit\"},"
+	  "{\"t_us\":5,\"vcpu\":1,\"state\":45,\"phase\":\"exit\"},"
+	  "{\"t_us\":5,\"vcpu\":1,\"state\":2,\"phase\":\"left\"}",
+	  "" },
+};
+
+static json_object *build(const char *steps, size_t *ret_n)
+{
+	json_object *array, *trace = NULL;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "[%s]", steps);
+	array = json_tokener_parse(text);
+	assert_non_null(array);
+	assert_int_equal(trace_build(array, &trace, ret_n), 0);
+	json_object_put(array);
+	assert_string_equal(value_string(trace, "displayTimeUnit", ""), "ms");
+	assert_non_null(value_array(trace, "traceEvents"));
+	return trace;
+}
+
+static void describe(json_object *trace, char *buf, size_t size)
+{
+	json_object *events = value_array(trace, "traceEvents");
+
+	*buf = '\0';
+	for (size_t i = 0; i < value_count(events); i++) {
+		json_object *e = value_at(events, i), *args = value_object(e, "args");
+		size_t len = strlen(buf);
+
+		if (strcmp(value_string(e, "ph", ""), "X") != 0)
+			continue;
+		snprintf(buf + len, size - len, "%d/%d %s %d+%d%s%s\n",
+			 (int)value_int(e, "pid", -1), (int)value_int(e, "tid", -1),
+			 value_string(e, "name", "?"), (int)value_int(e, "ts", -1),
+			 (int)value_int(e, "dur", -1),
+			 value_bool(args, "unfinished", false) ? "!" : "",
+			 value_bool(args, "truncated", false) ? "?" : "");
+	}
+}
+
+static void spans_are_made_of_points(void **ctx)
+{
+	for (size_t i = 0; i < N(cases); i++) {
+		size_t n = 0, lines = 0;
+		json_object *trace = build(cases[i].steps, &n);
+		char got[1024];
+
+		describe(trace, got, sizeof(got));
+		if (strcmp(got, cases[i].want) != 0)
+			fail_msg("row %zu:\n%s", i, got);
+		for (const char *p = got; *p; p++)
+			lines += *p == '\n';
+		assert_int_equal(n, lines);
+		json_object_put(trace);
+	}
+}
+
+static void a_span_carries_what_is_known_of_its_end(void **ctx)
+{
+	size_t n;
+	json_object *trace = build(
+		"{\"t_us\":5,\"vcpu\":1,\"state\":9,\"name\":\"ap:verify\",\"phase\":\"enter\"},"
+		"{\"t_us\":9,\"vcpu\":1,\"state\":9,\"name\":\"ap:verify\",\"phase\":\"exit\",\"rc\":-11,"
+		"\"ran_on\":3,\"op\":\"o1\",\"rollback\":true,\"startup\":false,\"error_us\":40}",
+		&n);
+	json_object *events = value_array(trace, "traceEvents");
+	json_object *args = value_object(value_at(events, value_count(events) - 1), "args");
+
+	assert_int_equal(value_int(args, "rc", 0), -11);
+	assert_int_equal(value_int(args, "ran_on", 0), 3);
+	assert_int_equal(value_int(args, "error_us", 0), 40);
+	assert_true(value_bool(args, "rollback", false));
+	assert_false(value_bool(args, "startup", true));
+	assert_string_equal(value_string(args, "op", ""), "o1");
+	json_object_put(trace);
+}
+
+/* Metadata: three processes always, and each thread once. */
+static void processes_and_threads_have_names(void **ctx)
+{
+	size_t n, threads = 0, processes = 0;
+	json_object *trace =
+		build(STEP(1, 4, 2, "a", "enter") "," STEP(2, 4, 2, "a", "exit") "," STEP(
+			      3, 4, 9, "b", "enter") "," STEP(4, 5, 2, "c", "enter"),
+		      &n);
+	json_object *events = value_array(trace, "traceEvents");
+
+	for (size_t i = 0; i < value_count(events); i++) {
+		json_object *e = value_at(events, i);
+		const char *name = value_string(value_object(e, "args"), "name", "");
+
+		processes += strcmp(value_string(e, "name", ""), "process_name") == 0;
+		if (strcmp(value_string(e, "name", ""), "thread_name") != 0)
+			continue;
+		threads++;
+		assert_string_equal(name, value_int(e, "tid", 0) == 4 ? "vcpu 4" : "vcpu 5");
+	}
+	assert_int_equal(processes, 3);
+	assert_int_equal(threads, 3); /* vCPU 4 of host and agent, vCPU 5 of the host */
+	json_object_put(trace);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spans_are_made_of_points),
+		cmocka_unit_test(a_span_carries_what_is_known_of_its_end),
+		cmocka_unit_test(processes_and_threads_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
