@@ -78,7 +78,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	struct planner *p = ctx;
 
 	varlink_call_on_gone(p->call, NULL, NULL);
-	api_fail(p->call, ERR_TIMED_OUT, "domain %s is not attached yet", p->domain);
+	api_fail(p->call, ERR_VM_GONE, "%s: QEMU could not be reached in time", p->domain);
 	planner_free(p);
 	return 0;
 }

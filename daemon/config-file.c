@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * FILE and then FILE.d/NAME.conf in the byte order of their names are read whole into memory and
+ * handed to config_parse() together. A FILE that was named must be there; the default one and the
+ * folder may be missing. Only regular files up to FILE_SIZE_MAX are read: a pipe or a device
+ * standing there must not block the start. Hidden names and other endings are passed over.
+ */
 #include "daemon/config-key.h"
 #include <dirent.h>
 #include <errno.h>
@@ -105,6 +113,7 @@ static int grow(struct files *f)
 	if (!lens)
 		return -ENOMEM;
 	f->lens = lens;
+	texts[f->n] = NULL;
 	return 0;
 }
 
@@ -181,17 +190,24 @@ static int add_drop_ins(struct files *f, const char *file, char **ret_error)
 	return r;
 }
 
-int config_load(const char *path, struct config **ret, char **ret_error)
+static int add_all(struct files *f, const char *path, char **ret_error)
 {
-	__attribute__((cleanup(files_done))) struct files f = { 0 };
 	const char *file = path ? path : default_path;
-	int r = add_file(&f, file);
+	int r = add_file(f, file);
 
 	if (r < 0 && (path || r != -ENOENT))
 		return complain(r, file, ret_error);
-	r = add_drop_ins(&f, file, ret_error);
-	if (r < 0)
-		return r;
-	return config_parse((const char *const *)f.names, (const char *const *)f.texts, f.lens, f.n,
-			    ret, ret_error);
+	return add_drop_ins(f, file, ret_error);
+}
+
+int config_load(const char *path, struct config **ret, char **ret_error)
+{
+	struct files f = { 0 };
+	int r = add_all(&f, path, ret_error);
+
+	if (r == 0)
+		r = config_parse((const char *const *)f.names, (const char *const *)f.texts, f.lens,
+				 f.n, ret, ret_error);
+	files_done(&f);
+	return r;
 }

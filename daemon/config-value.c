@@ -50,7 +50,7 @@ int config_value_seconds(const char *text, void *field)
 	unsigned int unit = 1000;
 
 	for (; *p >= '0' && *p <= '9' && ms <= MS_MAX; p++)
-		ms = ms * 10 + (unsigned int)(*p - '0') * 1000u;
+		ms = ms * 10 + (uint64_t)(*p - '0') * 1000;
 	if (p == text)
 		return -EINVAL;
 	if (*p == '.') {
@@ -58,7 +58,7 @@ int config_value_seconds(const char *text, void *field)
 			return -EINVAL;
 		for (p++; *p >= '0' && *p <= '9' && unit > 1; p++) {
 			unit /= 10;
-			ms += (unsigned int)(*p - '0') * unit;
+			ms += (uint64_t)(*p - '0') * unit;
 		}
 	}
 	if (*p || ms < 1 || ms > MS_MAX)

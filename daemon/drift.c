@@ -14,10 +14,10 @@ const char *drift_reason(const struct vcpu *v)
 		return "";
 	if (!v->present)
 		return "it left QEMU without being asked";
-	if (v->wish == CPUHP_OFFLINE)
-		return v->owned ? "its removal did not happen" : "it was plugged by another";
 	if (*v->guest_text)
 		return v->guest_text;
+	if (v->wish == CPUHP_OFFLINE)
+		return v->owned ? "its removal did not happen" : "it was plugged by another";
 	if (v->state < v->wish)
 		return "the guest took it down without being asked";
 	return "the guest brought it up without being asked";
@@ -63,9 +63,20 @@ static void ask_for(struct vcpu *v, int target)
 	op_unref(op);
 }
 
+static bool is_asked_for(const struct op *op, const struct vcpu *v)
+{
+	return op && op->request.goal == OP_GOAL_TARGET && cpulist_has(&op->request.list, v->vcpu);
+}
+
+/* In one that runs, or is one of those that name it in the queue: it is being seen to. */
 static bool in_operation(const struct vcpu *v)
 {
-	return v->hw || op_find_vcpu(v->domain->running, v->vcpu);
+	const struct domain *d = v->domain;
+
+	for (unsigned int i = 0; i < d->n_queued; i++)
+		if (is_asked_for(d->queue[i], v))
+			return true;
+	return v->hw || op_find_vcpu(d->running, v->vcpu) || is_asked_for(d->running, v);
 }
 
 static void check_one(struct vcpu *v)
@@ -108,8 +119,9 @@ void drift_on_session(struct domain *d, bool same_boot)
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		struct vcpu *v = &d->vcpus[i];
 
+		/* What the kernel has online is in service; its adoption may still be under way. */
 		if (v->wish < 0 && !v->hw)
-			v->wish = v->state;
+			v->wish = v->present && v->guest_online ? CPUHP_ONLINE : v->state;
 		else if (!first && !same_boot && v->wish == CPUHP_STANDBY &&
 			 v->state > CPUHP_STANDBY && !in_operation(v))
 			ask_for(v, CPUHP_STANDBY);

@@ -62,17 +62,14 @@ static void bound_undoing(struct hostwalk *h)
 
 void hostwalk_kick_first(struct hostwalk *h)
 {
-	int rc = h->cancel_rc;
+	int rc = host_kick(h);
 
-	if (!rc) {
-		rc = host_kick(h);
-		if (rc < 0)
-			hostwalk_say(h, "the agent is not connected");
-	}
-	if (rc < 0)
+	if (rc < 0) {
+		hostwalk_say(h, "the agent is not connected");
 		hostwalk_finish(h, rc, CPUHP_AP_KICK, false);
-	else
+	} else {
 		bound_undoing(h);
+	}
 }
 
 struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick)

@@ -86,7 +86,7 @@ static int device_startup(struct hostwalk *h)
 /* May the device be on its way out although the answer is an error? */
 static bool is_unplug_in_doubt(int rc)
 {
-	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -ENODEV;
+	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -ENODEV || rc == -EALREADY;
 }
 
 static void on_unplug_sent(void *arg, int rc, const char *text)

@@ -26,8 +26,9 @@
  *
  * The agent's part (kicks, R4 to R7) is hostwalk-ap.c, the host's own callbacks hostwalk-ops.c.
  *
+ * A walk takes its first step at once, so that walks started in an order ask QEMU in that order.
  * The outcome is delivered from the event loop by a deferred source, so nobody is called back
- * from inside a call of his own.
+ * from inside a call of his own; only "pending" may be told from inside hostwalk_cancel().
  */
 #include "daemon/hostwalk-ops.h"
 #include <assert.h>
@@ -300,28 +301,6 @@ int hostwalk_arm(struct hostwalk *h, unsigned int ms)
 	return rc < 0 ? rc : sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
-static int on_first_kick(sd_event_source *s, void *userdata)
-{
-	struct hostwalk *h = userdata;
-
-	h->finish = sd_event_source_disable_unref(h->finish);
-	hostwalk_kick_first(h);
-	return 0;
-}
-
-static int on_first_step(sd_event_source *s, void *userdata)
-{
-	struct hostwalk *h = userdata;
-
-	h->finish = sd_event_source_disable_unref(h->finish);
-	if (h->cancel_rc) {
-		walk_abort(&h->w, h->cancel_rc);
-		keep_why(h);
-	}
-	hostwalk_run(h);
-	return 0;
-}
-
 int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hostwalk_done_fn done,
 		   void *ctx)
 {
@@ -349,14 +328,15 @@ int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hos
 	rc = sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, h);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-	if (rc >= 0)
-		rc = sd_event_add_defer(event, &h->finish,
-					h->from_ap ? on_first_kick : on_first_step, h);
 	if (rc < 0) {
 		hostwalk_free(h);
 		return rc;
 	}
 	v->hw = h;
+	if (h->from_ap)
+		hostwalk_kick_first(h);
+	else
+		hostwalk_run(h);
 	return 0;
 }
 

@@ -32,7 +32,8 @@ typedef void (*hostwalk_done_fn)(void *ctx, struct vcpu *v, const struct hostwal
  * @op: whose operation this is; a reference is taken; NULL none
  * @target: CPUHP_OFFLINE .. CPUHP_ONLINE
  * @rollback: the walk undoes an earlier one: states marked skip_rollback are passed
- * @done: called once from the event loop, never from inside this call
+ * @done: called once: from the event loop, or, as pending, from inside hostwalk_cancel(); never
+ *        from inside this call, though the first step is taken in it
  *
  * Return: 0, or -ENOMEM.
  */

@@ -30,7 +30,7 @@ enum reading { READING_NONE, READING_WAITED, READING_ASKED, READING_OVER };
 
 /* A request of the domain's that is not answered yet. */
 struct request {
-	TAILQ_ENTRY(request) link;
+	STAILQ_ENTRY(request) link;
 	struct hv_qmp *hv;
 	hv_done_fn cb;
 	void *arg;
@@ -42,7 +42,7 @@ struct request {
 	char text[256];
 };
 
-TAILQ_HEAD(request_list, request);
+STAILQ_HEAD(request_list, request);
 
 /* At most one event each @interval_us, but @burst at once; all times CLOCK_MONOTONIC. */
 struct rate {
@@ -119,7 +119,6 @@ void hv_qmp_forget(struct hv_qmp *hv);
 
 /* Answer and forget a request. */
 void hv_request_done(struct request *req, int rc, const char *text);
-void hv_request_drop(struct request *req);
 
 int hv_refresh_init(struct hv_qmp *hv);
 void hv_refresh_done(struct hv_qmp *hv);

@@ -98,8 +98,10 @@ void hv_qmp_unref(struct hv_qmp *hv)
 
 	if (--hv->refs > 0)
 		return;
-	while ((req = TAILQ_FIRST(&hv->requests)))
-		hv_request_drop(req);
+	while ((req = STAILQ_FIRST(&hv->requests))) {
+		STAILQ_REMOVE_HEAD(&hv->requests, link);
+		free(req);
+	}
 	hv_refresh_done(hv);
 	hv_qmp_forget(hv);
 	slots_free(hv->slots);
@@ -138,14 +140,14 @@ static int new_request(struct hv_qmp *hv, hv_done_fn cb, void *arg, struct reque
 	req->hv = hv;
 	req->cb = cb;
 	req->arg = arg;
-	TAILQ_INSERT_TAIL(&hv->requests, req, link);
+	STAILQ_INSERT_TAIL(&hv->requests, req, link);
 	*ret = req;
 	return 0;
 }
 
-void hv_request_drop(struct request *req)
+static void drop_request(struct request *req)
 {
-	TAILQ_REMOVE(&req->hv->requests, req, link);
+	STAILQ_REMOVE(&req->hv->requests, req, request, link);
 	free(req);
 }
 
@@ -156,7 +158,7 @@ void hv_request_done(struct request *req, int rc, const char *text)
 	char copy[sizeof(req->text)];
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	hv_request_drop(req);
+	drop_request(req);
 	cb(arg, rc, copy);
 }
 
@@ -220,7 +222,7 @@ static int qmp_hv_plug(struct hv *base, unsigned int slot, const char *id, hv_do
 	args = slots_device_add(hv->slots, slot, id);
 	r = args ? qmp_send(hv->qmp, QMP_DEVICE_ADD, args, on_added, req) : -ENOMEM;
 	if (r < 0)
-		hv_request_drop(req);
+		drop_request(req);
 	else
 		req->threads =
 			qmp_send(hv->qmp, QMP_QUERY_CPUS_FAST, NULL, on_plug_threads, req) == 0;
@@ -263,7 +265,7 @@ static int qmp_hv_unplug(struct hv *base, unsigned int slot, hv_done_fn cb, void
 				       json_object_new_string(hv->slots->table.slots[slot].id));
 	r = args ? qmp_send(hv->qmp, QMP_DEVICE_DEL, args, on_deleted, req) : -ENOMEM;
 	if (r < 0)
-		hv_request_drop(req);
+		drop_request(req);
 	return r;
 }
 
@@ -413,7 +415,7 @@ int hv_qmp_new(struct hv **ret, sd_event *event, const char *path, unsigned int 
 	hv->events = events;
 	hv->ctx = ctx;
 	hv->backoff_ms = HV_BACKOFF_MIN_MS;
-	TAILQ_INIT(&hv->requests);
+	STAILQ_INIT(&hv->requests);
 	hv->path = strdup(path);
 	r = hv_refresh_init(hv);
 	if (r == 0 && !hv->path)

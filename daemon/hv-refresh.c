@@ -84,7 +84,7 @@ static bool has_waiting(const struct hv_qmp *hv)
 {
 	const struct request *req;
 
-	for (req = TAILQ_FIRST(&hv->requests); req; req = TAILQ_NEXT(req, link))
+	for (req = STAILQ_FIRST(&hv->requests); req; req = STAILQ_NEXT(req, link))
 		if (req->reading == READING_WAITED)
 			return true;
 	return false;
@@ -96,7 +96,7 @@ static void mark(struct hv_qmp *hv, enum reading from, enum reading to)
 {
 	struct request *req;
 
-	for (req = TAILQ_FIRST(&hv->requests); req; req = TAILQ_NEXT(req, link))
+	for (req = STAILQ_FIRST(&hv->requests); req; req = STAILQ_NEXT(req, link))
 		if (req->reading == from)
 			req->reading = to;
 }
@@ -106,7 +106,7 @@ static void answer_marked(struct hv_qmp *hv, int rc, const char *text)
 	struct request *req;
 
 	do {
-		for (req = TAILQ_FIRST(&hv->requests); req; req = TAILQ_NEXT(req, link))
+		for (req = STAILQ_FIRST(&hv->requests); req; req = STAILQ_NEXT(req, link))
 			if (req->reading == READING_OVER)
 				break;
 		if (req)

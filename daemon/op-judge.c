@@ -93,12 +93,12 @@ static void describe_rc(int rc, char *buf, size_t size)
 void op_vcpu_describe(struct op_vcpu *e, const struct domain *d, const struct hostwalk_outcome *o,
 		      bool startup)
 {
-	char code[96], name[MSG_NAME_MAX + 16];
+	char code[96], buf[MSG_NAME_MAX + 16];
+	const char *name = domain_state_name(d, o->failed_at, buf, sizeof(buf));
 
 	e->rc = o->rc;
 	e->failed_at = o->failed_at;
 	describe_rc(o->rc, code, sizeof(code));
-	domain_state_name(d, o->failed_at, name, sizeof(name));
 	snprintf(e->failed_name, sizeof(e->failed_name), "%s", name);
 	if (o->failed_at < 0)
 		snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu,

@@ -239,9 +239,25 @@ static void bound_undoing(struct op_run *run)
 		op_moves_give_up(run);
 }
 
+static void on_status_known(void *arg, int rc, const char *text)
+{
+	op_run_poke(arg);
+}
+
+/* A domain that was just resumed may not have said so yet: nothing is refused by an old word. */
+static bool ask_status(struct op_run *run)
+{
+	struct domain *d = run->domain;
+
+	if (d->status == HV_RUNNING || run->asked_status)
+		return false;
+	run->asked_status = true;
+	return d->hv->ops->query(d->hv, on_status_known, d) >= 0;
+}
+
 static void begin(struct op_run *run)
 {
-	if (!run->domain->attached || refuse_early(run))
+	if (!run->domain->attached || ask_status(run) || refuse_early(run))
 		return;
 	stretch_deadline(run);
 	if (!run->domain->agent_up)

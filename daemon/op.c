@@ -172,6 +172,9 @@ static void close_moves(struct op *o)
 
 		e->result = move_judge(m);
 		e->cpu = m->v->cpu;
+		/* The kick's result has it too, where no step's report came through. */
+		if (e->ran_on < 0)
+			e->ran_on = m->v->ran_on;
 		if (!m->v->hw)
 			vcpu_settle(m->v);
 		e->state = m->v->state;

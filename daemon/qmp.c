@@ -37,7 +37,7 @@ enum { READ_SIZE = 32 * 1024 };
 enum qmp_state { GREETING, NEGOTIATING, READY, CLOSED };
 
 struct pending {
-	TAILQ_ENTRY(pending) link;
+	STAILQ_ENTRY(pending) link;
 	int64_t id;
 	uint64_t deadline_us;
 	qmp_reply_fn cb; /* NULL: overdue */
@@ -58,7 +58,7 @@ struct qmp {
 	const struct qmp_handlers *handlers;
 	void *ctx;
 	int64_t last_id;
-	TAILQ_HEAD(, pending) pending;
+	STAILQ_HEAD(, pending) pending;
 	unsigned int n_pending;
 	unsigned int n_overdue;
 	struct qmp_lines in;
@@ -94,8 +94,8 @@ static void unref(struct qmp *q)
 
 	if (--q->refs > 0)
 		return;
-	while ((p = TAILQ_FIRST(&q->pending))) {
-		TAILQ_REMOVE(&q->pending, p, link);
+	while ((p = STAILQ_FIRST(&q->pending))) {
+		STAILQ_REMOVE_HEAD(&q->pending, link);
 		free(p);
 	}
 	sd_event_source_disable_unref(q->io);
@@ -137,9 +137,12 @@ static void arm(struct qmp *q, uint64_t deadline_us)
 	sd_event_source_set_enabled(q->timer, SD_EVENT_ONESHOT);
 }
 
-static void drop_pending(struct qmp *q, struct pending *p)
+/* Replies come in order, so it is always the first that goes. */
+static void drop_first(struct qmp *q)
 {
-	TAILQ_REMOVE(&q->pending, p, link);
+	struct pending *p = STAILQ_FIRST(&q->pending);
+
+	STAILQ_REMOVE_HEAD(&q->pending, link);
 	q->n_pending--;
 	if (!p->cb)
 		q->n_overdue--;
@@ -162,11 +165,11 @@ static void fail(struct qmp *q, int rc, const char *why)
 	struct pending *p;
 
 	quiet(q);
-	while ((p = TAILQ_FIRST(&q->pending))) {
+	while ((p = STAILQ_FIRST(&q->pending))) {
 		qmp_reply_fn cb = p->cb;
 		void *arg = p->arg;
 
-		drop_pending(q, p);
+		drop_first(q);
 		if (cb && q->handlers)
 			cb(arg, -ECONNRESET, NULL, "");
 	}
@@ -247,7 +250,7 @@ static int submit(struct qmp *q, enum qmp_command command, json_object *args, qm
 	}
 	*p = (struct pending){ .id = ++q->last_id, .cb = cb, .arg = arg };
 	p->deadline_us = now_us() + (uint64_t)q->reply_ms * 1000;
-	TAILQ_INSERT_TAIL(&q->pending, p, link);
+	STAILQ_INSERT_TAIL(&q->pending, p, link);
 	q->n_pending++;
 	arm(q, p->deadline_us);
 	return 0;
@@ -289,7 +292,7 @@ static int greeted(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
 
 static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
 {
-	struct pending *p = TAILQ_FIRST(&q->pending);
+	struct pending *p = STAILQ_FIRST(&q->pending);
 	bool overdue;
 	qmp_reply_fn cb;
 	void *arg;
@@ -305,7 +308,7 @@ static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 	cb = p->cb;
 	arg = p->arg;
 	overdue = !cb;
-	drop_pending(q, p);
+	drop_first(q);
 	if (cb)
 		cb(arg, m->kind == QMP_ERROR ? m->rc : 0, m->value, m->text);
 	else if (overdue && q->n_overdue == 0)
@@ -391,7 +394,7 @@ static struct pending *late(struct qmp *q, uint64_t now, uint64_t *next)
 {
 	struct pending *p;
 
-	for (p = TAILQ_FIRST(&q->pending); p; p = TAILQ_NEXT(p, link)) {
+	for (p = STAILQ_FIRST(&q->pending); p; p = STAILQ_NEXT(p, link)) {
 		if (!p->cb)
 			continue;
 		if (p->deadline_us <= now)
@@ -484,7 +487,7 @@ int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
 	q->reply_ms = reply_ms;
 	q->handlers = handlers;
 	q->ctx = ctx;
-	TAILQ_INIT(&q->pending);
+	STAILQ_INIT(&q->pending);
 	r = add_sources(q);
 	if (r < 0) {
 		unref(q);

@@ -190,6 +190,9 @@ struct kladder {
  * @wants_out: EPOLLOUT is asked for
  * @retry_ms: when to try to open it again, 0 upon the next uevent
  * @said: the last reason for having no port, said once
+ * @urgent: what waits is more than progress
+ * @written_ms: when the last bytes went
+ * @gather_ms: until when progress is gathered, 0 nothing waits
  * @query_at: next row of the answer to QUERY, -1 none due
  */
 struct link {
@@ -199,6 +202,9 @@ struct link {
 	bool wants_out;
 	uint64_t retry_ms;
 	int said;
+	bool urgent;
+	uint64_t written_ms;
+	uint64_t gather_ms;
 	int query_at;
 	struct session session;
 	struct frame_decoder in;
@@ -207,6 +213,7 @@ struct link {
 
 struct agent {
 	int root;
+	int lock;
 	int epoll;
 	int signals;
 	int uevents;

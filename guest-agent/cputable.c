@@ -169,6 +169,11 @@ static void set_present(struct agent *a, struct cpu *c, bool present)
 		c->taken = c->foreign = false;
 		c->text[0] = '\0';
 	}
+	if (!present && c->present) {
+		/* The next CPU of this number is another. */
+		c->standby_wish = 0;
+		c->fail_state = c->fail_rc = 0;
+	}
 	if (present != c->present)
 		c->row_due = true;
 	c->present = present;

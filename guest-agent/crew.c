@@ -114,6 +114,12 @@ int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
 		if (r < 0)
 			return r;
 	}
+	/*
+	 * The worker binds itself and answers for it. Bound already while it sleeps it wakes up on its
+	 * CPU and need not be moved there, which takes longer than all the rest of ap:threads.
+	 */
+	if (!c->worker.ready && !given->late)
+		(void)a->seam->bind(c->worker.pid, c->cpu);
 	expect_within(c, ladder_step(CPUHP_AP_THREADS)->startup_ms);
 	/* One that takes nothing is dying: its death is what counts. */
 	if (worker_send(c->worker.fd, &m) < 0)

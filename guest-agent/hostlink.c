@@ -9,7 +9,8 @@
  *
  * Three kinds of output. Answers to requests: a request is only read while there is room for its
  * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
- * lines are dropped and counted when the queue is long, our own steps only when it is full. What must arrive, each CPU's row and each kick's result: not queued but marked
+ * lines are dropped and counted when the queue is long, our own steps only when it is full. What
+ * follows within GATHER_MS of the last write is gathered, unless something else goes. What must arrive, each CPU's row and each kick's result: not queued but marked
  * as due with the CPU, and taken from there when there is room. A result stays until it is
  * acknowledged and is due again in every new session.
  *
@@ -28,7 +29,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 1000, FRAMES_A_TURN = 64 };
+enum { RETRY_MS = 1000, FRAMES_A_TURN = 64, GATHER_MS = 3 };
 
 static uint64_t random_number(void)
 {
@@ -328,7 +329,10 @@ void hostlink_report(struct agent *a, const struct record *r)
 
 static bool put(struct agent *a, const struct record *r)
 {
-	return outbox_has_room(&a->link.out) && outbox_record(&a->link.out, r, false) == 0;
+	if (!outbox_has_room(&a->link.out) || outbox_record(&a->link.out, r, false) < 0)
+		return false;
+	a->link.urgent = true;
+	return true;
 }
 
 static bool put_row(struct agent *a, const struct cpu *c)
@@ -407,6 +411,7 @@ static void write_out(struct agent *a)
 
 		if (n > 0) {
 			outbox_written(&l->out, (size_t)n);
+			l->written_ms = now_ms();
 			continue;
 		}
 		if (n < 0 && errno == EINTR)
@@ -421,6 +426,20 @@ static void write_out(struct agent *a)
 	}
 }
 
+/*
+ * Progress of one burst goes in one frame: each costs the host and, where vCPUs are threads that
+ * share the host's CPUs, the CPU that is on its way up.
+ */
+static bool is_gathering(struct link *l)
+{
+	uint64_t until = l->written_ms + GATHER_MS;
+	size_t queued;
+
+	outbox_bytes(&l->out, &queued);
+	l->gather_ms = !l->urgent && !queued && l->out.batched && now_ms() < until ? until : 0;
+	return l->gather_ms;
+}
+
 bool hostlink_turn(struct agent *a)
 {
 	struct link *l = &a->link;
@@ -432,7 +451,10 @@ bool hostlink_turn(struct agent *a)
 		return false;
 	if (l->session.established)
 		put_due(a);
-	outbox_close_batch(&l->out);
-	write_out(a);
+	if (!is_gathering(l)) {
+		outbox_close_batch(&l->out);
+		l->urgent = false;
+		write_out(a);
+	}
 	return l->fd >= 0 && l->readable && outbox_has_room(&l->out);
 }

@@ -22,6 +22,7 @@
 #include "guest-agent/finish.h"
 #include "guest-agent/hostlink.h"
 #include "guest-agent/kladder.h"
+#include "guest-agent/lock.h"
 #include "guest-agent/options.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/sysfs.h"
@@ -30,6 +31,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 32 };
+enum { EVENTS_A_TURN = 32, LOCK_RETRY_MS = 1000 };
 
 uint64_t now_ns(void)
 {
@@ -122,9 +124,10 @@ static void on_signals(struct agent *a)
 	pid_t pid;
 
 	while (read(a->signals, &s, sizeof(s)) == sizeof(s)) {
-		if (s.ssi_signo == SIGHUP)
+		/* Before the start the folder has not been looked at once. */
+		if (s.ssi_signo == SIGHUP && a->scanned)
 			registry_rescan(a);
-		else if (s.ssi_signo != SIGCHLD)
+		else if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT)
 			a->stop = true;
 	}
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -181,7 +184,7 @@ static uint64_t earlier(uint64_t x, uint64_t y)
 /* The next deadline, 0 none. */
 static uint64_t next_deadline(struct agent *a)
 {
-	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : 0;
+	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : a->link.gather_ms;
 
 	if (a->writer.cpu >= 0 && a->kladder.ready)
 		t = earlier(t, a->kladder.tick_ms);
@@ -301,6 +304,26 @@ static bool exists(const struct agent *a, const char *path)
 	return faccessat(a->root, path, F_OK, 0) == 0;
 }
 
+/* Wait until no other agent is at work, or until told to stop. */
+static int take_turn(struct agent *a)
+{
+	bool said = false;
+
+	while ((a->lock = lock_take(a->root)) == -EAGAIN) {
+		struct pollfd p = { .fd = a->signals, .events = POLLIN };
+
+		if (!said)
+			agent_log("another agent is at work; waiting for its end");
+		said = true;
+		fflush(stderr);
+		if (poll(&p, 1, LOCK_RETRY_MS) > 0)
+			on_signals(a);
+		if (a->stop)
+			return -ECANCELED;
+	}
+	return a->lock < 0 ? a->lock : 0;
+}
+
 static int set_up(struct agent *a)
 {
 	bool fresh;
@@ -309,6 +332,14 @@ static int set_up(struct agent *a)
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
 		return -errno;
+	a->spare.fd = -1;
+	writer_init(&a->writer);
+	hostlink_init(a);
+	r = watch_signals(a);
+	if (r == 0)
+		r = take_turn(a);
+	if (r < 0)
+		return r;
 	read_boot_id(a);
 	a->hotplug = exists(a, "sys/firmware/acpi/tables") &&
 		     exists(a, "sys/devices/system/cpu/hotplug");
@@ -321,11 +352,7 @@ static int set_up(struct agent *a)
 	r = expedite_init(&a->expedite, a->root, a->config.expedite);
 	if (r < 0)
 		agent_log("cannot put rcu_expedited back: %s", strerror(-r));
-	writer_init(&a->writer);
-	hostlink_init(a);
-	a->spare.fd = -1;
-	r = watch_signals(a);
-	return r < 0 ? r : watch_uevents(a);
+	return watch_uevents(a);
 }
 
 /* The port first: the host can ask while the rest is looked at. */
@@ -370,6 +397,8 @@ static int serve(struct agent *a)
 		r = run(a);
 		end(a);
 	}
+	if (r == -ECANCELED)
+		return 0;
 	if (r < 0)
 		agent_log("%s", strerror(-r));
 	return r;

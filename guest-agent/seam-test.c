@@ -7,11 +7,13 @@
  *   VCPUHP_TEST_RAN_ON=N says otherwise (VCPUHP_TEST_PROGRAM_RAN_ON=N for callback programs;
  *   with VCPUHP_TEST_ONLY=CPU both speak for that CPU alone);
  * - VCPUHP_TEST_BIND_ERRNO=N makes binding fail;
+ * - VCPUHP_TEST_SETTINGS=FILE names a file with such lines, which count from when they are written;
  * - uevents come as datagrams to the Unix socket ROOT/run/uevents.
  */
 #include "guest-agent/seam.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,16 +21,38 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int setting(const char *name, int cpu, int otherwise)
+/* The value of @name in the file of settings, else in the environment. Return: whether it has one. */
+static bool find(const char *name, int *ret)
 {
-	const char *value = getenv(name), *only = getenv("VCPUHP_TEST_ONLY");
+	const char *file = getenv("VCPUHP_TEST_SETTINGS"), *value = getenv(name);
+	FILE *f = file ? fopen(file, "re") : NULL;
+	size_t len = strlen(name);
+	bool found = false;
+	char line[128];
 
-	if (!value || (only && atoi(only) != cpu))
-		return otherwise;
-	return atoi(value);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, name, len) != 0 || line[len] != '=')
+			continue;
+		*ret = atoi(line + len + 1);
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	if (!found && value)
+		*ret = atoi(value);
+	return found || value;
 }
 
-static int bind_to(int cpu)
+static int setting(const char *name, int cpu, int otherwise)
+{
+	int value, only;
+
+	if (!find(name, &value) || (find("VCPUHP_TEST_ONLY", &only) && only != cpu))
+		return otherwise;
+	return value;
+}
+
+static int bind_to(pid_t pid, int cpu)
 {
 	return -setting("VCPUHP_TEST_BIND_ERRNO", cpu, 0);
 }

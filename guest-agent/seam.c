@@ -8,13 +8,13 @@
 
 enum { UEVENT_BUFFER = 4 << 20, UEVENT_GROUP_KERNEL = 1 };
 
-static int bind_to(int cpu)
+static int bind_to(pid_t pid, int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET((size_t)cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
+	return sched_setaffinity(pid, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
 static int current_cpu(int cpu)

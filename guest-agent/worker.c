@@ -333,7 +333,7 @@ static int prove(struct worker_self *w)
 {
 	const struct seam *seam = w->place->seam;
 	char group[128];
-	int r = w->h.late ? 0 : seam->bind(w->h.cpu);
+	int r = w->h.late ? 0 : seam->bind(0, w->h.cpu);
 
 	w->out = (struct worker_message){ .ran_on = seam->current_cpu(w->h.cpu) };
 	if (r == -EINVAL) {

@@ -13,6 +13,7 @@
 #include "daemon/ctl/value.h"
 #include "daemon/json-in.h"
 #include "proto/cpulist.h"
+#include "proto/ladder.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -166,6 +167,12 @@ static void print_fields(json_object *info, const char *const (*fields)[2])
 		       output_cell(value_get(info, (*fields)[1]), text, sizeof(text)));
 }
 
+static bool is_free_slot(json_object *vcpu)
+{
+	return value_int(vcpu, "state", -1) == CPUHP_OFFLINE && !value_get(vcpu, "pending") &&
+	       !value_get(vcpu, "drift");
+}
+
 static int print_info(const struct ctl *c, json_object *info)
 {
 	static const char *const fields[][2] = {
@@ -189,13 +196,22 @@ static int print_info(const struct ctl *c, json_object *info)
 					    "owned", "pending", "drift", NULL };
 	json_object *vcpus = value_array(info, "vcpus");
 	_cleanup_table_ struct table *t = table_new(8, headers);
+	size_t n_free = 0;
+	int r;
 
 	print_fields(info, fields);
 	print_fields(value_object(info, "agent"), agent_fields);
 	putchar('\n');
-	for (size_t i = 0; i < value_count(vcpus); i++)
-		add_keys(t, value_at(vcpus, i), keys);
-	return print_table(c, t);
+	for (size_t i = 0; i < value_count(vcpus); i++) {
+		if (is_free_slot(value_at(vcpus, i)))
+			n_free++;
+		else
+			add_keys(t, value_at(vcpus, i), keys);
+	}
+	r = print_table(c, t);
+	if (r == 0 && n_free > 0)
+		printf("and %zu free slots, offline\n", n_free);
+	return r;
 }
 
 int run_info(struct ctl *c)

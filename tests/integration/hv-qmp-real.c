@@ -7,42 +7,26 @@
  * Where there is no QEMU it is skipped, and says so.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "daemon/hv.h"
+#include "tests/integration/qemu-rig.h"
 
-enum { SLOTS = 8, DEADLINE_MS = 20000, CPU_HOTPLUG_PORT = 0xcd8, STORM = 3000 };
-
-/* A blocking line-based connection. */
-struct line {
-	int fd;
-	char buf[65536];
-	size_t len;
-};
+enum { SLOTS = 8, STORM = 3000 };
 
 struct rig {
-	char dir[32];
-	pid_t pid;
+	struct qemu qemu;
 	sd_event *event;
 	struct hv *hv;
-	struct line qtest;
-	struct line admin;
 	/* what was heard */
 	struct hv_facts facts;
 	enum hv_status status;
@@ -55,14 +39,6 @@ struct rig {
 	char why[256];
 	int answers, rc;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void on_status(void *ctx, enum hv_status status)
 {
@@ -133,9 +109,9 @@ static void on_done(void *arg, int rc, const char *text)
 /* Turn the loop until @expression holds; the deadline is there for a test that fails. */
 #define wait_for(rig, expression)                                                 \
 	do {                                                                      \
-		uint64_t until_ = now_ms() + DEADLINE_MS;                         \
+		uint64_t until_ = qemu_now_ms() + QEMU_DEADLINE_MS;               \
 		while (!(expression)) {                                           \
-			if (now_ms() > until_)                                    \
+			if (qemu_now_ms() > until_)                               \
 				fail_msg("in vain for " #expression);             \
 			assert_return_code(sd_event_run((rig)->event, 20000), 0); \
 		}                                                                 \
@@ -151,164 +127,11 @@ static void settle(struct rig *rig)
 	assert_int_equal(rig->rc, 0);
 }
 
-static void line_open(struct rig *rig, struct line *l, const char *name)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	uint64_t until = now_ms() + DEADLINE_MS;
-	struct timeval tv = { .tv_sec = DEADLINE_MS / 1000 };
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", rig->dir, name);
-	l->len = 0;
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_return_code(l->fd, errno);
-	setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	while (connect(l->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		if (now_ms() > until || waitpid(rig->pid, NULL, WNOHANG) != 0)
-			fail_msg("QEMU does not open %s", addr.sun_path);
-}
-
-static void line_write(struct line *l, const char *text)
-{
-	assert_int_equal(write(l->fd, text, strlen(text)), strlen(text));
-}
-
-/* Cut off one line; it is good until the next call. */
-static void line_read(struct line *l, char *ret, size_t size)
-{
-	char *end;
-
-	while (!(end = memchr(l->buf, '\n', l->len))) {
-		ssize_t n = read(l->fd, l->buf + l->len, sizeof(l->buf) - l->len);
-
-		if (n <= 0)
-			fail_msg("QEMU does not answer");
-		l->len += (size_t)n;
-	}
-	*end = '\0';
-	snprintf(ret, size, "%s", l->buf);
-	l->len -= (size_t)(end + 1 - l->buf);
-	memmove(l->buf, end + 1, l->len);
-}
-
-__attribute__((format(printf, 2, 3))) static void qtest(struct rig *rig, const char *format, ...)
-{
-	char text[128], reply[256];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text, sizeof(text) - 1, format, ap);
-	va_end(ap);
-	strcat(text, "\n");
-	line_write(&rig->qtest, text);
-	do
-		line_read(&rig->qtest, reply, sizeof(reply));
-	while (strncmp(reply, "IRQ", 3) == 0);
-	assert_int_equal(strncmp(reply, "OK", 2), 0);
-}
-
-/* Source: QEMU docs/specs/acpi_cpu_hotplug. */
-static void guest_select(struct rig *rig, int slot)
-{
-	qtest(rig, "outl %#x %d", CPU_HOTPLUG_PORT, slot);
-}
-
-static void guest_ost(struct rig *rig, int source, int status)
-{
-	qtest(rig, "outb %#x 1", CPU_HOTPLUG_PORT + 5);
-	qtest(rig, "outl %#x %d", CPU_HOTPLUG_PORT + 8, source);
-	qtest(rig, "outb %#x 2", CPU_HOTPLUG_PORT + 5);
-	qtest(rig, "outl %#x %d", CPU_HOTPLUG_PORT + 8, status);
-}
-
-static void guest_flags(struct rig *rig, int flags)
-{
-	qtest(rig, "outb %#x %d", CPU_HOTPLUG_PORT + 4, flags);
-}
-
-enum { FLAG_INSERTED = 2, FLAG_REMOVE = 4, FLAG_EJECT = 8 };
-
-static void admin(struct rig *rig, const char *command)
-{
-	char text[256], reply[4096];
-
-	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
-	line_write(&rig->admin, text);
-	do
-		line_read(&rig->admin, reply, sizeof(reply));
-	while (strncmp(reply, "{\"return\"", 9) != 0);
-}
-
-/* The next event of this name that the administrator sees. */
-static void admin_event(struct rig *rig, const char *name, char *ret, size_t size)
-{
-	char want[64];
-
-	snprintf(want, sizeof(want), "\"event\": \"%s\"", name);
-	do
-		line_read(&rig->admin, ret, size);
-	while (!strstr(ret, want));
-}
-
-static bool has_kvm(void)
-{
-	return access("/dev/kvm", R_OK | W_OK) == 0;
-}
-
-static void start_qemu(struct rig *rig)
-{
-	char qmp[96], qtest_path[96], admin_path[96], reply[4096];
-	const char *argv[] = { "qemu-system-x86_64",
-			       "-machine",
-			       "q35",
-			       "-accel",
-			       has_kvm() ? "kvm" : "tcg",
-			       "-smp",
-			       "1,maxcpus=8,sockets=1,cores=8,threads=1",
-			       "-m",
-			       "64",
-			       "-nodefaults",
-			       "-no-user-config",
-			       "-display",
-			       "none",
-			       "-qmp",
-			       qmp,
-			       "-qmp",
-			       admin_path,
-			       "-qtest",
-			       qtest_path,
-			       "-qtest-log",
-			       "/dev/null",
-			       has_kvm() ? NULL : "-S",
-			       NULL };
-
-	snprintf(qmp, sizeof(qmp), "unix:%s/qmp,server=on,wait=off", rig->dir);
-	snprintf(admin_path, sizeof(admin_path), "unix:%s/admin,server=on,wait=off", rig->dir);
-	snprintf(qtest_path, sizeof(qtest_path), "unix:%s/qtest,server=on,wait=off", rig->dir);
-	assert_int_equal(
-		posix_spawnp(&rig->pid, argv[0], NULL, NULL, (char *const *)(void *)argv, environ),
-		0);
-	line_open(rig, &rig->qtest, "qtest");
-	line_open(rig, &rig->admin, "admin");
-	line_read(&rig->admin, reply, sizeof(reply));
-	admin(rig, "qmp_capabilities");
-	/* The first write turns the legacy registers into the present ones. */
-	guest_select(rig, 0);
-}
-
-static void stop_qemu(struct rig *rig)
-{
-	kill(rig->pid, SIGKILL);
-	waitpid(rig->pid, NULL, 0);
-	close(rig->qtest.fd);
-	close(rig->admin.fd);
-	rig->pid = 0;
-}
-
 static void connect_rig(struct rig *rig)
 {
 	char path[96];
 
-	snprintf(path, sizeof(path), "%s/qmp", rig->dir);
+	snprintf(path, sizeof(path), "%s/qmp", rig->qemu.dir);
 	assert_int_equal(hv_qmp_new(&rig->hv, rig->event, path, 5000, &events, rig), 0);
 	assert_int_equal(rig->attached, 0);
 	wait_for(rig, rig->attached && rig->tables && rig->status != HV_CONNECTING);
@@ -319,10 +142,10 @@ static int set_up(void **state)
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	*state = rig;
-	strcpy(rig->dir, "/tmp/hv-qmp-XXXXXX");
-	if (!mkdtemp(rig->dir) || sd_event_new(&rig->event) < 0)
+	strcpy(rig->qemu.dir, "/tmp/hv-qmp-XXXXXX");
+	if (!mkdtemp(rig->qemu.dir) || sd_event_new(&rig->event) < 0)
 		return -1;
-	start_qemu(rig);
+	qemu_start(&rig->qemu);
 	connect_rig(rig);
 	return 0;
 }
@@ -335,10 +158,10 @@ static int tear_down(void **state)
 
 	hv_free(rig->hv);
 	sd_event_unref(rig->event);
-	if (rig->pid > 0)
-		stop_qemu(rig);
+	if (rig->qemu.pid > 0)
+		qemu_stop(&rig->qemu);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", rig->dir, names[i]);
+		snprintf(path, sizeof(path), "%s/%s", rig->qemu.dir, names[i]);
 		remove(path);
 	}
 	free(rig);
@@ -389,13 +212,13 @@ static void the_facts_are_read(void **state)
 	struct rig *rig = *state;
 
 	assert_int_equal(rig->facts.maximum, SLOTS);
-	assert_int_equal(rig->facts.kvm, has_kvm());
-	assert_string_equal(rig->facts.accel, has_kvm() ? "kvm" : "tcg");
+	assert_int_equal(rig->facts.kvm, qemu_has_kvm());
+	assert_string_equal(rig->facts.accel, qemu_has_kvm() ? "kvm" : "tcg");
 	assert_int_equal(strncmp(rig->facts.machine, "pc-q35-", 7), 0);
 	assert_true(rig->facts.smm);
 	assert_false(rig->facts.pflash);
 	assert_true(rig->facts.version[0] >= '1' && rig->facts.version[0] <= '9');
-	assert_int_equal(rig->status, has_kvm() ? HV_RUNNING : HV_PAUSED);
+	assert_int_equal(rig->status, qemu_has_kvm() ? HV_RUNNING : HV_PAUSED);
 	assert_int_equal(present(rig), 1);
 	assert_true(rig->present[0]);
 	assert_true(rig->thread[0] > 0);
@@ -411,9 +234,9 @@ static void a_plugged_vcpu_has_its_thread_at_once(void **state)
 	assert_true(rig->present[1]);
 	assert_string_equal(rig->id[1], "vhp-1-00000001");
 	assert_true(rig->thread[1] > 0);
-	guest_select(rig, 1);
-	guest_flags(rig, FLAG_INSERTED);
-	guest_ost(rig, HV_OST_ADD, 0);
+	qemu_guest_select(&rig->qemu, 1);
+	qemu_guest_flags(&rig->qemu, FLAG_INSERTED);
+	qemu_guest_ost(&rig->qemu, HV_OST_ADD, 0);
 	expect_ost(rig, osts, 1, HV_OST_ADD, 0);
 }
 
@@ -458,17 +281,34 @@ static void what_cannot_be_is_refused(void **state)
 	assert_false(rig->present[2]);
 }
 
+static void many_plugs_are_under_way_at_once(void **state)
+{
+	struct rig *rig = *state;
+	int before = rig->answers;
+
+	for (unsigned int i = 2; i < 6; i++) {
+		char id[64];
+
+		snprintf(id, sizeof(id), "vhp-%u-00000002", i);
+		assert_int_equal(rig->hv->ops->plug(rig->hv, i, id, on_done, rig), 0);
+	}
+	wait_for(rig, rig->answers == before + 4);
+	assert_int_equal(present(rig), 6);
+	for (int i = 2; i < 6; i++)
+		assert_true(rig->thread[i] > 0);
+}
+
 static void a_refused_unplug_leaves_the_vcpu(void **state)
 {
 	struct rig *rig = *state;
 	int osts = rig->osts;
 
 	unplug(rig, 1);
-	guest_select(rig, 1);
-	guest_flags(rig, FLAG_REMOVE);
-	guest_ost(rig, HV_OST_REMOVE, 132);
+	qemu_guest_select(&rig->qemu, 1);
+	qemu_guest_flags(&rig->qemu, FLAG_REMOVE);
+	qemu_guest_ost(&rig->qemu, HV_OST_REMOVE, 132);
 	expect_ost(rig, osts, 1, HV_OST_REMOVE, 132);
-	guest_ost(rig, HV_OST_REMOVE, 1);
+	qemu_guest_ost(&rig->qemu, HV_OST_REMOVE, 1);
 	expect_ost(rig, osts + 1, 1, HV_OST_REMOVE, 1);
 	settle(rig);
 	assert_true(rig->present[1]);
@@ -483,32 +323,15 @@ static void an_eject_empties_the_slot(void **state)
 
 	unplug(rig, 1);
 	assert_true(rig->present[1]);
-	guest_select(rig, 1);
-	guest_flags(rig, FLAG_REMOVE);
-	guest_flags(rig, FLAG_EJECT);
+	qemu_guest_select(&rig->qemu, 1);
+	qemu_guest_flags(&rig->qemu, FLAG_REMOVE);
+	qemu_guest_flags(&rig->qemu, FLAG_EJECT);
 	wait_for(rig, !rig->present[1]);
 	assert_string_equal(rig->id[1], "");
 	/* The form that every accelerator sends names no device. */
-	admin_event(rig, "DEVICE_DELETED", event, sizeof(event));
+	qemu_admin_event(&rig->qemu, "DEVICE_DELETED", event, sizeof(event));
 	assert_null(strstr(event, "\"device\""));
 	assert_non_null(strstr(event, "/machine/peripheral/vhp-1-00000001/lapic"));
-}
-
-static void many_plugs_are_under_way_at_once(void **state)
-{
-	struct rig *rig = *state;
-	int before = rig->answers;
-
-	for (unsigned int i = 2; i < 6; i++) {
-		char id[64];
-
-		snprintf(id, sizeof(id), "vhp-%u-00000002", i);
-		assert_int_equal(rig->hv->ops->plug(rig->hv, i, id, on_done, rig), 0);
-	}
-	wait_for(rig, rig->answers == before + 4);
-	assert_int_equal(present(rig), 5);
-	for (int i = 2; i < 6; i++)
-		assert_true(rig->thread[i] > 0);
 }
 
 static void others_changes_are_noticed(void **state)
@@ -516,8 +339,8 @@ static void others_changes_are_noticed(void **state)
 	struct rig *rig = *state;
 
 	/* The guest ejects one unasked. */
-	guest_select(rig, 5);
-	guest_flags(rig, FLAG_EJECT);
+	qemu_guest_select(&rig->qemu, 5);
+	qemu_guest_flags(&rig->qemu, FLAG_EJECT);
 	wait_for(rig, !rig->present[5]);
 	assert_int_equal(present(rig), 4);
 }
@@ -527,11 +350,14 @@ static void the_status_follows(void **state)
 	struct rig *rig = *state;
 	int resets = rig->resets;
 
-	admin(rig, "stop");
+	/* QEMU 7.2 under TCG does not survive running after a removal. */
+	if (!qemu_has_kvm())
+		skip();
+	qemu_admin(&rig->qemu, "stop");
 	wait_for(rig, rig->status == HV_PAUSED);
-	admin(rig, "cont");
+	qemu_admin(&rig->qemu, "cont");
 	wait_for(rig, rig->status == HV_RUNNING);
-	admin(rig, "system_reset");
+	qemu_admin(&rig->qemu, "system_reset");
 	wait_for(rig, rig->resets > resets);
 	settle(rig);
 	assert_int_equal(present(rig), 4);
@@ -542,22 +368,22 @@ static void a_storm_is_coalesced(void **state)
 {
 	struct rig *rig = *state;
 	int osts = rig->osts, tables = rig->tables;
-	uint64_t from = now_ms();
+	uint64_t from = qemu_now_ms();
 	unsigned int seconds;
 
-	guest_select(rig, 2);
+	qemu_guest_select(&rig->qemu, 2);
 	for (int i = 0; i < STORM; i++) {
-		guest_ost(rig, HV_OST_REMOVE, 200 + i);
+		qemu_guest_ost(&rig->qemu, HV_OST_REMOVE, 200 + i);
 		if (i % 16 == 0)
 			sd_event_run(rig->event, 0);
 	}
-	guest_ost(rig, HV_OST_REMOVE, 77);
+	qemu_guest_ost(&rig->qemu, HV_OST_REMOVE, 77);
 	wait_for(rig, rig->ost_status == 77);
-	seconds = (unsigned int)((now_ms() - from) / 1000 + 1);
+	seconds = (unsigned int)((qemu_now_ms() - from) / 1000 + 1);
 	assert_in_range(rig->osts - osts, 2, 500 + seconds * 520);
 	assert_in_range(rig->tables - tables, 1, 10 + seconds * 21);
 	print_message("# %d _OST in %u ms: %d told, %d tables\n", STORM,
-		      (unsigned int)(now_ms() - from), rig->osts - osts, rig->tables - tables);
+		      (unsigned int)(qemu_now_ms() - from), rig->osts - osts, rig->tables - tables);
 }
 
 static void a_second_client_is_told_why_it_waits(void **state)
@@ -567,7 +393,7 @@ static void a_second_client_is_told_why_it_waits(void **state)
 	char path[96];
 
 	other->event = rig->event;
-	snprintf(path, sizeof(path), "%s/qmp", rig->dir);
+	snprintf(path, sizeof(path), "%s/qmp", rig->qemu.dir);
 	assert_int_equal(hv_qmp_new(&other->hv, rig->event, path, 5000, &events, other), 0);
 	wait_for(rig, other->gone > 0);
 	assert_string_equal(other->why, "another QMP client holds the socket");
@@ -585,13 +411,13 @@ static void a_death_is_told_and_a_successor_found(void **state)
 
 	assert_int_equal(rig->hv->ops->query(rig->hv, on_done, rig), 0);
 	assert_int_equal(rig->hv->ops->unplug(rig->hv, 3, on_done, rig), 0);
-	stop_qemu(rig);
+	qemu_stop(&rig->qemu);
 	wait_for(rig, rig->gone > 0);
 	assert_int_equal(rig->answers, before + 2);
 	assert_int_equal(rig->rc, -ECONNRESET);
 	assert_int_equal(rig->status, HV_CONNECTING);
 	assert_int_equal(rig->hv->ops->plug(rig->hv, 6, "x", on_done, rig), -ENOTCONN);
-	start_qemu(rig);
+	qemu_start(&rig->qemu);
 	wait_for(rig, rig->attached > attached && rig->status != HV_CONNECTING);
 	settle(rig);
 	assert_int_equal(present(rig), 1);
@@ -604,9 +430,10 @@ int main(void)
 		cmocka_unit_test(a_plugged_vcpu_has_its_thread_at_once),
 		cmocka_unit_test(its_thread_is_pinned_and_released),
 		cmocka_unit_test(what_cannot_be_is_refused),
+		/* QEMU 7.2 dies under TCG of an addition after a removal: all additions first. */
+		cmocka_unit_test(many_plugs_are_under_way_at_once),
 		cmocka_unit_test(a_refused_unplug_leaves_the_vcpu),
 		cmocka_unit_test(an_eject_empties_the_slot),
-		cmocka_unit_test(many_plugs_are_under_way_at_once),
 		cmocka_unit_test(others_changes_are_noticed),
 		cmocka_unit_test(the_status_follows),
 		cmocka_unit_test(a_storm_is_coalesced),
@@ -614,7 +441,7 @@ int main(void)
 		cmocka_unit_test(a_death_is_told_and_a_successor_found),
 	};
 
-	if (system("command -v qemu-system-x86_64 >/dev/null") != 0) {
+	if (!qemu_is_installed()) {
 		printf("1..1\nok 1 - hv-qmp-real # SKIP no qemu-system-x86_64 on this machine\n");
 		return 0;
 	}

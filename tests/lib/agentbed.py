@@ -38,9 +38,9 @@ class Bed:
     def __init__(self, agent, cpus=4, possible=16, boot=(), env=None, args=()):
         self.agent = agent
         self.args = list(args)
-        self.env = dict(env or {})
         self.folder = tempfile.mkdtemp(prefix="vhp-agent-")
         self.log = self.path("agent.log")
+        self.env = dict({"VCPUHP_TEST_SETTINGS": self.path("settings")}, **(env or {}))
         self.kicks = 0
         self.process = None
         self.reset_link()
@@ -114,6 +114,10 @@ class Bed:
         os.rename(self.path(CPUS, "cpu%d" % cpu), self.path("gone"))
         shutil.rmtree(self.path("gone"))
         self.uevent("remove", cpu)
+
+    def settings(self, **values):
+        """Of the test build's seam (guest-agent/seam-test.c), from now on."""
+        self.write("settings", "".join("VCPUHP_TEST_%s=%d\n" % pair for pair in values.items()))
 
     # Callbacks: scripts that log "NAME STARTUP|TEARDOWN CPU" and then do as told.
 

@@ -72,7 +72,8 @@ class Ctl:
             self.popen.kill()
             out, err = self.popen.communicate()
             raise AssertionError(
-                "vcpuhpctl gave no result within %g s:\n%s\n%s" % (seconds, out, err)) from None
+                "vcpuhpctl gave no result within %g s; its last words: %s %s" % (
+                    seconds, out[-600:], err[-600:])) from None  # fmt: skip
         ms = (time.monotonic() - self.started) * 1000
         return Answer(self.popen.returncode, out, err, ms, self.is_json)
 
@@ -80,10 +81,11 @@ class Ctl:
 class Daemon:
     """vcpuhpd --foreground in the machine's folder.
 
-    @domain and @daemon: more keys of the [Domain NAME] and [Daemon] sections.
+    @domain and @daemon: more keys of the [Domain NAME] and [Daemon] sections. @others: machines
+    that are domains of it too; the short methods here speak of @machine alone.
     """
 
-    def __init__(self, machine, domain=None, daemon=None, env=None, start=True):
+    def __init__(self, machine, domain=None, daemon=None, others=(), env=None, start=True):
         self.machine = machine
         self.socket = machine.path("control")
         self.config = machine.path("vcpuhpd.conf")
@@ -91,11 +93,12 @@ class Daemon:
         self.env = env or {}
         self.process = None
         keys = {"AllowFaultInjection": "yes", **(daemon or {})}
-        section = {"QMP": machine.qmp_path, "Agent": machine.agent_path, **(domain or {})}
         with open(self.config, "w", encoding="utf-8") as f:
             f.write("[Daemon]\n" + "".join("%s=%s\n" % k for k in keys.items()))
-            f.write("[Domain %s]\n" % machine.name)
-            f.write("".join("%s=%s\n" % k for k in section.items()))
+            for m in (machine, *others):
+                section = {"QMP": m.qmp_path, "Agent": m.agent_path, **(domain or {})}
+                f.write("[Domain %s]\n" % m.name)
+                f.write("".join("%s=%s\n" % k for k in section.items()))
         if start:
             self.start()
 

@@ -26,7 +26,7 @@ import tty
 
 from guest import BUILD
 from qmp import connect
-from vm import Process, parse_cpulist
+from vm import Process
 
 AGENT = os.path.join(BUILD, "guest-agent", "vcpuhp-agent-test")
 
@@ -183,16 +183,19 @@ class FakeRoot:
         self.uevent("unbind", cpu)
         self.uevent("remove", cpu)
 
+    def is_on(self, cpu):
+        return self.read("%s/cpu%d/online" % (CPUS, cpu)) == "1"
+
     def follow_online(self):
         """What was written into the `online` files becomes so."""
         with self.lock:
             for cpu in [c for c in self.cpus.values() if c]:
-                wanted = self.read("%s/cpu%d/online" % (CPUS, cpu))
-                if wanted not in ("0", "1") or (wanted == "1") == (cpu in self.online):
+                on = self.is_on(cpu)
+                if on == (cpu in self.online):
                     continue
-                (self.online.add if wanted == "1" else self.online.discard)(cpu)
+                (self.online.add if on else self.online.discard)(cpu)
                 self._lists()
-                self.uevent("online" if wanted == "1" else "offline", cpu)
+                self.uevent("online" if on else "offline", cpu)
 
 
 class Port:
@@ -352,7 +355,9 @@ class FakeGuest:
             self.registers.ost(slot, event, status)
 
     def online(self):
-        return parse_cpulist(self.root.read(CPUS + "/online"))
+        """CPUs that are online by their own files; the list of all of them follows a little later."""
+        with self.root.lock:
+            return [c for c in sorted(self.root.cpus.values()) if c == 0 or self.root.is_on(c)]
 
     def present_slots(self):
         return sorted(self.root.cpus)

@@ -32,6 +32,7 @@ mount -t devtmpfs dev /dev
 mount -t tmpfs -o mode=755 run /run
 mount -t tmpfs tmp /tmp
 mount -t cgroup2 cgroup /sys/fs/cgroup
+ln -s /proc/self/fd /dev/fd
 while read -r module; do insmod "$module"; done < /etc/modules.order
 
 respawn() {

@@ -272,7 +272,7 @@ class VM(Machine):
         self.guest("echo %d > /sys/devices/system/cpu/cpu%d/online" % (online, cpu))
 
     def agent_pid(self):
-        return int(self.guest("cat /run/agent.pid"))
+        return int(wait_for(lambda: self.guest("cat /run/agent.pid").strip(), 10, "/run/agent.pid"))
 
     def agent_log(self):
         return self.guest("cat /run/agent.log 2>/dev/null || true")

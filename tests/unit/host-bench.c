@@ -228,6 +228,7 @@ void bench_put(struct bench *b, unsigned int slot, int state)
 	b->d->vcpus[slot].drift[0] = '\0';
 	bench_turn(b);
 	b->drifts = 0;
+	b->d->counters.drift = 0;
 }
 
 struct op *bench_submit(struct bench *b, const struct op_request *r)
@@ -287,4 +288,134 @@ void bench_walk(struct bench *b, struct bench_walk *w, unsigned int slot, int ta
 	*w = (struct bench_walk){ 0 };
 	assert_int_equal(hostwalk_start(&b->d->vcpus[slot], NULL, target, rollback, on_walk, w), 0);
 	assert_int_equal(w->n_done, 0);
+}
+
+const struct bench_plant bench_broken_verify = { .rc = -EIO,
+						 .failed_at = CPUHP_AP_VERIFY,
+						 .rests_at = -1 };
+const struct bench_plant bench_busy_offline = {
+	.rc = -EBUSY, .failed_at = CPUHP_AP_ONLINE, .rests_at = -1, .teardown = true
+};
+
+void bench_vcpus(const struct op *o, const char *vcpus)
+{
+	char said[256] = "";
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < o->n_vcpus; i++)
+		at += (size_t)snprintf(said + at, sizeof(said) - at, "%s%u:%s", i ? " " : "",
+				       o->vcpus[i].vcpu, vcpu_result_name(o->vcpus[i].result));
+	assert_string_equal(said, vcpus);
+}
+
+void bench_ends(struct bench *b, struct op *o, enum op_result result, const char *vcpus)
+{
+	bench_check(b, o, result);
+	bench_vcpus(o, vcpus);
+	assert_ptr_not_equal(b->d->running, o);
+	op_unref(o);
+}
+
+void bench_states(const struct bench *b, unsigned int first, unsigned int last, int state)
+{
+	for (unsigned int i = first; i <= last; i++)
+		assert_int_equal(bench_state(b, i), state);
+}
+
+void bench_put_online(struct bench *b, unsigned int first, unsigned int last)
+{
+	for (unsigned int i = first; i <= last; i++)
+		bench_put(b, i, CPUHP_ONLINE);
+	b->n_read = b->n_words;
+}
+
+static bool has_word(struct bench *b, void *arg)
+{
+	return bench_count(b, arg) > 0;
+}
+
+void bench_wait_word(struct bench *b, const char *start)
+{
+	char copy[64];
+
+	snprintf(copy, sizeof(copy), "%s", start);
+	bench_wait(b, has_word, copy);
+}
+
+unsigned int bench_place(const struct bench *b, const char *word)
+{
+	for (unsigned int i = 0; i < b->n_words; i++)
+		if (strcmp(b->words[i], word) == 0)
+			return i;
+	fail_msg("\"%s\" was not said", word);
+	return 0;
+}
+
+struct op *bench_submit_with(struct bench *b, unsigned int count, enum op_policy policy,
+			     unsigned int timeout_ms)
+{
+	return bench_submit(b, &(struct op_request){ .goal = OP_GOAL_COUNT,
+						     .count = count,
+						     .standby = -1,
+						     .policy = policy,
+						     .timeout_ms = timeout_ms });
+}
+
+struct bench *bench_by_hand(const struct bench_options *o)
+{
+	struct bench *b = bench_start(o);
+
+	b->auto_qemu = b->auto_agent = false;
+	return b;
+}
+
+bool bench_is_over(struct bench *b, void *arg)
+{
+	struct bench_walk *w = arg;
+
+	return w->n_done > 0;
+}
+
+bool bench_is_at_rest(struct bench *b, void *arg)
+{
+	struct vcpu *v = arg;
+
+	return !v->hw;
+}
+
+void bench_walk_ends(struct bench *b, struct bench_walk *w, int rc, int failed_at)
+{
+	bench_wait(b, bench_is_over, w);
+	assert_int_equal(w->n_done, 1);
+	assert_int_equal(w->outcome.rc, rc);
+	assert_int_equal(w->outcome.failed_at, failed_at);
+	assert_false(w->pending);
+	assert_int_equal(w->outcome.rollback_failed_at, -1);
+	bench_silent(b);
+}
+
+/* Up to the moment when the agent has just been kicked. */
+void bench_climb_to_kick(struct bench *b, struct bench_walk *w, unsigned int slot, int target)
+{
+	bench_walk(b, w, slot, target, false);
+	bench_said(b, slot == 3 ? "plug 3" : "plug 4");
+	bench_silent(b);
+	bench_answer_plug(b, slot, 0, "");
+	bench_silent(b);
+	assert_int_equal(b->d->vcpus[slot].hw != NULL, 1);
+	bench_row(b, slot, CPUHP_STANDBY);
+}
+
+/* At standby with the agent's consent, and device_del just sent. */
+struct bench *bench_start_removal(struct bench_walk *w)
+{
+	struct bench *b = bench_by_hand(NULL);
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_walk(b, w, 3, CPUHP_OFFLINE, false);
+	bench_said(b, "kick 3 6");
+	bench_kicked(b, 3, 0);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	bench_said(b, "unplug 3");
+	return b;
 }

@@ -153,7 +153,20 @@ struct op *bench_count_op(struct bench *b, unsigned int count, enum op_policy po
 struct op *bench_target_op(struct bench *b, unsigned int first, unsigned int last, int target,
 			   enum op_policy policy);
 struct op *bench_submit(struct bench *b, const struct op_request *r);
+struct op *bench_submit_with(struct bench *b, unsigned int count, enum op_policy policy,
+			     unsigned int timeout_ms);
+/* It ends so; @vcpus: its entries in the order of the plan, "3:ok 4:failed". */
 void bench_check(struct bench *b, struct op *o, enum op_result result);
+void bench_vcpus(const struct op *o, const char *vcpus);
+/* Both, and the reference is given back. */
+void bench_ends(struct bench *b, struct op *o, enum op_result result, const char *vcpus);
+void bench_states(const struct bench *b, unsigned int first, unsigned int last, int state);
+void bench_put_online(struct bench *b, unsigned int first, unsigned int last);
+void bench_wait_word(struct bench *b, const char *start);
+/* Where a word stands, counted from 0. */
+unsigned int bench_place(const struct bench *b, const char *word);
+
+extern const struct bench_plant bench_broken_verify, bench_busy_offline;
 
 /* A walk without the engine. */
 struct bench_walk {
@@ -164,6 +177,18 @@ struct bench_walk {
 
 void bench_walk(struct bench *b, struct bench_walk *w, unsigned int slot, int target,
 		bool rollback);
+
+bool bench_is_over(struct bench *b, void *arg);    /* @arg: struct bench_walk */
+bool bench_is_at_rest(struct bench *b, void *arg); /* @arg: struct vcpu */
+/* It ends so, once, without a failure on the way back, and nothing more is said. */
+void bench_walk_ends(struct bench *b, struct bench_walk *w, int rc, int failed_at);
+
+/* Neither side answers by itself but to queries. */
+struct bench *bench_by_hand(const struct bench_options *o);
+/* A fresh add of vCPU 3 or 4, up to the moment when the agent has just been kicked. */
+void bench_climb_to_kick(struct bench *b, struct bench_walk *w, unsigned int slot, int target);
+/* vCPU 3 at standby with the agent's consent, and device_del just sent. */
+struct bench *bench_start_removal(struct bench_walk *w);
 
 static inline int bench_state(const struct bench *b, unsigned int slot)
 {

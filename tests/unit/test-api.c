@@ -43,7 +43,7 @@ static int setup(void **state)
 	fake_init(&b->fake, event);
 	b->fake.config.operators = operators;
 	b->fake.domain_configs[0].allow = allow;
-	assert_int_equal(api_new(&b->api, &b->fake.manager, DAEMON_UID), 0);
+	assert_int_equal(api_new(&b->api, &b->fake.manager, getuid() ? getuid() : DAEMON_UID), 0);
 	sd_event_unref(event);
 	varlink_bench_init(&b->varlink, api_interface(b->api));
 	b->fake.manager.event = b->varlink.event;

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,36 +173,33 @@ static void limits_hold(void **state)
 /* The depth that a caller may set is the one that json-c gets to see. */
 static void the_greatest_depth_works(void **state)
 {
-	char text[64] = "{\"a\":";
-	const char *why;
+	for (size_t depth = 1; depth <= JSON_IN_DEPTH; depth++) {
+		char open[32] = "", close[32] = "", text[128];
+		const char *why;
+		int r;
 
-	for (int depth = 1; depth < JSON_IN_DEPTH + 1; depth++) {
-		char *p = text + 5;
-
-		memset(p, '[', (size_t)depth);
-		p[depth] = '1';
-		memset(p + depth + 1, ']', (size_t)depth);
-		strcpy(p + 2 * depth + 1, "}");
-		if (depth < JSON_IN_DEPTH)
-			assert_int_equal(parse_exact(text, strlen(text), &wide, &why), 0);
-		else
-			assert_int_equal(parse_exact(text, strlen(text), &wide, &why), -E2BIG);
+		memset(open, '[', depth);
+		memset(close, ']', depth);
+		snprintf(text, sizeof(text), "{\"a\":%s1%s}", open, close);
+		r = parse_exact(text, strlen(text), &wide, &why);
+		/* The object is a level too. */
+		assert_int_equal(r, depth < JSON_IN_DEPTH ? 0 : -E2BIG);
 	}
 }
 
 static void a_costly_text_is_refused_before_it_costs(void **state)
 {
-	size_t n = JSON_IN_STRUCTURAL / 3 + 1, at = 5;
-	char *text = malloc(n * 3 + 16);
+	static const char element[] = "{},";
+	size_t n = JSON_IN_STRUCTURAL / 3 + 1, size = 16 + n * strlen(element), at;
+	char *text = malloc(size);
 	const char *why;
 
 	assert_non_null(text);
-	memcpy(text, "{\"a\":[", 6);
-	at = 6;
-	for (size_t i = 0; i < n; i++, at += 3)
-		memcpy(text + at, i ? ",{}" : " {}", 3);
-	memcpy(text + at, "]}", 2);
-	assert_int_equal(parse_exact(text, at + 2, &wide, &why), -E2BIG);
+	at = (size_t)snprintf(text, size, "{\"a\":[");
+	for (size_t i = 0; i < n; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s", element);
+	at += (size_t)snprintf(text + at, size - at, "{}]}");
+	assert_int_equal(parse_exact(text, at, &wide, &why), -E2BIG);
 	assert_string_equal(why, "too many elements");
 	free(text);
 }

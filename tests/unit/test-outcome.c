@@ -11,35 +11,35 @@
 #include "daemon/outcome.h"
 
 static const struct {
-	enum op_result result;
 	const char *name;
+	enum op_result result;
 	int exit;
 } results[] = {
-	{ OP_DONE, "done", 0 },           { OP_PARTIAL, "partial", 3 },
-	{ OP_FAILED, "failed", 1 },       { OP_REFUSED, "refused", 4 },
-	{ OP_PENDING, "pending", 5 },     { OP_ACCEPTED, "accepted", 0 },
-	{ OP_CANCELLED, "cancelled", 1 }, { OP_STUCK, "stuck", 12 },
-	{ OP_BUSY, "busy", 8 },           { OP_CONFLICT, "conflict", 8 },
-	{ OP_NO_AGENT, "no-agent", 6 },   { OP_VM_GONE, "vm-gone", 11 },
+	{ "done", OP_DONE, 0 },           { "partial", OP_PARTIAL, 3 },
+	{ "failed", OP_FAILED, 1 },       { "refused", OP_REFUSED, 4 },
+	{ "pending", OP_PENDING, 5 },     { "accepted", OP_ACCEPTED, 0 },
+	{ "cancelled", OP_CANCELLED, 1 }, { "stuck", OP_STUCK, 12 },
+	{ "busy", OP_BUSY, 8 },           { "conflict", OP_CONFLICT, 8 },
+	{ "no-agent", OP_NO_AGENT, 6 },   { "vm-gone", OP_VM_GONE, 11 },
 };
 
 static const struct {
-	enum request_error error;
 	const char *name;
+	enum request_error error;
 	int exit;
 } errors[] = {
-	{ ERR_INVALID_ARGUMENT, "InvalidArgument", 2 },
-	{ ERR_REFUSED, "Refused", 4 },
-	{ ERR_TIMED_OUT, "TimedOut", 5 },
-	{ ERR_NO_AGENT, "NoAgent", 6 },
-	{ ERR_PERMISSION, "PermissionDenied", 7 },
-	{ ERR_BUSY, "Busy", 8 },
-	{ ERR_CONFLICT, "Conflict", 8 },
-	{ ERR_NO_SUCH_DOMAIN, "NoSuchDomain", 10 },
-	{ ERR_NO_SUCH_VCPU, "NoSuchVcpu", 10 },
-	{ ERR_NO_SUCH_OPERATION, "NoSuchOperation", 10 },
-	{ ERR_VM_GONE, "VmGone", 11 },
-	{ ERR_INTERNAL, "Internal", 1 },
+	{ "InvalidArgument", ERR_INVALID_ARGUMENT, 2 },
+	{ "Refused", ERR_REFUSED, 4 },
+	{ "TimedOut", ERR_TIMED_OUT, 5 },
+	{ "NoAgent", ERR_NO_AGENT, 6 },
+	{ "PermissionDenied", ERR_PERMISSION, 7 },
+	{ "Busy", ERR_BUSY, 8 },
+	{ "Conflict", ERR_CONFLICT, 8 },
+	{ "NoSuchDomain", ERR_NO_SUCH_DOMAIN, 10 },
+	{ "NoSuchVcpu", ERR_NO_SUCH_VCPU, 10 },
+	{ "NoSuchOperation", ERR_NO_SUCH_OPERATION, 10 },
+	{ "VmGone", ERR_VM_GONE, 11 },
+	{ "Internal", ERR_INTERNAL, 1 },
 };
 
 static void every_result_has_its_word_and_exit_code(void **state)

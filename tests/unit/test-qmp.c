@@ -3,6 +3,7 @@
  * Dialogue scripts: the test plays QEMU on the other end of a socket pair, in the client's own
  * event loop. A line of a script is
  *   < TEXT   QEMU sends TEXT and a newline      - TEXT   QEMU sends TEXT alone
+ *   g        QEMU greets
  *   > TEXT   the client must have sent TEXT     ! close  QEMU leaves
  *   ? NAME   the client sends a command         ! fail   the client ends it: "enough"
  *   = TEXT   what the handlers and callbacks were called with since the last such line
@@ -201,12 +202,24 @@ static void fault(struct rig *rig, const char *what)
 	}
 }
 
+static void greet(struct rig *rig)
+{
+	static const char greeting[] =
+		"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "
+		"\"package\": \"Debian\"}, \"capabilities\": [\"oob\"]}}\r\n";
+
+	say(rig, greeting, strlen(greeting));
+}
+
 static void play(struct rig *rig, const char *const *lines)
 {
 	for (; *lines; lines++) {
 		const char *text = *lines + 2;
 
 		switch (**lines) {
+		case 'g':
+			greet(rig);
+			break;
 		case '<':
 			say(rig, text, strlen(text));
 			say(rig, "\r\n", 2);
@@ -232,12 +245,10 @@ static void play(struct rig *rig, const char *const *lines)
 	}
 }
 
-#define GREETING                                                                           \
-	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, " \
-	"\"package\": \"Debian\"}, \"capabilities\": [\"oob\"]}}"
-#define UP                                                              \
-	"< " GREETING, "> {\"execute\":\"qmp_capabilities\",\"id\":1}", \
-		"< {\"return\": {}, \"id\": 1}", "= ready 7.2.22"
+/* Negotiated. */
+#define UP                                                                                      \
+	"g ", "> {\"execute\":\"qmp_capabilities\",\"id\":1}", "< {\"return\": {}, \"id\": 1}", \
+		"= ready 7.2.22"
 
 static const struct script {
 	const char *name;
@@ -267,13 +278,13 @@ static const struct script {
 	    "= event A {\"a\":1}; reply 0 {}; event B {}" } },
 	{ "QEMU's errors are told and named",
 	  5000,
-	  { UP, "? device_del", "? device_del", "? device_del", "? device_del",
+	  { UP, "? device_del", "? device_del", "? device_del",
 	    "< {\"id\": 2, \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'v1' not found\"}}",
-	    "< {\"id\": 3, \"error\": {\"class\": \"GenericError\", \"desc\": \"Boot CPU is unpluggable\"}}",
-	    "< {\"id\": 4, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"\"}}",
-	    "< {\"id\": 5, \"error\": {\"class\": \"GenericError\", \"desc\": \"a\\u001b[31m\xc3\xa4\\nb\"}}",
-	    "= reply -19 Device 'v1' not found; reply -121 Boot CPU is unpluggable; reply -95 ; "
-	    "reply -121 a?[31m???b" } },
+	    "= reply -19 Device 'v1' not found",
+	    "< {\"id\": 3, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"\"}}",
+	    "= reply -95 ",
+	    "< {\"id\": 4, \"error\": {\"class\": \"GenericError\", \"desc\": \"a\\u001b[31m\xc3\xa4\\nb\"}}",
+	    "= reply -121 a?[31m???b" } },
 	{ "a lost connection answers all",
 	  5000,
 	  { UP, "? query-kvm", "? query-uuid", "! close",
@@ -292,16 +303,15 @@ static const struct script {
 	    "? query-status", "< {\"return\": {}, \"id\": 4}", "= reply 0 {}" } },
 	{ "no answer to qmp_capabilities",
 	  20,
-	  { "< " GREETING, "= closed -110 QEMU does not answer qmp_capabilities" } },
+	  { "g ", "= closed -110 QEMU does not answer qmp_capabilities" } },
 	{ "qmp_capabilities is refused",
 	  5000,
-	  { "< " GREETING,
-	    "< {\"id\": 1, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}}",
+	  { "g ", "< {\"id\": 1, \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}}",
 	    "= closed -71 QEMU refuses qmp_capabilities" } },
 	{ "events before the negotiation are none",
 	  5000,
-	  { "< {\"event\": \"X\"}", "< " GREETING, "< {\"event\": \"Y\"}",
-	    "< {\"return\": {}, \"id\": 1}", "= ready 7.2.22" } },
+	  { "< {\"event\": \"X\"}", "g ", "< {\"event\": \"Y\"}", "< {\"return\": {}, \"id\": 1}",
+	    "= ready 7.2.22" } },
 	{ "a reply with another number",
 	  5000,
 	  { UP, "? query-kvm", "< {\"return\": {}, \"id\": 3}",
@@ -321,7 +331,7 @@ static const struct script {
 	{ "a second reply",
 	  5000,
 	  { UP, "< {\"return\": {}, \"id\": 1}", "= closed -71 a reply to no command" } },
-	{ "a second greeting", 5000, { UP, "< " GREETING, "= closed -71 a second greeting" } },
+	{ "a second greeting", 5000, { UP, "g ", "= closed -71 a second greeting" } },
 	{ "a broken line",
 	  5000,
 	  { UP, "? query-kvm", "< {\"return\": {}, \"id\": 2",
@@ -388,7 +398,8 @@ static void a_long_line_is_read(void **state)
 	play(&rig, up);
 	assert_non_null(text);
 	memset(text, ' ', len);
-	memcpy(text, "{\"event\":\"A\"}", 13);
+	snprintf(text, 14, "{\"event\":\"A\"}");
+	text[13] = ' ';
 	text[len] = '\n';
 	say(&rig, text, len + 1);
 	expect_trace(&rig, "event A null");
@@ -441,7 +452,7 @@ static void nothing_is_sent_before_it_is_ready(void **state)
 
 	rig_init(&rig, 5000);
 	assert_int_equal(qmp_send(rig.qmp, QMP_QUERY_KVM, NULL, on_reply, &rig), -ENOTCONN);
-	play(&rig, (const char *const[]){ "< " GREETING, NULL });
+	play(&rig, (const char *const[]){ "g ", NULL });
 	expect_sent(&rig, "{\"execute\":\"qmp_capabilities\",\"id\":1}");
 	assert_int_equal(qmp_send(rig.qmp, QMP_QUERY_KVM, NULL, on_reply, &rig), -ENOTCONN);
 	rig_done(&rig);

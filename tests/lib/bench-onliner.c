@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bench-onliner PORTNAME: what somebody would write to bring vCPUs up by hand, as tight as it can
+ * be; the benchmark's yardstick. One command a line from a virtio-serial port:
+ *
+ *	hand N              wait for N CPUs to be added and take each online as it comes
+ *	online FIRST LAST   take these online, ascending
+ *	offline FIRST LAST  take these offline, descending
+ *
+ * Answers, each a line: "ready" when it listens (hand); "ran CPU NS" from a thread bound to each
+ * CPU that came online, NS being the time of the kernel's online alone; "off CPU NS"; "error CPU
+ * ERRNO". The next CPU's online begins while the thread of the last one answers.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/**
+ * struct proof - what the thread bound to a CPU needs to answer
+ * @online_ns: time the kernel took
+ */
+struct proof {
+	int port;
+	int cpu;
+	long long online_ns;
+};
+
+static long long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static bool is_named(const char *entry, const char *name)
+{
+	char path[320], found[128] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", entry);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(found, sizeof(found), f))
+		found[0] = '\0';
+	fclose(f);
+	found[strcspn(found, "\n")] = '\0';
+	return strcmp(found, name) == 0;
+}
+
+/* A descriptor of the port with that name, or -1. */
+static int open_port(const char *name)
+{
+	DIR *dir = opendir("/sys/class/virtio-ports");
+	struct dirent *e;
+	int fd = -1;
+
+	while (dir && fd < 0 && (e = readdir(dir))) {
+		char path[320];
+
+		if (e->d_name[0] == '.' || !is_named(e->d_name, name))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+static int open_uevents(void)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	int size = 1 << 20;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	return bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1 : fd;
+}
+
+static void say(int port, const char *word, int cpu, long long number)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%s %d %lld\n", word, cpu, number);
+
+	if (write(port, line, (size_t)n) != n)
+		exit(1);
+}
+
+static void *prove(void *arg)
+{
+	struct proof *p = arg;
+	int here = sched_getcpu();
+
+	if (here == p->cpu)
+		say(p->port, "ran", p->cpu, p->online_ns);
+	else
+		say(p->port, "error", p->cpu, EXDEV);
+	free(p);
+	return NULL;
+}
+
+static int start_thread(int port, int cpu, long long online_ns)
+{
+	struct proof *p = malloc(sizeof(*p));
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t set;
+	int r;
+
+	if (!p)
+		return ENOMEM;
+	*p = (struct proof){ port, cpu, online_ns };
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	r = pthread_create(&thread, &attr, prove, p);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+/* Return: 0 or an errno. */
+static int write_online(int cpu, const char *value, long long *ret_ns)
+{
+	long long start = now_ns();
+	char path[64];
+	int fd, r = 0;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, value, 1) != 1)
+		r = errno;
+	close(fd);
+	*ret_ns = now_ns() - start;
+	return r;
+}
+
+static void take_online(int port, int cpu)
+{
+	long long ns;
+	int r = write_online(cpu, "1", &ns);
+
+	if (r == 0)
+		r = start_thread(port, cpu, ns);
+	if (r != 0)
+		say(port, "error", cpu, r);
+}
+
+static void take_offline(int port, int cpu)
+{
+	long long ns;
+	int r = write_online(cpu, "0", &ns);
+
+	say(port, r ? "error" : "off", cpu, r ? r : ns);
+}
+
+/* The CPU that a uevent says was added, or -1. */
+static int added_cpu(const char *event)
+{
+	static const char head[] = "add@/devices/system/cpu/cpu";
+	char *end;
+	long cpu;
+
+	if (strncmp(event, head, sizeof(head) - 1) != 0)
+		return -1;
+	cpu = strtol(event + sizeof(head) - 1, &end, 10);
+	return *end == '\0' ? (int)cpu : -1;
+}
+
+static void wait_and_online(int port, int uevents, int n)
+{
+	char event[8192];
+
+	while (recv(uevents, event, sizeof(event) - 1, MSG_DONTWAIT) > 0)
+		;
+	if (write(port, "ready\n", 6) != 6)
+		exit(1);
+	while (n > 0) {
+		ssize_t len = recv(uevents, event, sizeof(event) - 1, 0);
+		int cpu;
+
+		if (len <= 0)
+			continue;
+		event[len] = '\0';
+		cpu = added_cpu(event);
+		if (cpu < 0)
+			continue;
+		take_online(port, cpu);
+		n--;
+	}
+}
+
+static void obey(int port, int uevents, char *line)
+{
+	int first, last;
+
+	if (sscanf(line, "hand %d", &first) == 1) {
+		wait_and_online(port, uevents, first);
+	} else if (sscanf(line, "online %d %d", &first, &last) == 2) {
+		for (int cpu = first; cpu <= last; cpu++)
+			take_online(port, cpu);
+	} else if (sscanf(line, "offline %d %d", &first, &last) == 2) {
+		for (int cpu = last; cpu >= first; cpu--)
+			take_offline(port, cpu);
+	}
+}
+
+static void read_line(int port, char *line, size_t size)
+{
+	size_t n = 0;
+	char c = '\0';
+
+	while (c != '\n') {
+		/* A port without a host answers with end of file. */
+		if (read(port, &c, 1) != 1)
+			usleep(10000);
+		else if (n < size - 1)
+			line[n++] = c;
+	}
+	line[n] = '\0';
+}
+
+int main(int argc, char **argv)
+{
+	int port = argc == 2 ? open_port(argv[1]) : -1;
+	int uevents = open_uevents();
+	char line[128];
+
+	if (port < 0 || uevents < 0) {
+		fputs("Usage: bench-onliner PORTNAME (as root)\n", stderr);
+		return 2;
+	}
+	for (;;) {
+		read_line(port, line, sizeof(line));
+		obey(port, uevents, line);
+	}
+}

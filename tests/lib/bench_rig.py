@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The two ways of moving vCPUs that tests/bench holds against each other, on one clock.
+
+BenchVM: a guest with a channel of its own for bench-onliner and a QMP connection for the hand.
+Hand: device_add pipelined from here, a tight loop inside the guest for the rest.
+Varlink: what vcpuhpctl says to the daemon, without the start of a process.
+Times are of this process's monotonic clock, in milliseconds; the guest's are durations only.
+"""
+
+import collections
+import json
+import os
+import re
+import socket
+import time
+
+from daemon import Daemon
+from guest import BUILD
+from qmp import Qmp, QmpError, connect, wait_for
+from scene import wait_kernel_ladder
+from vm import VM
+
+ONLINER = os.path.join(BUILD, "tests", "lib", "bench-onliner")
+ONLINER_PORT = "org.vcpuhp.bench.0"
+AGENT_CONFIG = "/etc/vcpuhp/vcpuhp-agent.conf"
+SETTLE_S = 0.5
+
+# One request: .ms until it was answered, .thread_ms until the last new CPU had run a bound thread,
+# .kernel_ms in the guest kernel's online (summed; None where unknown), .cpu_ms of the daemon's CPU
+# time, .result and .progress as in the control interface.
+Took = collections.namedtuple("Took", "ms thread_ms kernel_ms cpu_ms result progress")
+Took.__new__.__defaults__ = (None, None, None, [])
+
+
+def now_ms():
+    return time.monotonic() * 1000
+
+
+class BenchVM(VM):
+    """@expedite: the agent's Expedite=. @agent=False leaves the guest to the hand."""
+
+    def __init__(self, expedite="no", agent=True, **more):
+        with open(ONLINER, "rb") as f:
+            files = {"/bin/bench-onliner": (0o755, f.read())}
+        if agent:
+            files[AGENT_CONFIG] = "[Agent]\nExpedite=%s\n" % expedite
+        super().__init__(files=files, agent=agent, **more)
+
+    def _start(self, smp, maxcpus, append, memory, initrd, extra):
+        extra += [
+            "-chardev", "socket,id=bench,path=%s,server=on,wait=off" % self.path("bench"),
+            "-device", "virtserialport,chardev=bench,name=" + ONLINER_PORT,
+            "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp-bench"),
+        ]  # fmt: skip
+        super()._start(smp, maxcpus, append, memory, initrd, extra)
+
+    def expedite(self, on):
+        self.guest("echo %d > /sys/kernel/rcu_expedited" % on)
+
+    def signal_agent(self, name):
+        self.guest("kill -%s $(cat /run/agent.pid)" % name)
+
+
+class Hand:
+    """The work by hand. The agent, if there is one, must stand still meanwhile."""
+
+    def __init__(self, vm):
+        self.vm = vm
+        self.buf = b""
+        vm.guest("bench-onliner %s > /run/bench.log 2>&1 &" % ONLINER_PORT)
+        self.sock = connect(vm.path("bench"), alive=vm.alive)
+        self.qmp = Qmp(vm.path("qmp-bench"), alive=vm.alive)
+        self.made = 0
+
+    def _line(self, seconds=60):
+        """(words, when they came) of the guest's next line."""
+        end = time.monotonic() + seconds
+        while b"\n" not in self.buf:
+            self.sock.settimeout(max(0.001, end - time.monotonic()))
+            data = self.sock.recv(65536)
+            self.came_ms = now_ms()
+            if not data:
+                raise EOFError("QEMU closed the benchmark's channel")
+            self.buf += data
+        line, self.buf = self.buf.split(b"\n", 1)
+        return line.decode().split(), self.came_ms
+
+    def _until_ran(self, n, word="ran"):
+        """Until @n CPUs have answered: (when the last did, kernel's milliseconds of all)."""
+        kernel_ns = 0
+        for _ in range(n):
+            words, came_ms = self._line()
+            assert words[0] == word, "bench-onliner says: " + " ".join(words)
+            kernel_ns += int(words[2])
+        return came_ms, kernel_ns / 1e6
+
+    def _send(self, text):
+        self.sock.sendall(text.encode() + b"\n")
+
+    def plug(self, n):
+        """Plug the lowest @n free slots and have them taken online: Took."""
+        free = [(i, s) for i, s in enumerate(self.qmp.slots()) if "qom-path" not in s][:n]
+        text = ""
+        for slot, s in free:
+            self.made += 1
+            arguments = dict(s["props"], driver=s["type"], id="hand%d-%d" % (slot, self.made))
+            text += json.dumps({"execute": "device_add", "arguments": arguments}) + "\n"
+        self._send("hand %d" % n)
+        assert self._line()[0] == ["ready"]
+        start = now_ms()
+        self.qmp.sock.sendall(text.encode())
+        end, kernel_ms = self._until_ran(n)
+        self._replies(n)
+        return Took(end - start, end - start, kernel_ms)
+
+    def _replies(self, n):
+        while n:
+            msg = self.qmp._read(10)
+            if "error" in msg:
+                raise QmpError(msg["error"]["desc"])
+            n -= "return" in msg
+
+    def online(self, first, last):
+        """Take CPUs online that are plugged already: Took."""
+        start = now_ms()
+        self._send("online %d %d" % (first, last))
+        end, kernel_ms = self._until_ran(last - first + 1)
+        return Took(end - start, end - start, kernel_ms)
+
+    def offline(self, first, last):
+        start = now_ms()
+        self._send("offline %d %d" % (first, last))
+        end, kernel_ms = self._until_ran(last - first + 1, "off")
+        return Took(end - start, None, kernel_ms)
+
+
+class Varlink:
+    """One connection to the daemon."""
+
+    def __init__(self, path):
+        self.sock = connect(path)
+        self.sock.settimeout(120)
+
+    def call(self, method, more=False, **parameters):
+        """[(parameters of a reply, when it came)], the last one's last; read first, parsed then."""
+        request = {"method": "io.vcpuhp.Manager." + method, "parameters": parameters, "more": more}
+        self.sock.sendall(json.dumps(request).encode() + b"\0")
+        chunks, tail = [], b""
+        while True:
+            data = self.sock.recv(1 << 18)
+            if not data:
+                raise EOFError("vcpuhpd closed the connection")
+            chunks.append((data, now_ms()))
+            tail = (tail + data)[-4096:]
+            if data.endswith(b"\0") and b'"continues":true' not in tail.split(b"\0")[-2]:
+                break
+        return self._split(chunks)
+
+    @staticmethod
+    def _split(chunks):
+        replies, buf = [], b""
+        for data, came_ms in chunks:
+            *whole, buf = (buf + data).split(b"\0")
+            for text in whole:
+                reply = json.loads(text)
+                assert "error" not in reply, "vcpuhpd says: %s" % text.decode()
+                replies.append((reply.get("parameters", {}), came_ms))
+        return replies
+
+    def close(self):
+        self.sock.close()
+
+
+class Product:
+    """vcpuhpd beside a BenchVM, ready and quiet."""
+
+    def __init__(self, vm, online=1):
+        self.vm = vm
+        self.daemon = Daemon(vm)
+        try:
+            self.daemon.wait_idle_online(online)
+            wait_kernel_ladder(vm)
+            self.link = Varlink(self.daemon.socket)
+        except BaseException:
+            self.daemon.close()
+            raise
+
+    def cpu_ms(self):
+        return cpu_time_ms(self.daemon.process.pid)
+
+    def _done(self, result):
+        assert result["result"] == "done", "vcpuhp says: %s" % json.dumps(result)
+
+    def _request(self, method, **parameters):
+        cpu = self.cpu_ms()
+        start = now_ms()
+        replies = self.link.call(method, more=True, domain=self.vm.name, **parameters)
+        cpu = self.cpu_ms() - cpu
+        result, end = replies[-1][0]["result"], replies[-1][1]
+        self._done(result)
+        progress = [dict(p["progress"], came_ms=came - start) for p, came in replies[:-1]]
+        ran = [p["came_ms"] for p in progress
+               if p["name"] == "ap:threads" and p["phase"] == "exit" and not p.get("kernel")]  # fmt: skip
+        return Took(end - start, max(ran, default=None), None, cpu, result, progress)
+
+    def set_count(self, count):
+        return self._request("SetVcpus", count=count)
+
+    def set_target(self, first, last, target):
+        return self._request("SetTarget", vcpus="%d-%d" % (first, last), target=target)
+
+    def command(self, *words):
+        """The same by vcpuhpctl, its start included."""
+        answer = self.daemon.ctl(*words)
+        self._done(answer.result)
+        return Took(answer.ms, None, result=answer.result)
+
+    def close(self):
+        self.link.close()
+        self.daemon.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Still:
+    """with Still(vm, product): neither agent nor daemon moves; afterwards they know the counts."""
+
+    def __init__(self, vm, product):
+        self.vm, self.product = vm, product
+
+    def __enter__(self):
+        self.product.daemon.process.kill(19)
+        self.vm.signal_agent("STOP")
+
+    def __exit__(self, *exc):
+        self.vm.signal_agent("CONT")
+        self.product.daemon.process.kill(18)
+
+
+def settle(product=None, counts=None, seconds=SETTLE_S):
+    """Until what the last batch left behind is over."""
+    if counts:
+        wait_for(lambda: product.daemon.counts() == counts, 30,
+                 lambda: "%s: %s" % (counts, product.daemon.brief()), pause=0.05)  # fmt: skip
+    time.sleep(seconds)
+
+
+def cpu_time_ms(pid):
+    """CPU time of a process so far, all its threads."""
+    total = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total / 1e6
+
+
+def wakeups(pid):
+    total = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, task), encoding="ascii") as f:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M).group(1))
+    return total
+
+
+def private_kib(text):
+    """Private memory from the text of a smaps_rollup."""
+    return sum(int(n) for n in re.findall(r"^Private_(?:Clean|Dirty):\s*(\d+) kB", text, re.M))
+
+
+def private_kib_of(pid):
+    with open("/proc/%d/smaps_rollup" % pid, encoding="ascii") as f:
+        return private_kib(f.read())
+
+
+__all__ = ["BenchVM", "Hand", "Product", "Still", "Varlink", "settle", "cpu_time_ms", "wakeups",
+           "private_kib", "private_kib_of", "now_ms", "socket"]  # fmt: skip

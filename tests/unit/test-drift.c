@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Drift: reality is not what was wished. It is noticed, shown and counted once, gone when they
+ * agree again, and acted on only as configured. An observation never moves a wish.
+ */
+#include "daemon/drift.h"
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+	const char *what;
+	struct vcpu v;
+	const char *want;
+} reasons[] = {
+	{ "as wished", { .present = true, .state = CPUHP_ONLINE, .wish = CPUHP_ONLINE }, "" },
+	{ "nothing wished yet", { .present = true, .state = CPUHP_ONLINE, .wish = -1 }, "" },
+	{ "nothing known now", { .present = true, .state = -1, .wish = CPUHP_ONLINE }, "" },
+	{ "being removed",
+	  { .present = true,
+	    .state = CPUHP_STANDBY,
+	    .wish = CPUHP_OFFLINE,
+	    .pending = VCPU_PENDING_UNPLUG },
+	  "" },
+	{ "gone",
+	  { .state = CPUHP_OFFLINE, .wish = CPUHP_ONLINE },
+	  "it left QEMU without being asked" },
+	{ "ours, and still there",
+	  { .present = true, .owned = true, .state = CPUHP_STANDBY, .wish = CPUHP_OFFLINE },
+	  "its removal did not happen" },
+	{ "somebody's",
+	  { .present = true, .state = CPUHP_STANDBY, .wish = CPUHP_OFFLINE },
+	  "it was plugged by another" },
+	{ "taken down",
+	  { .present = true, .state = CPUHP_STANDBY, .wish = CPUHP_ONLINE },
+	  "the guest took it down without being asked" },
+	{ "brought up",
+	  { .present = true, .state = CPUHP_ONLINE, .wish = CPUHP_STANDBY },
+	  "the guest brought it up without being asked" },
+	{ "the agent knows better",
+	  { .present = true,
+	    .state = CPUHP_AP_THREADS,
+	    .wish = CPUHP_ONLINE,
+	    .guest_text = "not in service: 10-log failed" },
+	  "not in service: 10-log failed" },
+};
+
+static void the_reasons(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strcmp(drift_reason(&reasons[i].v), reasons[i].want) != 0)
+			fail_msg("%s: \"%s\"", reasons[i].what, drift_reason(&reasons[i].v));
+}
+
+static void check_drift(struct bench *b, unsigned int slot, const char *text, unsigned int told)
+{
+	bench_turn(b);
+	assert_string_equal(b->d->vcpus[slot].drift, text);
+	assert_int_equal(b->drifts, told);
+	assert_int_equal(b->d->counters.drift, told);
+}
+
+static void what_is_found_first_is_what_is_wished(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true, .online = 2 });
+
+	assert_int_equal(b->d->vcpus[1].wish, -1);
+	b->guest_state[1] = CPUHP_STANDBY;
+	bench_agent_up(b, 1);
+	bench_turn(b);
+	assert_int_equal(b->d->vcpus[0].wish, CPUHP_ONLINE);
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_STANDBY);
+	assert_int_equal(b->d->vcpus[2].wish, CPUHP_OFFLINE);
+	check_drift(b, 1, "", 0);
+	bench_silent(b);
+	bench_stop(b);
+}
+
+static void a_foreign_plug_is_shown_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_plug_foreign(b, 3);
+	bench_row(b, 3, CPUHP_STANDBY);
+	check_drift(b, 3, "it was plugged by another", 1);
+	bench_table(b);
+	bench_row(b, 3, CPUHP_STANDBY);
+	check_drift(b, 3, "it was plugged by another", 1);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_OFFLINE);
+	assert_false(b->d->vcpus[3].owned);
+	/* Left alone, as configured. */
+	bench_silent(b);
+	bench_eject(b, 3);
+	check_drift(b, 3, "", 1);
+	bench_stop(b);
+}
+
+static void a_foreign_plug_is_brought_online_where_configured(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	bench_plug_foreign(b, 3);
+	/* Not before the guest has it. */
+	bench_silent(b);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_said(b, "kick 3 44");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
+	/* Shown while it was there and nothing could be done yet. */
+	check_drift(b, 3, "", 1);
+	assert_int_equal(b->d->n_kept, 1);
+	bench_stop(b);
+}
+
+static void a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	bench_plant(b, 3, bench_broken_verify);
+	bench_plug_foreign(b, 3);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_said(b, "kick 3 44");
+	for (int i = 0; i < 5; i++) {
+		bench_turn(b);
+		bench_table(b);
+	}
+	bench_silent(b);
+	check_drift(b, 3, "the guest took it down without being asked", 2);
+	bench_stop(b);
+}
+
+static void ours_are_not_taken_for_foreign(void **ctx)
+{
+	static const struct {
+		const char *id;
+		bool own;
+	} cases[] = {
+		{ "vhp-3-00c0ffee", true },   { "vhp-4-00c0ffee", false },
+		{ "vhp-3-00c0ffe", false },   { "vhp-3-00c0ffeee", false },
+		{ "vhp-3-00C0FFEE", false },  { "vcpu3", false },
+		{ "vhp-33-00c0ffee", false }, { "", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(vcpu_is_own_id(cases[i].id, 3), cases[i].own);
+}
+
+static void an_eject_nobody_asked_for_is_shown(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_eject(b, 3);
+	check_drift(b, 3, "it left QEMU without being asked", 1);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
+	/* R14: nobody removed it. */
+	assert_int_equal(b->removed[3], 0);
+	bench_silent(b);
+	bench_stop(b);
+}
+
+static void root_takes_one_offline(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_row(b, 3, CPUHP_STANDBY);
+	check_drift(b, 3, "the guest took it down without being asked", 1);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
+	bench_silent(b);
+	/* And brings it back. */
+	bench_row(b, 3, CPUHP_ONLINE);
+	check_drift(b, 3, "", 1);
+	bench_stop(b);
+}
+
+static void the_boot_vcpus_drift_as_well(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
+
+	bench_row(b, 1, CPUHP_STANDBY);
+	check_drift(b, 1, "the guest took it down without being asked", 1);
+	bench_stop(b);
+}
+
+static void standby_is_parked_again_after_a_reboot_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_agent_down(b);
+	/* The new kernel brings all of them online. */
+	b->guest_state[3] = CPUHP_ONLINE;
+	bench_agent_up(b, 2);
+	bench_said(b, "kick 3 6");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	check_drift(b, 3, "", 0);
+	/* Brought up again in the same boot: only shown. */
+	bench_row(b, 3, CPUHP_ONLINE);
+	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_agent_down(b);
+	bench_agent_up(b, 2);
+	bench_silent(b);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_STANDBY);
+	bench_stop(b);
+}
+
+static void an_agent_restart_parks_nothing(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_agent_down(b);
+	b->guest_state[3] = CPUHP_ONLINE;
+	bench_agent_up(b, 1);
+	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_silent(b);
+	bench_stop(b);
+}
+
+static void an_agent_that_is_away_is_no_drift(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_agent_down(b);
+	bench_table(b);
+	check_drift(b, 3, "", 0);
+	assert_int_equal(bench_state(b, 3), -1);
+	bench_agent_up(b, 1);
+	check_drift(b, 3, "", 0);
+	bench_stop(b);
+}
+
+static void what_an_operation_moves_is_no_drift(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o = bench_count_op(b, 4, OP_POLICY_ALL, 0);
+
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok 3:ok");
+	bench_table(b);
+	check_drift(b, 3, "", 0);
+	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
+	bench_ends(b, o, OP_DONE, "3:ok 2:ok");
+	bench_table(b);
+	check_drift(b, 3, "", 0);
+	bench_stop(b);
+}
+
+/* Whatever is seen in whatever order, the wish is what was asked for. */
+static void no_observation_moves_a_wish(void **ctx)
+{
+	static const int wishes[] = { CPUHP_ONLINE, CPUHP_STANDBY };
+
+	for (size_t w = 0; w < sizeof(wishes) / sizeof(wishes[0]); w++) {
+		struct bench *b = bench_start(NULL);
+
+		for (unsigned int seen = 0; seen < 5 * 5 * 5; seen++) {
+			bench_put(b, 3, wishes[w]);
+			for (unsigned int i = 0, n = seen; i < 3; i++, n /= 5) {
+				switch (n % 5) {
+				case 0:
+					bench_row(b, 3, CPUHP_STANDBY);
+					break;
+				case 1:
+					bench_row(b, 3, CPUHP_ONLINE);
+					break;
+				case 2:
+					bench_eject(b, 3);
+					break;
+				case 3:
+					bench_plug_foreign(b, 3);
+					break;
+				case 4:
+					bench_agent_down(b);
+					bench_agent_up(b, 1);
+					break;
+				}
+				bench_turn(b);
+				assert_int_equal(b->d->vcpus[3].wish, wishes[w]);
+			}
+		}
+		bench_silent(b);
+		bench_stop(b);
+	}
+}
+
+static void a_guest_that_contradicts_qemu_is_not_believed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	/* A CPU in an empty slot. */
+	bench_row(b, 5, CPUHP_ONLINE);
+	assert_int_equal(bench_state(b, 5), CPUHP_OFFLINE);
+	/* A slot that is not there: past the end of the table. */
+	bench_row(b, 9, CPUHP_ONLINE);
+	/* Present, and in one of the host's states. */
+	bench_put(b, 3, CPUHP_ONLINE);
+	b->guest_present[3] = true;
+	for (int s = CPUHP_OFFLINE; s < CPUHP_STANDBY; s++) {
+		const struct record r = { .type = RECORD_CPU,
+					  .cpu = { .cpu = BENCH_CPU(3),
+						   .slot = 3,
+						   .state = (uint8_t)s,
+						   .flags = RECORD_CPU_PRESENT } };
+
+		b->link_ops->on_record(b->link_ctx, &r);
+		assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
+	}
+	bench_silent(b);
+	bench_stop(b);
+}
+
+static void another_vm_voids_the_wishes(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct hv_facts f = b->d->facts;
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	strcpy(f.uuid, "another");
+	b->hv_events->on_attached(b->hv_ctx, &f);
+	b->slots[3] = (struct hv_slot){ .props = b->slots[3].props };
+	b->guest_present[3] = false;
+	bench_table(b);
+	assert_false(b->d->agent_up);
+	bench_agent_table(b);
+	check_drift(b, 3, "", 0);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_reasons),
+		cmocka_unit_test(what_is_found_first_is_what_is_wished),
+		cmocka_unit_test(a_foreign_plug_is_shown_once),
+		cmocka_unit_test(a_foreign_plug_is_brought_online_where_configured),
+		cmocka_unit_test(
+			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
+		cmocka_unit_test(ours_are_not_taken_for_foreign),
+		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
+		cmocka_unit_test(root_takes_one_offline),
+		cmocka_unit_test(the_boot_vcpus_drift_as_well),
+		cmocka_unit_test(standby_is_parked_again_after_a_reboot_once),
+		cmocka_unit_test(an_agent_restart_parks_nothing),
+		cmocka_unit_test(an_agent_that_is_away_is_no_drift),
+		cmocka_unit_test(what_an_operation_moves_is_no_drift),
+		cmocka_unit_test(no_observation_moves_a_wish),
+		cmocka_unit_test(a_guest_that_contradicts_qemu_is_not_believed),
+		cmocka_unit_test(another_vm_voids_the_wishes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * One vCPU's removal: device_del refused by QEMU or by the guest, answered late or not at all, and
+ * what may lead back up (R9) and what may be called removed (R14). Dialogues by hand, as in
+ * test-hostwalk.c.
+ */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void ends_back_at_standby(struct bench *b, struct bench_walk *w, int rc)
+{
+	bench_said(b, "kick 3 6 rollback");
+	bench_kicked(b, 3, 0);
+	bench_walk_ends(b, w, rc, CPUHP_QEMU_DEVICE);
+	assert_true(w->outcome.teardown);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	assert_int_equal(b->d->vcpus[3].pending, VCPU_PENDING_NONE);
+	assert_int_equal(b->removed[3], 0);
+	assert_int_equal(bench_count(b, "plug"), 0);
+}
+
+static void R9_device_del_that_qemu_refuses_is_taken_back(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, -EIO, "acpi: device unplug request for not supported device");
+	ends_back_at_standby(b, &w, -EIO);
+	assert_non_null(strstr(w.outcome.text, "acpi: device unplug request"));
+	bench_stop(b);
+}
+
+static void R9_a_refusal_with_the_slot_still_filled_is_taken_back(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, 0, "");
+	b->hold_queries = true;
+	bench_ost(b, 3, HV_OST_REMOVE, 132);
+	bench_silent(b);
+	bench_ost(b, 3, HV_OST_REMOVE, 130);
+	/* Not before QEMU has said that the slot is still filled. */
+	bench_silent(b);
+	assert_int_equal(w.n_done, 0);
+	b->hold_queries = false;
+	ends_back_at_standby(b, &w, -EBUSY);
+	bench_stop(b);
+}
+
+static void R9_a_refusal_that_overtakes_qemus_reply_is_not_lost(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_ost(b, 3, HV_OST_REMOVE, 130);
+	bench_silent(b);
+	bench_answer_unplug(b, 3, 0, "");
+	ends_back_at_standby(b, &w, -EBUSY);
+	bench_stop(b);
+}
+
+static void R9_a_refusal_of_a_slot_that_is_empty_is_a_removal(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, 0, "");
+	b->slots[3] = (struct hv_slot){ .props = b->slots[3].props };
+	bench_ost(b, 3, HV_OST_REMOVE, 130);
+	bench_walk_ends(b, &w, 0, -1);
+	assert_int_equal(b->removed[3], 1);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+static void R9_no_startup_once_device_del_is_out_and_unanswered(void **ctx)
+{
+	static const int rcs[] = { 0, -ETIMEDOUT, -ECONNRESET, -ENODEV };
+
+	for (size_t i = 0; i < sizeof(rcs) / sizeof(rcs[0]); i++) {
+		struct bench_walk w;
+		struct bench *b = bench_start_removal(&w);
+
+		b->hold_queries = true;
+		bench_answer_unplug(b, 3, rcs[i], "");
+		hostwalk_cancel(&b->d->vcpus[3], -ECANCELED);
+		bench_silent(b);
+		assert_int_equal(w.n_done, 0);
+		assert_int_equal(b->d->vcpus[3].pending, VCPU_PENDING_UNPLUG);
+		b->hold_queries = false;
+		bench_eject(b, 3);
+		/* Gone, and not plugged again although it was cancelled meanwhile. */
+		bench_walk_ends(b, &w, 0, -1);
+		assert_int_equal(bench_count(b, "plug"), 0);
+		assert_int_equal(b->removed[3], 1);
+		bench_stop(b);
+	}
+}
+
+static void R9_a_removal_told_pending_ends_empty_and_stays_so(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, 0, "");
+	hostwalk_cancel(&b->d->vcpus[3], -ETIMEDOUT);
+	assert_int_equal(w.n_done, 1);
+	assert_true(w.pending);
+	assert_int_equal(w.outcome.failed_at, CPUHP_QEMU_DEVICE);
+	bench_eject(b, 3);
+	bench_wait(b, bench_is_at_rest, &b->d->vcpus[3]);
+	bench_silent(b);
+	assert_int_equal(w.n_done, 1);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	assert_int_equal(b->removed[3], 1);
+	bench_stop(b);
+}
+
+static void R9_an_armed_admission_cannot_turn_a_finished_removal_round(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	b->d->vcpus[3].armed = CPUHP_HOST_ADMIT;
+	bench_answer_unplug(b, 3, 0, "");
+	bench_eject(b, 3);
+	bench_walk_ends(b, &w, 0, -1);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	bench_stop(b);
+}
+
+static void R14_removed_is_said_when_the_slot_is_empty_and_not_before(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, 0, "");
+	/* The guest claims success; QEMU's table is the authority. */
+	bench_ost(b, 3, HV_OST_REMOVE, 0);
+	bench_row(b, 3, CPUHP_OFFLINE);
+	bench_table(b);
+	bench_silent(b);
+	assert_int_equal(b->removed[3], 0);
+	assert_int_equal(b->d->vcpus[3].pending, VCPU_PENDING_UNPLUG);
+	bench_eject(b, 3);
+	bench_walk_ends(b, &w, 0, -1);
+	assert_int_equal(b->removed[3], 1);
+	bench_stop(b);
+}
+
+static void R14_a_device_not_found_waits_for_the_table(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, -ENODEV, "Device not found");
+	bench_silent(b);
+	assert_int_equal(w.n_done, 0);
+	assert_int_equal(b->removed[3], 0);
+	bench_eject(b, 3);
+	bench_walk_ends(b, &w, 0, -1);
+	assert_int_equal(b->removed[3], 1);
+	bench_stop(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(R9_device_del_that_qemu_refuses_is_taken_back),
+		cmocka_unit_test(R9_a_refusal_with_the_slot_still_filled_is_taken_back),
+		cmocka_unit_test(R9_a_refusal_that_overtakes_qemus_reply_is_not_lost),
+		cmocka_unit_test(R9_a_refusal_of_a_slot_that_is_empty_is_a_removal),
+		cmocka_unit_test(R9_no_startup_once_device_del_is_out_and_unanswered),
+		cmocka_unit_test(R9_a_removal_told_pending_ends_empty_and_stays_so),
+		cmocka_unit_test(R9_an_armed_admission_cannot_turn_a_finished_removal_round),
+		cmocka_unit_test(R14_removed_is_said_when_the_slot_is_empty_and_not_before),
+		cmocka_unit_test(R14_a_device_not_found_waits_for_the_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The engine removing vCPUs: all to standby first, device_del only when the policy is met.
+ *
+ * QEMU and the agent answer by themselves except where a test has planted a failure or holds an
+ * answer back. What is checked is what the user gets (result, exit class, one entry a vCPU, the
+ * sentences) and in which order QEMU and the agent were asked for things.
+ */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void no_device_del_before_all_are_at_standby(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	b->auto_agent = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_said(b, "kick 3 6");
+	bench_said(b, "kick 2 6");
+	bench_said(b, "kick 1 6");
+	for (unsigned int i = 3; i >= 1; i--) {
+		bench_silent(b);
+		bench_kicked(b, i, 0);
+		bench_row(b, i, CPUHP_STANDBY);
+		bench_done(b, i, CPUHP_STANDBY, 0, 0);
+	}
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	b->auto_agent = true;
+	bench_check(b, o, OP_DONE);
+	assert_int_equal(o->present, 1);
+	for (unsigned int i = 1; i <= 3; i++)
+		assert_int_equal(b->removed[i], 1);
+	bench_ends(b, o, OP_DONE, "3:ok 2:ok 1:ok");
+	bench_stop(b);
+}
+
+static void a_refusal_takes_all_back_and_no_device_del_was_sent(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	bench_plant(b, 2, bench_busy_offline);
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_REFUSED);
+	assert_int_equal(op_result_exit(o->result), EXIT_REFUSED);
+	assert_string_equal(o->refused_by, "guest");
+	assert_string_equal(
+		o->error, "vcpu 2: ap:online teardown failed with EBUSY (Device or resource busy)");
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	assert_int_equal(o->online, 4);
+	bench_states(b, 1, 3, CPUHP_ONLINE);
+	bench_ends(b, o, OP_REFUSED, "3:rolled-back 2:refused 1:rolled-back");
+	bench_stop(b);
+}
+
+static void at_least_one_removed_is_judged_before_device_del(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	bench_plant(b, 2, bench_busy_offline);
+	o = bench_count_op(b, 1, OP_POLICY_AT_LEAST, 2);
+	bench_check(b, o, OP_DONE);
+	assert_int_equal(bench_count(b, "unplug"), 2);
+	assert_int_equal(bench_state(b, 2), CPUHP_ONLINE);
+	bench_ends(b, o, OP_DONE, "3:ok 2:refused 1:ok");
+	bench_stop(b);
+}
+
+static void under_kvm_all_are_removed_at_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	b->auto_qemu = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "unplug 1");
+	assert_int_equal(bench_count(b, "unplug"), 3);
+	b->auto_qemu = true;
+	bench_ends(b, o, OP_DONE, "3:ok 2:ok 1:ok");
+	bench_stop(b);
+}
+
+static void under_tcg_one_at_a_time_the_highest_first(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	b->auto_qemu = false;
+	o = bench_target_op(b, 1, 3, CPUHP_OFFLINE, OP_POLICY_ALL);
+	for (unsigned int i = 3; i >= 1; i--) {
+		char word[32];
+
+		snprintf(word, sizeof(word), "unplug %u", i);
+		bench_wait_word(b, word);
+		assert_int_equal(bench_count(b, "unplug"), 4 - i);
+		bench_answer_unplug(b, i, 0, "");
+		bench_turn(b);
+		assert_int_equal(bench_count(b, "unplug"), 4 - i);
+		bench_eject(b, i);
+	}
+	bench_ends(b, o, OP_DONE, "3:ok 2:ok 1:ok");
+	bench_stop(b);
+}
+
+static void under_tcg_an_add_is_undone_the_highest_first(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+
+	bench_plant(b, 1, bench_broken_verify);
+	bench_ends(b, bench_count_op(b, 4, OP_POLICY_ALL, 0), OP_FAILED,
+		   "1:failed 2:rolled-back 3:rolled-back");
+	assert_true(bench_place(b, "unplug 3") < bench_place(b, "unplug 2"));
+	assert_true(bench_place(b, "unplug 2") < bench_place(b, "unplug 1"));
+	bench_stop(b);
+}
+
+static void a_refused_eject_takes_back_what_was_not_sent(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	b->qemu_refuses[2] = true;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_REFUSED);
+	assert_string_equal(o->refused_by, "guest");
+	assert_int_equal(bench_count(b, "unplug 1"), 0);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	assert_non_null(strstr(o->error, "vcpu 2: qemu:device teardown failed with EBUSY"));
+	bench_ends(b, o, OP_REFUSED, "3:ok 2:refused 1:rolled-back");
+	bench_stop(b);
+}
+
+static void what_qemu_refuses_is_refused_by_the_domain(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->auto_qemu = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "unplug 1");
+	bench_answer_unplug(b, 1, -EIO, "acpi: device unplug request for not supported device");
+	bench_check(b, o, OP_REFUSED);
+	assert_string_equal(o->refused_by, "domain");
+	bench_ends(b, o, OP_REFUSED, "1:refused");
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	bench_stop(b);
+}
+
+static void what_the_guest_never_showed_can_be_removed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->slots[2].present = b->slots[2].removable = true;
+	vcpu_format_id(b->slots[2].id, 2, 1);
+	bench_table(b);
+	assert_int_equal(bench_state(b, 2), CPUHP_HOST_PLACE);
+	o = bench_target_op(b, 2, 2, CPUHP_OFFLINE, OP_POLICY_ALL);
+	bench_ends(b, o, OP_DONE, "2:ok");
+	assert_int_equal(bench_count(b, "kick"), 0);
+	assert_int_equal(b->removed[2], 1);
+	bench_stop(b);
+}
+
+static void a_removal_that_is_not_confirmed_is_pending_and_completes_later(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->qemu_silent[1] = true;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_PENDING);
+	assert_int_equal(op_result_exit(o->result), EXIT_PENDING);
+	assert_int_equal(o->present, 2);
+	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_UNPLUG);
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
+	assert_non_null(strstr(o->vcpus[0].error, "vcpu 1: qemu:device teardown failed with "));
+	bench_ends(b, o, OP_PENDING, "1:pending");
+	/* Nobody may change it meanwhile. */
+	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_check(b, o, OP_REFUSED);
+	assert_string_equal(o->refused_by, "domain");
+	op_unref(o);
+	assert_int_equal(b->removed[1], 0);
+	bench_eject(b, 1);
+	bench_turn(b);
+	assert_int_equal(b->removed[1], 1);
+	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_NONE);
+	assert_int_equal(bench_state(b, 1), CPUHP_OFFLINE);
+	assert_int_equal(b->drifts, 0);
+	b->qemu_silent[1] = false;
+	bench_ends(b, bench_count_op(b, 2, OP_POLICY_ALL, 0), OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_device_del_before_all_are_at_standby),
+		cmocka_unit_test(a_refusal_takes_all_back_and_no_device_del_was_sent),
+		cmocka_unit_test(at_least_one_removed_is_judged_before_device_del),
+		cmocka_unit_test(under_kvm_all_are_removed_at_once),
+		cmocka_unit_test(under_tcg_one_at_a_time_the_highest_first),
+		cmocka_unit_test(under_tcg_an_add_is_undone_the_highest_first),
+		cmocka_unit_test(a_refused_eject_takes_back_what_was_not_sent),
+		cmocka_unit_test(what_qemu_refuses_is_refused_by_the_domain),
+		cmocka_unit_test(what_the_guest_never_showed_can_be_removed),
+		cmocka_unit_test(a_removal_that_is_not_confirmed_is_pending_and_completes_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

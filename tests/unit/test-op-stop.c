@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The engine being stopped: deadlines and cancels, in each phase.
+ *
+ * QEMU and the agent answer by themselves except where a test has planted a failure or holds an
+ * answer back. What is checked is what the user gets (result, exit class, one entry a vCPU, the
+ * sentences) and in which order QEMU and the agent were asked for things.
+ */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void an_add_past_its_deadline_is_rolled_back(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->agent_silent[2] = true;
+	o = bench_submit_with(b, 3, OP_POLICY_ALL, 60);
+	bench_wait_word(b, "cancel 2");
+	b->agent_silent[2] = false;
+	bench_done(b, 2, CPUHP_STANDBY, -ECANCELED, CPUHP_AP_VERIFY);
+	bench_check(b, o, OP_FAILED);
+	assert_string_equal(o->error, "the operation's deadline passed");
+	assert_int_equal(o->vcpus[1].rc, -ETIMEDOUT);
+	assert_int_equal(o->online, 1);
+	assert_int_equal(o->present, 1);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:rolled-back");
+	bench_stop(b);
+}
+
+static void a_deadline_with_an_agent_that_gives_nothing_back_is_pending(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->agent_silent[1] = true;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);
+	bench_check(b, o, OP_PENDING);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
+	bench_ends(b, o, OP_PENDING, "1:pending");
+	/* It comes through after all: taken back, for nobody waits for it any more. */
+	b->agent_silent[1] = false;
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0);
+	bench_wait_word(b, "unplug 1");
+	bench_turn(b);
+	assert_false(b->slots[1].present);
+	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_NONE);
+	bench_stop(b);
+}
+
+static void a_deadline_while_an_eject_is_awaited_is_pending_at_once(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	o = bench_submit_with(b, 1, OP_POLICY_ALL, 60);
+	bench_check(b, o, OP_PENDING);
+	/* What had not been sent is not sent any more. */
+	assert_int_equal(bench_count(b, "unplug 1"), 0);
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	bench_ends(b, o, OP_PENDING, "2:pending 1:rolled-back");
+	bench_eject(b, 2);
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	assert_int_equal(b->removed[2], 1);
+	bench_stop(b);
+}
+
+static void an_undoing_eject_past_the_deadline_keeps_the_first_error(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 1, bench_broken_verify);
+	b->qemu_silent[1] = true;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);
+	bench_check(b, o, OP_PENDING);
+	assert_int_equal(o->vcpus[0].rc, -EIO);
+	assert_int_equal(o->vcpus[0].failed_at, CPUHP_AP_VERIFY);
+	assert_int_equal(o->vcpus[0].rollback_rc, -ETIMEDOUT);
+	assert_int_equal(o->vcpus[0].rollback_failed_at, CPUHP_QEMU_DEVICE);
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
+	op_unref(o);
+	bench_stop(b);
+}
+
+static void a_cancel_in_each_waiting_phase_changes_nothing(void **ctx)
+{
+	static const struct bench_options options[] = {
+		{ .no_attach = true },
+		{ .no_agent = true },
+		{ .no_agent = false },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		struct bench *b = bench_start(&options[i]);
+		struct op *o;
+
+		b->mute = true;
+		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+		bench_turn(b);
+		assert_true(o->running);
+		assert_int_equal(o->run->phase, i);
+		assert_int_equal(domain_cancel(o), 0);
+		bench_check(b, o, OP_CANCELLED);
+		assert_int_equal(domain_cancel(o), -EALREADY);
+		assert_string_equal(o->error, "cancelled before anything was changed");
+		bench_ends(b, o, OP_CANCELLED, "");
+		bench_silent(b);
+		assert_int_equal(b->n_pings, 0);
+		bench_stop(b);
+	}
+}
+
+static void a_cancel_in_the_climb_takes_everything_back(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->agent_silent[2] = true;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "kick 2 44");
+	bench_turn(b);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "cancel 2"), 1);
+	b->agent_silent[2] = false;
+	bench_done(b, 2, CPUHP_STANDBY, -ECANCELED, CPUHP_AP_VERIFY);
+	bench_check(b, o, OP_CANCELLED);
+	assert_string_equal(o->error, "cancelled");
+	bench_states(b, 1, 2, CPUHP_OFFLINE);
+	bench_ends(b, o, OP_CANCELLED, "1:rolled-back 2:rolled-back");
+	bench_stop(b);
+}
+
+static void a_cancel_while_settling_sends_no_more_device_del(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->auto_qemu = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "unplug 2");
+	assert_int_equal(domain_cancel(o), 0);
+	bench_answer_unplug(b, 2, 0, "");
+	bench_turn(b);
+	bench_eject(b, 2);
+	bench_check(b, o, OP_CANCELLED);
+	assert_int_equal(bench_count(b, "unplug 1"), 0);
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	assert_int_equal(bench_state(b, 2), CPUHP_OFFLINE);
+	bench_ends(b, o, OP_CANCELLED, "2:ok 1:rolled-back");
+	bench_stop(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_add_past_its_deadline_is_rolled_back),
+		cmocka_unit_test(a_deadline_with_an_agent_that_gives_nothing_back_is_pending),
+		cmocka_unit_test(a_deadline_while_an_eject_is_awaited_is_pending_at_once),
+		cmocka_unit_test(an_undoing_eject_past_the_deadline_keeps_the_first_error),
+		cmocka_unit_test(a_cancel_in_each_waiting_phase_changes_nothing),
+		cmocka_unit_test(a_cancel_in_the_climb_takes_everything_back),
+		cmocka_unit_test(a_cancel_while_settling_sends_no_more_device_del),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

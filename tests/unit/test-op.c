@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The engine adding vCPUs: policies, rollback, what is reported of each.
+ *
+ * QEMU and the agent answer by themselves except where a test has planted a failure or holds an
+ * answer back. What is checked is what the user gets (result, exit class, one entry a vCPU, the
+ * sentences) and in which order QEMU and the agent were asked for things.
+ */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void a_count_is_reached(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o = bench_count_op(b, 4, OP_POLICY_ALL, 0);
+
+	assert_false(o->ended);
+	assert_int_equal(o->result, OP_ACCEPTED);
+	bench_check(b, o, OP_DONE);
+	assert_int_equal(o->asked, 4);
+	assert_int_equal(o->present, 4);
+	assert_int_equal(o->online, 4);
+	assert_int_equal(o->standby, 0);
+	assert_null(o->refused_by);
+	assert_string_equal(o->error, "");
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct op_vcpu *e = &o->vcpus[i];
+
+		assert_int_equal(e->state, CPUHP_ONLINE);
+		assert_int_equal(e->cpu, BENCH_CPU(i + 1));
+		assert_int_equal(e->ran_on, BENCH_CPU(i + 1));
+		assert_int_equal(e->failed_at, -1);
+		assert_int_equal(e->rollback_failed_at, -1);
+		assert_true(e->step_us[CPUHP_QEMU_DEVICE] != UINT64_MAX);
+		assert_int_equal(e->step_us[CPUHP_HOST_PLACE], UINT64_MAX);
+		assert_int_equal(b->d->vcpus[i + 1].wish, CPUHP_ONLINE);
+	}
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok 3:ok");
+	bench_stop(b);
+}
+
+static void the_proof_is_the_agents_and_no_step_is_forgotten(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_agent = false;
+	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_said(b, "plug 1");
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_said(b, "kick 1 44");
+	assert_string_equal(b->kicks[1].op, o->id);
+	assert_int_equal(b->kicks[1].cpu, BENCH_CPU(1));
+	bench_kicked(b, 1, 0);
+	/* Online by its row, but the kick's result is what counts. */
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_silent(b);
+	assert_false(o->ended);
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0);
+	bench_ends(b, o, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+static void adding_overlaps(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o = bench_count_op(b, 5, OP_POLICY_ALL, 0);
+
+	b->auto_qemu = false;
+	bench_said(b, "plug 1");
+	bench_said(b, "plug 2");
+	bench_said(b, "plug 3");
+	bench_said(b, "plug 4");
+	b->auto_qemu = true;
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok 3:ok 4:ok");
+	bench_stop(b);
+}
+
+static void one_by_one_waits_for_the_firmwares_answer(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .one_by_one = ONE_BY_ONE_YES });
+	struct op *o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+
+	b->auto_qemu = b->auto_agent = false;
+	bench_said(b, "plug 1");
+	bench_silent(b);
+	bench_answer_plug(b, 1, 0, "");
+	bench_silent(b);
+	bench_ost(b, 1, HV_OST_ADD, 0);
+	bench_said(b, "plug 2");
+	b->auto_agent = true;
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_answer_plug(b, 2, 0, "");
+	bench_row(b, 2, CPUHP_STANDBY);
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok");
+	bench_stop(b);
+}
+
+static void one_by_one_does_not_hang_where_no_ost_comes(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .one_by_one = ONE_BY_ONE_YES });
+	struct op *o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+
+	b->auto_qemu = b->auto_agent = false;
+	bench_said(b, "plug 1");
+	bench_answer_plug(b, 1, 0, "");
+	bench_silent(b);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_said(b, "kick 1 44");
+	bench_said(b, "plug 2");
+	op_unref(o);
+	bench_stop(b);
+}
+
+static void all_or_nothing_rolls_everything_back(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 2, bench_broken_verify);
+	o = bench_count_op(b, 4, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(op_result_exit(o->result), EXIT_FAILED);
+	assert_string_equal(o->vcpus[1].error,
+			    "vcpu 2: ap:verify startup failed with EIO (Input/output error)");
+	assert_string_equal(o->error, o->vcpus[1].error);
+	assert_int_equal(o->vcpus[1].rc, -EIO);
+	assert_int_equal(o->vcpus[1].failed_at, CPUHP_AP_VERIFY);
+	assert_string_equal(o->vcpus[1].failed_name, "ap:verify");
+	assert_string_equal(o->vcpus[0].error, "");
+	assert_int_equal(o->present, 1);
+	assert_int_equal(o->online, 1);
+	bench_states(b, 1, 3, CPUHP_OFFLINE);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed 3:rolled-back");
+	/* And the way is free for the next. */
+	bench_plant(b, 2, (struct bench_plant){ 0 });
+	bench_ends(b, bench_count_op(b, 4, OP_POLICY_ALL, 0), OP_DONE, "1:ok 2:ok 3:ok");
+	bench_stop(b);
+}
+
+static void a_first_failure_calls_the_others_back(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_agent = false;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_turn(b);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_row(b, 2, CPUHP_STANDBY);
+	bench_wait_word(b, "kick 2 44");
+	bench_kicked(b, 1, 0);
+	bench_kicked(b, 2, 0);
+	b->n_read = b->n_words;
+	bench_done(b, 2, CPUHP_STANDBY, -EIO, CPUHP_AP_ONLINE);
+	bench_said(b, "cancel 1");
+	/* Nothing is undone while the other is still out. */
+	bench_silent(b);
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	b->auto_agent = true;
+	bench_done(b, 1, CPUHP_STANDBY, -ECANCELED, CPUHP_AP_ONLINE);
+	bench_check(b, o, OP_FAILED);
+	assert_string_equal(o->error, o->vcpus[1].error);
+	assert_string_equal(o->vcpus[0].error, "");
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed");
+	bench_stop(b);
+}
+
+static void one_that_comes_through_after_being_called_back_goes_back_too(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->agent_silent[1] = true;
+	bench_plant(b, 2, bench_broken_verify);
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "cancel 1");
+	b->agent_silent[1] = false;
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed");
+	bench_states(b, 1, 2, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+static void at_least_k_is_success(void **ctx)
+{
+	static const struct {
+		unsigned int k;
+		enum op_result result;
+		const char *vcpus;
+		unsigned int online;
+	} cases[] = {
+		{ 1, OP_DONE, "1:ok 2:failed 3:ok", 3 },
+		{ 2, OP_DONE, "1:ok 2:failed 3:ok", 3 },
+		{ 3, OP_FAILED, "1:rolled-back 2:failed 3:rolled-back", 1 },
+		{ 9, OP_FAILED, "1:rolled-back 2:failed 3:rolled-back", 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *b = bench_start(NULL);
+		struct op *o;
+
+		bench_plant(b, 2, bench_broken_verify);
+		o = bench_count_op(b, 4, OP_POLICY_AT_LEAST, cases[i].k);
+		bench_check(b, o, cases[i].result);
+		assert_int_equal(o->online, cases[i].online);
+		assert_int_equal(o->present, cases[i].online);
+		bench_ends(b, o, cases[i].result, cases[i].vcpus);
+		bench_stop(b);
+	}
+}
+
+static void at_least_more_than_there_are_moves_is_met_by_all(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_ends(b, bench_count_op(b, 2, OP_POLICY_AT_LEAST, 5), OP_DONE, "1:ok");
+	bench_ends(b, bench_count_op(b, 2, OP_POLICY_AT_LEAST, 5), OP_DONE, "");
+	bench_stop(b);
+}
+
+static void best_effort_undoes_each_failure_alone(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 2, bench_broken_verify);
+	o = bench_count_op(b, 4, OP_POLICY_BEST_EFFORT, 0);
+	bench_check(b, o, OP_PARTIAL);
+	assert_int_equal(op_result_exit(o->result), EXIT_PARTIAL);
+	assert_int_equal(o->online, 3);
+	assert_int_equal(bench_count(b, "unplug"), 1);
+	assert_false(b->slots[2].present);
+	bench_ends(b, o, OP_PARTIAL, "1:ok 2:failed 3:ok");
+	bench_stop(b);
+}
+
+static void best_effort_that_reaches_nobody_has_failed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_plant(b, 1, bench_broken_verify);
+	bench_plant(b, 2, bench_broken_verify);
+	bench_ends(b, bench_count_op(b, 3, OP_POLICY_BEST_EFFORT, 0), OP_FAILED,
+		   "1:failed 2:failed");
+	bench_stop(b);
+}
+
+static void a_rollback_that_fails_is_stuck_and_says_both(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 1, bench_broken_verify);
+	b->qemu_refuses[1] = true;
+	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_check(b, o, OP_STUCK);
+	assert_int_equal(op_result_exit(o->result), EXIT_STUCK);
+	assert_int_equal(o->vcpus[0].rc, -EIO);
+	assert_int_equal(o->vcpus[0].failed_at, CPUHP_AP_VERIFY);
+	assert_int_equal(o->vcpus[0].rollback_rc, -EBUSY);
+	assert_int_equal(o->vcpus[0].rollback_failed_at, CPUHP_QEMU_DEVICE);
+	assert_int_equal(o->vcpus[0].state, CPUHP_STANDBY);
+	/* R17: what is, is what is wished now; and nothing is left pending. */
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_STANDBY);
+	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_NONE);
+	bench_ends(b, o, OP_STUCK, "1:failed");
+	b->qemu_refuses[1] = false;
+	bench_ends(b, bench_target_op(b, 1, 1, CPUHP_OFFLINE, OP_POLICY_ALL), OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+static void an_agents_stuck_rollback_is_stuck(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 1,
+		    (struct bench_plant){ .rc = 3,
+					  .failed_at = CPUHP_AP_DYN,
+					  .rests_at = CPUHP_AP_VERIFY,
+					  .rollback_rc = 137 });
+	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_check(b, o, OP_STUCK);
+	assert_int_equal(o->vcpus[0].rc, 3);
+	assert_int_equal(o->vcpus[0].rollback_rc, 137);
+	assert_int_equal(o->vcpus[0].state, CPUHP_AP_VERIFY);
+	assert_non_null(strstr(o->vcpus[0].error, "ap:dyn startup failed with exit status 3"));
+	op_unref(o);
+	bench_stop(b);
+}
+
+static void sentences_name_the_callback_the_vcpu_and_the_code(void **ctx)
+{
+	static const struct {
+		int rc;
+		const char *want;
+	} cases[] = {
+		{ 3, "vcpu 1: ap:dyn.10-log startup failed with exit status 3" },
+		{ 137, "vcpu 1: ap:dyn.10-log startup failed with killed by signal 9" },
+		{ -ETIMEDOUT, "vcpu 1: ap:dyn.10-log startup failed with ETIMEDOUT "
+			      "(Connection timed out)" },
+	};
+	const struct record name = { .type = RECORD_STATE,
+				     .state = { .state = CPUHP_AP_DYN, .name = "10-log" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *b = bench_start(NULL);
+		struct op *o;
+
+		b->link_ops->on_record(b->link_ctx, &name);
+		bench_plant(b, 1,
+			    (struct bench_plant){
+				    .rc = cases[i].rc, .failed_at = CPUHP_AP_DYN, .rests_at = -1 });
+		o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
+		bench_check(b, o, OP_FAILED);
+		assert_string_equal(o->vcpus[0].error, cases[i].want);
+		assert_string_equal(o->vcpus[0].failed_name, "ap:dyn.10-log");
+		assert_int_equal(o->vcpus[0].rc, cases[i].rc);
+		op_unref(o);
+		bench_stop(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_count_is_reached),
+		cmocka_unit_test(the_proof_is_the_agents_and_no_step_is_forgotten),
+		cmocka_unit_test(adding_overlaps),
+		cmocka_unit_test(one_by_one_waits_for_the_firmwares_answer),
+		cmocka_unit_test(one_by_one_does_not_hang_where_no_ost_comes),
+		cmocka_unit_test(all_or_nothing_rolls_everything_back),
+		cmocka_unit_test(a_first_failure_calls_the_others_back),
+		cmocka_unit_test(one_that_comes_through_after_being_called_back_goes_back_too),
+		cmocka_unit_test(at_least_k_is_success),
+		cmocka_unit_test(at_least_more_than_there_are_moves_is_met_by_all),
+		cmocka_unit_test(best_effort_undoes_each_failure_alone),
+		cmocka_unit_test(best_effort_that_reaches_nobody_has_failed),
+		cmocka_unit_test(a_rollback_that_fails_is_stuck_and_says_both),
+		cmocka_unit_test(an_agents_stuck_rollback_is_stuck),
+		cmocka_unit_test(sentences_name_the_callback_the_vcpu_and_the_code),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
