@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LOG_LINES_MAX = 100, LOG_WINDOW_US = 5000000 };
+
 static struct vcpu *find_vcpu(struct domain *d, unsigned int slot)
 {
 	return slot < d->n_vcpus ? &d->vcpus[slot] : NULL;
@@ -88,7 +90,11 @@ static void on_kicked(void *ctx, const struct msg_kicked *m)
 
 static void on_armed(void *ctx, const struct msg_armed *m)
 {
-	domain_armed(ctx, m->rc);
+	struct domain *d = ctx;
+
+	/* One that came too late does not answer for the next. */
+	if (m->slot == d->arming.slot && m->state == d->arming.state)
+		domain_armed(d, m->rc);
 }
 
 static void on_cpu(struct domain *d, const struct record_cpu *r)
@@ -188,8 +194,25 @@ static void on_done(struct domain *d, const struct record_done *r)
 		hostwalk_on_done(v, r);
 }
 
+/* Hundreds of lines fit one frame: a guest must not fill the journal, nor wake all who watch. */
+static bool may_log(struct domain *d)
+{
+	uint64_t now = now_us();
+
+	if (now - d->log_since_us >= LOG_WINDOW_US) {
+		if (d->log_lines > LOG_LINES_MAX)
+			log_line(LOG_NOTICE, "%s: agent: %u lines were left out", d->config->name,
+				 d->log_lines - LOG_LINES_MAX);
+		d->log_since_us = now;
+		d->log_lines = 0;
+	}
+	return d->log_lines++ < LOG_LINES_MAX;
+}
+
 static void on_log(struct domain *d, const struct record_log *r)
 {
+	if (!may_log(d))
+		return;
 	log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
 	publish(d, EVENT_LOG, -1, r->text);
 }

@@ -76,6 +76,11 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	d->facts = *facts;
 	d->attached = true;
 	d->lost_why[0] = '\0';
+	/* What an agent said before QEMU was there had no place to go: it is asked again. */
+	if (!d->table_known) {
+		domain_guest_forget(d);
+		link_query(d->link);
+	}
 	log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
 		 facts->version, facts->accel, facts->maximum);
 	publish_domain(d, "attached");
@@ -124,7 +129,6 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 static void on_table(void *ctx, const struct hv_table *table)
 {
 	struct domain *d = ctx;
-	bool first = !d->vcpus;
 
 	if (make_vcpus(d, table->n) < 0) {
 		log_line(LOG_ERR, "%s: out of memory", d->config->name);
@@ -134,9 +138,6 @@ static void on_table(void *ctx, const struct hv_table *table)
 	snprintf(d->unsupported_why, sizeof(d->unsupported_why), "%s", table->why);
 	for (unsigned int i = 0; i < table->n && i < d->n_vcpus; i++)
 		take_slot(&d->vcpus[i], &table->slots[i]);
-	/* An agent heard before QEMU was: its rows had no place to go. */
-	if (first && link_is_up(d->link))
-		link_query(d->link);
 	drift_check(d);
 }
 
@@ -189,8 +190,11 @@ static void on_gone(void *ctx, const char *why)
 {
 	struct domain *d = ctx;
 
-	if (!d->attached)
+	if (!d->attached) {
+		/* Not at each try: the backend tells a reason when it is another than the last. */
+		log_line(LOG_NOTICE, "%s: not attached: %s", d->config->name, why);
 		return;
+	}
 	log_line(LOG_NOTICE, "%s: QEMU is gone: %s", d->config->name, why);
 	d->attached = false;
 	d->status = HV_CONNECTING;

@@ -207,6 +207,7 @@ static int arm_in_guest(struct domain *d, const struct msg_arm *m, hv_done_fn cb
 		d->arm_timer = sd_event_source_disable_unref(d->arm_timer);
 		return rc;
 	}
+	d->arming = *m;
 	d->arm_done = cb;
 	d->arm_arg = arg;
 	return 0;

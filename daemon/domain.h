@@ -105,6 +105,8 @@ struct domain {
 	bool agent_up;
 	struct msg_hello hello; /* of the last agent heard */
 	bool hello_known;
+	uint64_t log_since_us; /* log_lines of the agent's have come since */
+	unsigned int log_lines;
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];
 	unsigned int n_vcpus;
 	struct vcpu *vcpus;
@@ -126,6 +128,7 @@ struct domain {
 	} counters;
 	hv_done_fn arm_done; /* the client who waits for ARMED, one at a time */
 	void *arm_arg;
+	struct msg_arm arming;
 	sd_event_source *arm_timer;
 	sd_event_source *lost; /* QMP is gone: when it runs out, the VM is */
 	sd_event_source *next; /* takes the next operation from the queue */

@@ -84,7 +84,8 @@ static void check_one(struct vcpu *v)
 	const struct domain_config *c = v->domain->config;
 	const char *reason;
 
-	if (in_operation(v))
+	/* An adoption or a registration is at work on it: where it comes to rest is what counts. */
+	if (in_operation(v) || v->guest_walking)
 		return;
 	if (c->foreign == FOREIGN_ONLINE && v->wish == CPUHP_OFFLINE && !v->owned &&
 	    v->guest_present && v->state == CPUHP_STANDBY) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The connection beneath a link: connecting, the output queue, reading and the throttle. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -172,6 +173,14 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
+/* Nobody is there any more. What a flood left in the socket would take minutes to be read. */
+static bool is_hung_up(const struct link *l)
+{
+	struct pollfd p = { .fd = l->fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
 static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct link *l = userdata;
@@ -179,6 +188,8 @@ static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
 	l->throttled = false;
 	bucket_refill(&l->bucket, now_us(l));
 	link_work(l);
+	if (l->throttled && !l->broken && is_hung_up(l))
+		link_break(l, "the connection was closed");
 	link_update_io(l);
 	if (l->broken)
 		link_hang_up(l, l->why);

@@ -34,9 +34,9 @@ struct op_run {
 	enum run_phase phase;
 	struct move *moves;
 	unsigned int n_moves;
-	int stop_rc;    /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
+	int stop_rc;       /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
 	bool asked_status; /* QEMU was asked whether the domain still does not run */
-	bool stretched; /* the deadline is as long as this domain's speed asks for */
+	bool stretched;    /* the deadline is as long as this domain's speed asks for */
 	sd_event_source *deadline;
 	sd_event_source *agent_wait;
 	sd_event_source *give_up; /* what cannot be undone without an agent */

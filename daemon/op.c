@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
+ * Theory of operation
+ *
  * The life of an operation outside the engine: accepted, queued, taken, ended, remembered.
+ *
+ * domain_submit() looks an id up first: what exists with the same arguments is the answer, running
+ * or ended. A new one goes to the end of the domain's queue, and the loop takes the first whenever
+ * none runs; nothing of it happens inside the call that submits it. op_end() is the one way out,
+ * for the engine and for those that never left the queue: it fixes every vCPU's result and wish,
+ * counts what the domain has now, and keeps the operation among the last OP_KEPT_MAX.
+ *
+ * An operation is counted: the domain holds one reference while it is queued, running or kept,
+ * each client and each walk another. One whose domain was detached has ended and has no domain.
  */
 #include "daemon/log.h"
 #include "daemon/op-run.h"

@@ -77,7 +77,8 @@ static json_object *report_vcpu(const struct vcpu *v, uint64_t now_us)
 	char name[MSG_NAME_MAX + 16];
 
 	json_out_int(o, "vcpu", v->vcpu);
-	json_out_known(o, "cpu", v->cpu);
+	/* The guest may claim a CPU in a slot that QEMU has empty. */
+	json_out_known(o, "cpu", v->present ? v->cpu : -1);
 	json_object_object_add(o, "slot", v->props ? json_tokener_parse(v->props) : NULL);
 	json_out_bool(o, "boot", v->boot);
 	json_out_bool(o, "owned", v->owned);
@@ -85,7 +86,7 @@ static json_object *report_vcpu(const struct vcpu *v, uint64_t now_us)
 	json_out_str(o, "name",
 		     v->state < 0 ? NULL
 				  : domain_state_name(v->domain, v->state, name, sizeof(name)));
-	json_out_known(o, "ran_on", v->ran_on);
+	json_out_known(o, "ran_on", v->present ? v->ran_on : -1);
 	json_out_str(o, "pending", pending_name(v->pending));
 	json_out_text(o, "drift", v->drift);
 	json_out_int(o, "since_ms",

@@ -298,7 +298,7 @@ void crew_on_readable(struct agent *a, struct cpu *c)
 			return;
 		}
 		if (r < 0 || !on_message(a, c, &m))
-			crew_kill(c, r < 0 ? r : -EIO, "it reported what does not fit its walk");
+			crew_kill(c, -EIO, "it reported what does not fit its walk");
 	}
 }
 

@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A kick is answered at once, taken or refused, and its result comes later by itself: starting a
+ * walk and waiting for it are two things. What does not fit is refused with the reason in a
+ * sentence and changes nothing (R16). Numbers ascend on each CPU; the last one may be repeated by
+ * a host that has lost our word, and is answered again but never run again.
+ *
+ * A kick that meets the agent's own work on that CPU (an adoption, a late teardown), or a
+ * registration anywhere, is taken and waits for its end in @next, one on each CPU.
+ */
 #include "guest-agent/kick.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"

@@ -19,9 +19,10 @@ import time
 import tty
 
 import wire
+from tap import Skip
 
 CPUS = "sys/devices/system/cpu"
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, SYS_PIDFD_GETFD = 1, 438
 _libc = ctypes.CDLL(None, use_errno=True)
 
 STANDBY, AP_ONLINE, AP_THREADS, AP_VERIFY, AP_CPUSET, AP_IRQ = 6, 7, 8, 9, 10, 11
@@ -188,6 +189,30 @@ class Bed:
         with open("/proc/%d/task/%d/children" % ((self.process.pid,) * 2), encoding="ascii") as f:
             return [int(word) for word in f.read().split()]
 
+    def worker_in_callback(self):
+        """The pid of the one child that has a child of its own: a worker in a callback."""
+
+        def children(pid):
+            with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+                return [int(word) for word in f.read().split()]
+
+        busy = [pid for pid in self.workers() if children(pid)]
+        assert len(busy) == 1, busy
+        return busy[0]
+
+    def speak_for_worker(self, pid, data):
+        """Send @data over the worker's own socket, as if it were the worker's word."""
+        folder = "/proc/%d/fd" % pid
+        number = next(int(n) for n in os.listdir(folder)
+                      if os.readlink(os.path.join(folder, n)).startswith("socket:"))  # fmt: skip
+        pidfd = os.pidfd_open(pid)
+        fd = _libc.syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
+        os.close(pidfd)
+        if fd < 0:
+            raise Skip("pidfd_getfd: " + os.strerror(ctypes.get_errno()))
+        with socket.socket(fileno=fd) as s:
+            s.send(data)
+
     def cpus_json(self):
         return json.loads(self.read("run/vcpuhp-agent/cpus.json"))
 
@@ -198,8 +223,15 @@ class Bed:
         os.close(self.slave)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def settle(self):
+        """Wait until nothing is in transition: what is found online at a start has been adopted."""
+        self.wait(lambda: not any(r["flags"] & wire.WALKING for r in self.table()[0].values()),
+                  what="the adoption")  # fmt: skip
+
     def __enter__(self):
-        return self.start()
+        self.start()
+        self.settle()
+        return self
 
     def __exit__(self, kind, error, trace):
         if kind:

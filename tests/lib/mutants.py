@@ -1,52 +1,112 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tests/run --mutants: the code broken on purpose, one patch at a time, must be noticed.
 
-Each tests/mutants/NAME.patch says in its head what it breaks and which test has to fail:
+Each tests/mutants/NAME.patch says in its head what the bug would mean for a user, whose rule it
+breaks and which tests have to fail:
 
+	A sentence or two.
 	# rule: R8
 	# test: unit:walk
-	# test: script:tests/integration/agent_dialogue.py R8_startup_failure
+	# test: script:tests/integration/agent_dialogue.py R8_agent_rolls_back_a_failed_startup_in_reverse
 
-"unit:" names a test of meson's; "script:" a program with the cases to run. Where a rule is given,
-one of the failing cases must carry its name (R8_...). The tree is copied once; each patch is
-applied, built, tested and taken back.
+"unit:" names a test of meson's; "script:" a program with the cases to run. Every test named has to
+fail, and where a rule is given, in a case that carries its name (R8_...): a program that crashes or
+hangs has not noticed anything.
+
+A patch is applied by what it says, not by where: the lines a hunk takes away, with those around
+them, have to be there exactly once. So edits elsewhere do not make it stale.
+
+The tree is copied and built once (only what the tests need), the copy copied again for the second
+builder. On the unchanged tree every test named has to pass.
 """
 
 import glob
+import json
 import os
+import queue
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import tapread
 
+RULES = ["R%d" % n for n in range(1, 20)]
+BUILDERS = 2
+SECONDS = 90  # for one test of one mutant
+
+# What a script's test needs built; other scripts need everything.
+SCRIPT_TARGETS = {
+    "tests/integration/agent_dialogue.py": ["guest-agent/vcpuhp-agent-test"],
+}
+
+
+class Broken(Exception):
+    """A patch or a tree that cannot be judged; says why."""
+
+
+class Patch:
+    """.name, .rule (or None), .tests (as in the head), .files: path -> [(old, new), ...]."""
+
+    def __init__(self, path):
+        self.name = os.path.basename(path)[:-6]
+        self.rule, self.tests, self.files = None, [], {}
+        self.hunk, self.lines, self.meaning = None, None, ""
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                self._take(line)
+
+    def _take(self, line):
+        head = re.match(r"#\s*(rule|test):\s*(.*\S)", line)
+        if line.startswith("--- "):
+            self.hunk = None
+        elif line.startswith("+++ "):
+            name = line[4:].split("\t")[0].strip()
+            self.lines = self.files.setdefault(name.split("/", 1)[1], [])
+        elif line.startswith("@@") and self.lines is not None:
+            self.hunk = ["", ""]
+            self.lines.append(self.hunk)
+        elif self.hunk and line[0] in " +-\n":
+            line = " \n" if line == "\n" else line
+            self.hunk[0] += line[1:] if line[0] in " -" else ""
+            self.hunk[1] += line[1:] if line[0] in " +" else ""
+        elif head and head.group(1) == "rule":
+            self.rule = head.group(2)
+        elif head:
+            self.tests.append(head.group(2))
+        elif self.lines is None:
+            self.meaning += line
+
+    def apply(self, tree):
+        """Change the files in @tree; return what undo() wants."""
+        if not self.meaning.strip() or not self.tests or not any(self.files.values()):
+            raise Broken("does not say what it means, names no test or changes nothing")
+        before, after = {}, {}
+        for name, hunks in self.files.items():
+            try:
+                with open(os.path.join(tree, name), encoding="utf-8") as f:
+                    before[name] = after[name] = f.read()
+            except FileNotFoundError as e:
+                raise Broken("there is no " + name) from e
+            for old, new in hunks:
+                n = ("\n" + after[name]).count("\n" + old)
+                if n != 1:
+                    raise Broken("does not apply: %d places in %s look like it" % (n, name))
+                after[name] = ("\n" + after[name]).replace("\n" + old, "\n" + new)[1:]
+        write_files(tree, after)
+        return before
+
+
+def write_files(tree, files):
+    for name, text in files.items():
+        with open(os.path.join(tree, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
 
 def patches(root):
     return sorted(glob.glob(os.path.join(root, "tests", "mutants", "*.patch")))
-
-
-def header(path):
-    """{"rule": text or None, "tests": [text, ...]} of a patch."""
-    found = {"rule": None, "tests": []}
-    with open(path, encoding="utf-8") as f:
-        for line in f:
-            m = re.match(r"#\s*(rule|test):\s*(.*\S)", line)
-            if line.startswith(("--- ", "diff ")):
-                break
-            if m and m.group(1) == "rule":
-                found["rule"] = m.group(2)
-            elif m:
-                found["tests"].append(m.group(2))
-    return found
-
-
-def _copy(root, scratch):
-    shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(root, scratch, symlinks=True,
-                    ignore=lambda folder, names: [n for n in names if n in (".git", "__pycache__")
-                                                  or folder == root and n.startswith("build")])  # fmt: skip
 
 
 def _sh(args, cwd, log):
@@ -55,68 +115,175 @@ def _sh(args, cwd, log):
                               check=False).returncode == 0  # fmt: skip
 
 
-def _command(test, scratch):
-    kind, _, rest = test.partition(":")
-    if kind == "script":
-        return [sys.executable] + rest.split()
-    for t in tapread.meson_tests(os.path.join(scratch, "build")):
-        if t["name"] == rest:
-            return t["cmd"]
-    raise LookupError("no test named %s" % test)
+def copy_tree(root, tree):
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(root, tree, symlinks=True,
+                    ignore=lambda folder, names: [n for n in names if n in (".git", "__pycache__")
+                                                  or folder == root and n.startswith("build")])  # fmt: skip
 
 
-def _failures(test, root, scratch, log):
-    """Names of the points of @test that fail in the mutated tree."""
-    failed = []
-    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONDONTWRITEBYTECODE="1",
-               VCPUHP_BUILD=os.path.join(scratch, "build"),
-               VCPUHP_GUEST_DIR=os.path.join(root, "build", "guest"),
-               PYTHONPATH=os.path.join(scratch, "tests", "lib"))  # fmt: skip
-    tapread.run(_command(test, scratch), log, lambda p: failed.append(p) if p.verdict == "fail" else 0,
-                300, env, scratch)  # fmt: skip
-    return [p.name for p in failed]
+class Builder:
+    """A tree with its own build folder, in which mutants are judged one after the other."""
+
+    def __init__(self, root, tree, log):
+        self.root, self.tree, self.log = root, tree, log
+        self.known = {}
+
+    def setup(self):
+        copy_tree(self.root, self.tree)
+        if not _sh(["meson", "setup", "build"], self.tree, self.log):
+            raise Broken("cannot be configured, see " + self.log)
+        self._learn()
+
+    def _learn(self):
+        found = tapread.meson_tests(os.path.join(self.tree, "build"))
+        # By its place within the tree, so that the same list serves a copy of it.
+        self.known = json.loads(json.dumps({t["name"]: t for t in found}).replace(self.tree + "/", "{tree}/"))
+
+    def another(self, tree, log):
+        """A copy of this tree and what is built in it: ninja goes by times and relative names."""
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(self.tree, tree, symlinks=True)
+        other = Builder(self.root, tree, log)
+        other.known = self.known
+        return other
+
+    def _unit(self, name):
+        if name not in self.known:
+            raise Broken("no test is named " + name)
+        t = self.known[name]
+        return [word.replace("{tree}", self.tree) for word in t["cmd"]], dict(t["env"])
+
+    def targets(self, tests):
+        """What ninja has to make for @tests; none means everything."""
+        found = set()
+        for test in tests:
+            kind, _, rest = test.partition(":")
+            if kind == "unit":
+                found.add(os.path.relpath(self._unit(rest)[0][0], os.path.join(self.tree, "build")))
+            elif rest.split()[0] in SCRIPT_TARGETS:
+                found.update(SCRIPT_TARGETS[rest.split()[0]])
+            else:
+                return []
+        return sorted(found)
+
+    def build(self, tests):
+        return _sh(["ninja", "-C", "build"] + self.targets(tests), self.tree, self.log)
+
+    def failures(self, test):
+        """The points of @test that fail in this tree."""
+        kind, _, rest = test.partition(":")
+        args, env = self._unit(rest) if kind == "unit" else ([sys.executable] + rest.split(), {})
+        env = {key: value.replace("{tree}", self.tree) for key, value in env.items()}
+        env = dict(os.environ, **env, PYTHONDONTWRITEBYTECODE="1",
+                   VCPUHP_BUILD=os.path.join(self.tree, "build"),
+                   VCPUHP_GUEST_DIR=os.path.join(self.root, "build", "guest"),
+                   PYTHONPATH=os.path.join(self.tree, "tests", "lib"))  # fmt: skip
+        failed = []
+        tapread.run(args, self.log + ".tap", lambda p: failed.append(p) if p.verdict == "fail" else 0,
+                    SECONDS, env, self.tree)  # fmt: skip
+        return failed
+
+    def judge(self, patch):
+        """What noticed @patch; Broken if nothing did."""
+        before = patch.apply(self.tree)
+        try:
+            if not self.build(patch.tests):
+                raise Broken("does not build")
+            seen = [noticed_by(patch, test, self.failures(test)) for test in patch.tests]
+            return ", ".join(seen)
+        finally:
+            write_files(self.tree, before)
 
 
-def _judge(path, root, scratch, log):
-    """(verdict, what was seen) of one patch in the prepared tree."""
-    head = header(path)
-    if not head["tests"]:
-        return "fail", "its head names no test"
-    if not _sh(["patch", "-p1", "--forward", "-i", path], scratch, log):
-        return "fail", "the patch does not apply"
-    try:
-        if not _sh(["ninja", "-C", "build"], scratch, log):
-            return "fail", "does not build"
-        for test in head["tests"]:
-            failed = _failures(test, root, scratch, log + ".tap")
-            if not failed:
-                return "fail", "NOT NOTICED by %s" % test
-            rule = head["rule"]
-            if rule and not any(name.startswith(rule + "_") for name in failed):
-                return "fail", "%s fails, but not in a %s_ case: %s" % (test, rule, ", ".join(failed))
-        return "ok", "noticed by %s" % failed[0]
-    except LookupError as e:
-        return "fail", str(e)
-    finally:
-        _sh(["patch", "-p1", "-R", "-i", path], scratch, log)
+def noticed_by(patch, test, failed):
+    """The name of the failed point that has noticed."""
+    if not failed:
+        raise Broken("NOT NOTICED by " + test)
+    cases = [p for p in failed if not p.name.startswith("(")]
+    if patch.rule:
+        cases = [p for p in cases if re.match(r"(R\d+_)*%s_" % patch.rule, p.name)]
+    if not cases:
+        raise Broken("%s fails, but not %s: %s" % (
+            test, "in a case of " + patch.rule if patch.rule else "in a case",
+            ", ".join(p.name + (" " + p.why if p.why else "") for p in failed)))  # fmt: skip
+    return cases[0].name
+
+
+def _scripts_in_one(tests):
+    """Each test once, the cases of one script together."""
+    units, cases = [], {}
+    for test in sorted(set(tests)):
+        kind, _, rest = test.partition(":")
+        if kind == "unit":
+            units.append(test)
+        else:
+            words = rest.split()
+            cases.setdefault(words[0], set()).update(words[1:])
+    return units + ["script:" + " ".join([name] + sorted(words)) for name, words in sorted(cases.items())]
+
+
+def _check_unchanged(run, builder, tests):
+    """What cannot pass cannot notice anything either."""
+    bad = []
+    for test in _scripts_in_one(tests):
+        bad += ["%s: %s" % (test.split()[0], p.name) for p in builder.failures(test)]
+    run.point("mutants", "the unchanged tree passes", "fail" if bad else "ok", "; ".join(bad))
+
+
+def _work(run, builder, waiting, table):
+    while True:
+        try:
+            patch = waiting.get_nowait()
+        except queue.Empty:
+            return
+        start = time.monotonic()
+        try:
+            verdict, seen = "ok", builder.judge(patch)
+        except Broken as e:
+            verdict, seen = "fail", str(e)
+        run.point("mutants", patch.name, verdict, seen, time.monotonic() - start)
+        table.append((patch.rule or "-", patch.name, seen if verdict == "ok" else "! " + seen))
+
+
+def _print_table(table):
+    print()
+    for rule, name, seen in sorted(table, key=lambda row: (int(row[0][1:] or 99), row[1])):
+        print("%-4s %-48s %s" % (rule, name, seen))
+
+
+def _judge_all(run, root, logs, found):
+    tests = [test for patch in found for test in patch.tests]
+    first = Builder(root, os.path.join(root, "build", "mutants", "1"), os.path.join(logs, "mutants-1.log"))
+    first.setup()
+    if not first.build(tests):
+        raise Broken("the unchanged tree does not build, see " + first.log)
+    builders = [first] + [
+        first.another(os.path.join(root, "build", "mutants", str(n)), os.path.join(logs, "mutants-%d.log" % n))
+        for n in range(2, BUILDERS + 1)
+    ]
+    _check_unchanged(run, first, tests)
+    waiting, table = queue.Queue(), []
+    for patch in found:
+        waiting.put(patch)
+    threads = [threading.Thread(target=_work, args=(run, b, waiting, table)) for b in builders]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    _print_table(table)
 
 
 def run_all(run, root, logs):
-    scratch = os.path.join(root, "build", "mutants")
-    log = os.path.join(logs, "mutants.log")
+    shutil.rmtree(os.path.join(root, "build", "mutants"), ignore_errors=True)
     os.makedirs(logs, exist_ok=True)
-    open(log, "w", encoding="utf-8").close()
-    _copy(root, scratch)
-    if not (_sh(["meson", "setup", "build"], scratch, log) and _sh(["ninja", "-C", "build"], scratch, log)):
-        run.point("mutants", "the unchanged tree", "fail", "does not build, see " + log)
-        return
-    table = []
-    for path in patches(root):
-        start = time.monotonic()
-        name = os.path.basename(path)[:-6]
-        verdict, seen = _judge(path, root, scratch, log)
-        run.point("mutants", name, verdict, seen, time.monotonic() - start)
-        table.append((header(path)["rule"] or "-", name, seen))
-    print()
-    for row in sorted(table):
-        print("%-5s %-32s %s" % row)
+    for old in glob.glob(os.path.join(logs, "mutants-*")):
+        os.unlink(old)
+    found = [Patch(path) for path in patches(root)]
+    missing = [rule for rule in RULES if rule not in [p.rule for p in found]]
+    run.point("mutants", "every founding rule is broken by one", "fail" if missing else "ok",
+              "none for " + ", ".join(missing) if missing else "")  # fmt: skip
+    try:
+        _judge_all(run, root, logs, found)
+    except Broken as e:
+        run.point("mutants", "the unchanged tree", "fail", str(e))

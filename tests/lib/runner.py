@@ -38,15 +38,17 @@ SANITIZER_ENV = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 
+# Environment, options of meson, and the suite whose programs are all that is built (None: all).
 BUILDS = {
-    "build": ({}, ["-Dwerror=true"]),
-    "build/clang": ({"CC": "clang"}, ["-Dwerror=true"]),
+    "build": ({}, ["-Dwerror=true"], None),
+    "build/clang": ({"CC": "clang"}, ["-Dwerror=true", "-Dbuildtype=debug"], None),
     "build/fuzz": ({"CC": "clang"}, [
-        "-Dfuzz=true", "-Dstatic-agent=false", "-Db_lundef=false",
+        "-Dfuzz=true", "-Dstatic-agent=false", "-Db_lundef=false", "-Doptimization=1",
         "-Dc_args=-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined",
-        "-Dc_link_args=-fsanitize=address,undefined"]),
+        "-Dc_link_args=-fsanitize=address,undefined"], "fuzz"),
     "build/asan": ({"CC": "gcc"}, [
-        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dstatic-agent=false"]),
+        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dstatic-agent=false",
+        "-Doptimization=1"], None),
 }  # fmt: skip
 
 
@@ -125,13 +127,21 @@ class Run:
             raise SkipTier("%s could not be built" % folder)
 
     def _make(self, folder, tier):
-        env, options = BUILDS[folder]
+        env, options, _ = BUILDS[folder]
         path = os.path.join(ROOT, folder)
         configured = os.path.exists(os.path.join(path, "build.ninja"))
-        setup = ["meson", "setup"] + (["--reconfigure"] if configured else []) + [path, ROOT]
-        script = 'set -e; "$@" >&2; exec ninja -C "%s"' % path
-        return self.command(tier, "compile " + folder, ["sh", "-c", script, "sh"] + setup + options,
-                            env=env)  # fmt: skip
+        setup = ["meson", "setup"] + (["--reconfigure"] if configured else []) + [path, ROOT] + options
+        script = ["sh", "-c", 'set -e; "$@"; exec "$PYTHON" "$RUNNER" --ninja "$FOLDER"', "sh"]
+        env = dict(env, PYTHON=sys.executable, RUNNER=os.path.abspath(__file__), FOLDER=folder)
+        return self.command(tier, "compile " + folder, script + setup, seconds=1200, env=env)
+
+
+def run_ninja(folder):
+    """Build what BUILDS names of a configured folder; does not return."""
+    path, suite = os.path.join(ROOT, folder), BUILDS[folder][2]
+    targets = [os.path.relpath(t["cmd"][0], path) for t in tapread.meson_tests(path)
+               if suite and _is_in(t, suite)]  # fmt: skip
+    os.execvp("ninja", ["ninja", "-C", path] + targets)
 
 
 def _show_tail(log, lines=15):
@@ -219,7 +229,8 @@ def tier_tidy(run):
 def tier_unit(run):
     """the unit tests (cmocka) and whatever else meson knows as a test"""
     run.need_build("build")
-    run_meson_tests(run, "unit", "build", lambda t: not _is_in(t, "fuzz") and not _is_in(t, "sim"))
+    others = ("fuzz", "sim", "integration")
+    run_meson_tests(run, "unit", "build", lambda t: not any(_is_in(t, s) for s in others))
 
 
 def tier_sim(run):
@@ -261,6 +272,7 @@ def tier_sanitize(run):
 def tier_integration(run):
     """real daemon, real QEMU on KVM without a guest, the real agent on a folder for /"""
     run.need_build("build")
+    run_meson_tests(run, "integration", "build", lambda t: _is_in(t, "integration"))
     for script in scripts("integration"):
         run_script(run, "integration", script, "build")
 
@@ -314,11 +326,14 @@ def parse_options():
     p.add_argument("--tier", action="append", choices=list(TIERS))
     for flag in ("--long", "--mutants", "--list"):
         p.add_argument(flag, action="store_true")
+    p.add_argument("--ninja", choices=list(BUILDS), help=argparse.SUPPRESS)
     return p.parse_args()
 
 
 def main():
     options = parse_options()
+    if options.ninja:
+        run_ninja(options.ninja)
     if options.list:
         return list_all()
     if options.long:

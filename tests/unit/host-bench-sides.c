@@ -243,6 +243,9 @@ static bool play_qemu(struct bench *b)
 		if (r.kind == REQUEST_QUERY && !b->hold_queries) {
 			r = take(b, REQUEST_QUERY, 0);
 			bench_table(b);
+			if (b->resumed)
+				bench_status(b, HV_RUNNING);
+			b->resumed = false;
 			r.cb(r.arg, 0, "");
 			return true;
 		}
@@ -387,6 +390,7 @@ static void send_row(struct bench *b, unsigned int slot)
 			.state = (uint8_t)state,
 			.ran_on = state >= CPUHP_AP_THREADS ? BENCH_CPU(slot) : MSG_NO_CPU,
 			.flags = (b->guest_present[slot] ? RECORD_CPU_PRESENT : 0) |
+				 (b->guest_walking[slot] ? RECORD_CPU_WALKING : 0) |
 				 (state > CPUHP_STANDBY ? RECORD_CPU_ONLINE : 0),
 		},
 	};

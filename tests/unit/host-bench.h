@@ -79,6 +79,7 @@ struct bench {
 	bool qemu_refuses[BENCH_SLOTS_MAX]; /* the guest says no by _OST */
 	int qemu_plug_rc[BENCH_SLOTS_MAX];
 	unsigned int queries;
+	bool resumed; /* it runs again; told with the next query's answer */
 	/* the agent */
 	const struct link_ops *link_ops;
 	void *link_ctx;
@@ -89,6 +90,7 @@ struct bench {
 	bool kick_due[BENCH_SLOTS_MAX];
 	struct bench_plant plants[BENCH_SLOTS_MAX];
 	bool guest_present[BENCH_SLOTS_MAX];
+	bool guest_walking[BENCH_SLOTS_MAX]; /* in a walk of the agent's own */
 	int guest_state[BENCH_SLOTS_MAX];
 	uint32_t next_kick;
 	struct bench_ping pings[16];

@@ -44,6 +44,12 @@ static const struct {
 	{ "brought up",
 	  { .present = true, .state = CPUHP_ONLINE, .wish = CPUHP_STANDBY },
 	  "the guest brought it up without being asked" },
+	{ "somebody's, and the agent has a reason to tell",
+	  { .present = true,
+	    .state = CPUHP_AP_ONLINE,
+	    .wish = CPUHP_OFFLINE,
+	    .guest_text = "cannot be parked again: busy" },
+	  "cannot be parked again: busy" },
 	{ "the agent knows better",
 	  { .present = true,
 	    .state = CPUHP_AP_THREADS,
@@ -72,12 +78,18 @@ static void what_is_found_first_is_what_is_wished(void **ctx)
 	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true, .online = 2 });
 
 	assert_int_equal(b->d->vcpus[1].wish, -1);
+	b->guest_walking[0] = true;
+	b->guest_state[0] = CPUHP_AP_THREADS;
 	b->guest_state[1] = CPUHP_STANDBY;
 	bench_agent_up(b, 1);
 	bench_turn(b);
+	/* Online in the kernel, and its adoption under way. */
 	assert_int_equal(b->d->vcpus[0].wish, CPUHP_ONLINE);
 	assert_int_equal(b->d->vcpus[1].wish, CPUHP_STANDBY);
 	assert_int_equal(b->d->vcpus[2].wish, CPUHP_OFFLINE);
+	check_drift(b, 0, "", 0);
+	b->guest_walking[0] = false;
+	bench_row(b, 0, CPUHP_ONLINE);
 	check_drift(b, 1, "", 0);
 	bench_silent(b);
 	bench_stop(b);
@@ -321,6 +333,29 @@ static void a_guest_that_contradicts_qemu_is_not_believed(void **ctx)
 	bench_stop(b);
 }
 
+static bool is_given_up(struct bench *b, void *arg)
+{
+	return !b->d->vcpus[0].present;
+}
+
+static void a_vm_given_up_and_found_again_is_taken_as_it_is(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_lose_qemu(b);
+	bench_wait(b, is_given_up, NULL);
+	assert_int_equal(b->d->vcpus[3].wish, -1);
+	b->guest_state[3] = CPUHP_STANDBY;
+	bench_attach(b);
+	assert_int_equal(bench_state(b, 3), -1);
+	bench_agent_table(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_STANDBY);
+	check_drift(b, 3, "", 0);
+	bench_stop(b);
+}
+
 static void another_vm_voids_the_wishes(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -358,6 +393,7 @@ int main(void)
 		cmocka_unit_test(what_an_operation_moves_is_no_drift),
 		cmocka_unit_test(no_observation_moves_a_wish),
 		cmocka_unit_test(a_guest_that_contradicts_qemu_is_not_believed),
+		cmocka_unit_test(a_vm_given_up_and_found_again_is_taken_as_it_is),
 		cmocka_unit_test(another_vm_voids_the_wishes),
 	};
 

@@ -388,6 +388,7 @@ static void R17_a_way_back_that_fails_stops_there(void **ctx)
 	assert_int_equal(w.outcome.failed_at, CPUHP_GUEST_PRESENT);
 	assert_int_equal(w.outcome.rollback_rc, -EBUSY);
 	assert_int_equal(w.outcome.rollback_failed_at, CPUHP_QEMU_DEVICE);
+	assert_string_equal(w.outcome.text, "the guest did not report the CPU present");
 	bench_silent(b);
 	assert_true(b->d->vcpus[3].present);
 	/* Nothing is under way any more, so it may be tried again. */

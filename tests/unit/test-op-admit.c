@@ -145,6 +145,18 @@ static void a_domain_that_does_not_run_is_refused(void **ctx)
 	}
 }
 
+static void a_domain_just_resumed_is_not_refused_by_its_old_word(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_status(b, HV_PAUSED);
+	b->resumed = true;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok");
+	bench_stop(b);
+}
+
 static void a_pause_between_question_and_plan_is_seen(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -244,6 +256,9 @@ static void R18_arming_is_answered_whatever_the_agent_does(void **ctx)
 	bench_said(b, "arm 0 9");
 	assert_int_equal(domain_arm_failure(b->d, 0, CPUHP_AP_VERIFY, on_armed, &other), -EBUSY);
 	b->link_ops->on_armed(b->link_ctx, &m);
+	assert_int_equal(rc, 1);
+	m.slot = 0;
+	b->link_ops->on_armed(b->link_ctx, &m);
 	assert_int_equal(rc, -EPERM);
 	/* It says nothing. */
 	rc = 1;
@@ -289,6 +304,7 @@ int main(void)
 		cmocka_unit_test(an_agent_heard_before_qemu_is_asked_again),
 		cmocka_unit_test(a_domain_that_never_attaches_is_gone),
 		cmocka_unit_test(a_domain_that_does_not_run_is_refused),
+		cmocka_unit_test(a_domain_just_resumed_is_not_refused_by_its_old_word),
 		cmocka_unit_test(a_pause_between_question_and_plan_is_seen),
 		cmocka_unit_test(a_guest_that_cannot_hotplug_is_refused),
 		cmocka_unit_test(a_plans_refusal_is_the_operations),

@@ -231,6 +231,28 @@ static void a_shutdown_is_gone_at_once(void **ctx)
 	bench_stop(b);
 }
 
+static void nothing_is_judged_while_qemu_is_away(void **ctx)
+{
+	for (int back = 0; back < 2; back++) {
+		struct bench *b = bench_start(NULL);
+		struct op *o;
+
+		bench_put_online(b, 1, 1);
+		b->auto_agent = false;
+		o = bench_submit_with(b, 1, OP_POLICY_ALL, 4000);
+		bench_wait_word(b, "kick 1");
+		bench_lose_qemu(b);
+		bench_kicked(b, 1, 0);
+		bench_done(b, 1, CPUHP_ONLINE, -EBUSY, CPUHP_AP_ONLINE);
+		bench_turn(b);
+		assert_false(o->ended);
+		if (back)
+			bench_attach(b);
+		bench_ends(b, o, back ? OP_REFUSED : OP_VM_GONE, back ? "1:refused" : "1:gone");
+		bench_stop(b);
+	}
+}
+
 static void qemu_back_in_time_is_no_loss(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -298,6 +320,25 @@ static void an_agent_that_stays_away_leaves_it_stuck_and_says_so(void **ctx)
 	bench_stop(b);
 }
 
+static void what_was_reached_needs_no_agent_to_be_kept(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_qemu = false;
+	o = bench_submit_with(b, 3, OP_POLICY_BEST_EFFORT, 60000);
+	bench_wait_word(b, "plug 2");
+	bench_answer_plug(b, 1, 0, "");
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_turn(b);
+	bench_agent_down(b);
+	assert_int_equal(bench_state(b, 1), -1);
+	bench_answer_plug(b, 2, -EIO, "no");
+	bench_ends(b, o, OP_PARTIAL, "1:ok 2:failed");
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
 static void what_was_reached_stays_reached_though_the_agent_goes(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -346,9 +387,11 @@ int main(void)
 		cmocka_unit_test(a_vm_that_goes_takes_the_operation_with_it),
 		cmocka_unit_test(a_vm_that_goes_during_device_add_is_gone_and_not_stuck),
 		cmocka_unit_test(a_shutdown_is_gone_at_once),
+		cmocka_unit_test(nothing_is_judged_while_qemu_is_away),
 		cmocka_unit_test(qemu_back_in_time_is_no_loss),
 		cmocka_unit_test(an_agent_away_between_climb_and_settling_is_waited_for),
 		cmocka_unit_test(an_agent_that_stays_away_leaves_it_stuck_and_says_so),
+		cmocka_unit_test(what_was_reached_needs_no_agent_to_be_kept),
 		cmocka_unit_test(what_was_reached_stays_reached_though_the_agent_goes),
 		cmocka_unit_test(a_wish_survives_a_rollback),
 	};

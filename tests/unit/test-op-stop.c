@@ -87,6 +87,8 @@ static void an_undoing_eject_past_the_deadline_keeps_the_first_error(void **ctx)
 	struct bench *b = bench_start(NULL);
 	struct op *o;
 
+	/* The eject's own deadline is far. */
+	b->config.deadlines.eject_soft_ms = b->config.deadlines.eject_hard_ms = 60000;
 	bench_plant(b, 1, bench_broken_verify);
 	b->qemu_silent[1] = true;
 	o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Each turn takes what has come (signals, uevents, the children, the port), then announces and
+ * sends what has changed, and last does what nobody waits for. It sleeps until the next event or
+ * the next deadline; with nothing in transition there is no deadline, and it is not woken.
+ */
+#include "guest-agent/loop.h"
+#include "guest-agent/control.h"
+#include "guest-agent/cputable.h"
+#include "guest-agent/crew.h"
+#include "guest-agent/finish.h"
+#include "guest-agent/hostlink.h"
+#include "guest-agent/kladder.h"
+#include "guest-agent/registry.h"
+#include "guest-agent/uevent.h"
+#include "guest-agent/writer.h"
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EVENTS_A_TURN = 32 };
+
+static void bury(struct agent *a, pid_t pid, int status)
+{
+	if (pid == a->writer.pid) {
+		writer_on_exit(a, status);
+		return;
+	}
+	if (pid == a->kladder.setup_pid) {
+		kladder_on_setup(a, status);
+		return;
+	}
+	if (pid == a->spare.pid)
+		crew_forget_prepared(a);
+	for_each_cpu (a, c) {
+		if (c->worker.pid != pid)
+			continue;
+		crew_on_exit(a, c, status);
+		return;
+	}
+}
+
+void loop_on_signals(struct agent *a)
+{
+	struct signalfd_siginfo s;
+	int status;
+	pid_t pid;
+
+	while (read(a->signals, &s, sizeof(s)) == sizeof(s)) {
+		/* Before the start the folder has not been looked at once. */
+		if (s.ssi_signo == SIGHUP && a->scanned)
+			registry_rescan(a);
+		else if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT)
+			a->stop = true;
+	}
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		bury(a, pid, status);
+}
+
+static void on_uevent(void *ctx, const struct uevent *e)
+{
+	struct agent *a = ctx;
+
+	if (e->kind == UEVENT_PORT)
+		hostlink_try_open(a);
+	else
+		cputable_on_uevent(a, e);
+}
+
+static void on_uevents(struct agent *a)
+{
+	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
+		return;
+	agent_log("uevents were lost; reading all again");
+	cputable_rescan(a);
+	hostlink_try_open(a);
+}
+
+static void dispatch(struct agent *a, uint64_t what)
+{
+	int cpu = (int)(uint32_t)what;
+
+	switch ((enum source)(what >> 32)) {
+	case SOURCE_SIGNAL:
+		loop_on_signals(a);
+		break;
+	case SOURCE_PORT:
+		hostlink_on_port(a);
+		break;
+	case SOURCE_UEVENT:
+		on_uevents(a);
+		break;
+	case SOURCE_WRITER:
+		writer_on_readable(a);
+		break;
+	case SOURCE_WORKER:
+		crew_on_readable(a, &a->cpus[cpu]);
+		break;
+	}
+}
+
+static uint64_t earlier(uint64_t x, uint64_t y)
+{
+	return !x || (y && y < x) ? y : x;
+}
+
+/* The next deadline, 0 none. */
+static uint64_t next_deadline(struct agent *a)
+{
+	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : a->link.gather_ms;
+
+	if (a->writer.cpu >= 0 && a->kladder.ready)
+		t = earlier(t, a->kladder.tick_ms);
+	if (a->jobs == 0)
+		return t;
+	for_each_cpu (a, c)
+		if (c->job.kind)
+			t = earlier(t, earlier(c->job.deadline_ms, c->job.step_deadline_ms));
+	return t;
+}
+
+static void on_time(struct agent *a)
+{
+	uint64_t now = now_ms();
+
+	if (a->link.fd < 0 && a->link.retry_ms && now >= a->link.retry_ms)
+		hostlink_try_open(a);
+	if (a->writer.cpu >= 0 && a->kladder.ready && now >= a->kladder.tick_ms)
+		kladder_read(a);
+	if (a->jobs == 0)
+		return;
+	for_each_cpu (a, c)
+		if (c->job.kind)
+			control_on_time(a, c, now);
+}
+
+static int patience(struct agent *a)
+{
+	uint64_t t = next_deadline(a), now = now_ms();
+
+	if (!t)
+		return -1;
+	if (t <= now)
+		return 0;
+	return t - now > INT_MAX ? INT_MAX : (int)(t - now);
+}
+
+static void announce(struct agent *a)
+{
+	int r;
+
+	if (!a->announce_due)
+		return;
+	a->announce_due = false;
+	r = cputable_announce(a);
+	if (r < 0)
+		agent_log("cannot announce the CPUs: %s", strerror(-r));
+}
+
+int loop_run(struct agent *a)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	bool more = false;
+
+	while (!a->stop) {
+		int n;
+
+		announce(a);
+		more = hostlink_turn(a);
+		/* Requests may have begun something that is due at once. */
+		announce(a);
+		finish_rest(a);
+		n = epoll_wait(a->epoll, events, EVENTS_A_TURN, more ? 0 : patience(a));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < n; i++)
+			dispatch(a, events[i].data.u64);
+		on_time(a);
+	}
+	return 0;
+}

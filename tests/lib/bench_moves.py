@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The sections of tests/bench that move vCPUs.
+
+cold: from a freshly booted guest with one vCPU, one batch a guest, four ways in turn.
+warm: batch upon batch in one guest, by hand and by vcpuhp in the order AB BA AB ..., so that what
+grows with the number of CPUs falls out of the pairs.
+standby: the same CPUs from plugged to online and back, again and again.
+
+"stock" is the kernel as it is, "expedited" with rcu_expedited set; for vcpuhp the agent sets it
+itself (Expedite=auto) and pays for it.
+"""
+
+from bench_rig import BenchVM, Hand, Product, Still, settle
+from bench_stats import paired, single
+
+
+def allowed(base_ms):
+    """The added cost that is within the target: 5 ms or 5 %, the larger."""
+    return max(5, base_ms * 0.05)
+
+
+ADDED = "<= 5 ms or 5 %"
+
+
+def by_hand(count, expedited, **_):
+    with BenchVM(agent=False) as vm:
+        hand = Hand(vm)
+        if expedited:
+            vm.expedite(True)
+        settle()
+        took = hand.plug(count - 1)
+        assert vm.counts() == (count, count, count)
+        return took
+
+
+def by_vcpuhp(count, expedited, **_):
+    with BenchVM(expedite="auto" if expedited else "no") as vm, Product(vm) as product:
+        settle()
+        return product.set_count(count)
+
+
+ARMS = {
+    "hand": lambda count: by_hand(count, False),
+    "hand expedited": lambda count: by_hand(count, True),
+    "vcpuhp": lambda count: by_vcpuhp(count, False),
+    "vcpuhp expedited": lambda count: by_vcpuhp(count, True),
+}
+
+
+def cold(options, say):
+    """Rows, and what vcpuhp's requests took (for the profile)."""
+    rows, requests = [], []
+    for count in options.counts:
+        took = {arm: [] for arm in ARMS}
+        names = list(ARMS)
+        for i in range(options.cold_pairs):
+            # Each arm stands in each place, and neighbours change sides from round to round.
+            order = names[i % 4 :] + names[: i % 4]
+            for arm in order if i % 2 == 0 else order[::-1]:
+                took[arm].append(ARMS[arm](count))
+                say("1->%d %s: %.0f ms" % (count, arm, took[arm][-1].ms))
+        rows += _cold_rows(count, took)
+        requests += took["vcpuhp"] + took["vcpuhp expedited"]
+    n = [len(t.result["vcpus"]) for t in requests]
+    rows.append(single("daemon's CPU time", "ms a vCPU", [t.cpu_ms / k for t, k in zip(requests, n)], 1))
+    return rows, requests
+
+
+def _cold_rows(count, took):
+    n = count - 1
+    ms = {arm: [t.ms for t in took[arm]] for arm in took}
+    rows = []
+    for kind, mine, base in (("stock", "vcpuhp", "hand"),
+                             ("expedited", "vcpuhp expedited", "hand expedited")):  # fmt: skip
+        what = "1->%d %s: added, to the result" % (count, kind)
+        rows.append(paired(what, ms[mine], ms[base], allowed, n, ADDED))
+        what = "1->%d %s: added, to the last bound thread" % (count, kind)
+        rows.append(paired(what, [t.thread_ms for t in took[mine]], ms[base], allowed, n, ADDED))
+        if count == 8:
+            what = "1->8 %s: whole batch, vcpuhp - hand" % kind
+            rows.append(paired(what, ms[mine], ms[base], lambda _: 0, 1, "<= 0", "ms"))
+    what = "1->%d: vcpuhp expedited - hand stock" % count
+    rows.append(paired(what, ms["vcpuhp expedited"], ms["hand"], lambda _: 0, 1, "<= 0", "ms"))
+    return rows
+
+
+def _alternate(pairs, mine, base, say):
+    """([mine's], [base's]) of @pairs pairs in the order AB BA."""
+    took = ([], [])
+    for i in range(pairs):
+        for side in (0, 1) if i % 2 == 0 else (1, 0):
+            took[side].append((mine, base)[side]())
+            say("%s: %.0f ms" % (("vcpuhp", "hand")[side], took[side][-1].ms))
+    return took
+
+
+class Warm:
+    """Batches of @step in one guest. The first vCPU costs the kernel what no other does (it
+    becomes a multiprocessor), so it is plugged before."""
+
+    def __init__(self, vm, product, step):
+        self.vm, self.product, self.step, self.count = vm, product, step, 1
+        self.hand = Hand(vm)
+        self.product.set_count(2)
+        self.count = 2
+        self.requests = []
+
+    def _settled(self):
+        settle(self.product, (self.count, self.count, 0), 0.3)
+
+    def by_vcpuhp(self):
+        self._settled()
+        # As awake as the guest is in by_hand().
+        self.vm.guest("true")
+        settle(seconds=0.1)
+        self.count += self.step
+        self.requests.append(self.product.set_count(self.count))
+        return self.requests[-1]
+
+    def by_hand(self):
+        self._settled()
+        self.count += self.step
+        with Still(self.vm, self.product):
+            settle(seconds=0.1)
+            return self.hand.plug(self.step)
+
+
+def warm(options, say):
+    rows, requests = [], []
+    for kind, step in [(k, s) for s in options.steps for k in ("stock", "expedited")]:
+        mine, base, left = [], [], options.warm_pairs
+        while left > 0:
+            # QEMU under TCG may make no more vCPUs in its life than maxcpus.
+            here = min(left, max(1, options.warm_most // (2 * step)))
+            with BenchVM() as vm, Product(vm) as product:
+                vm.expedite(kind == "expedited")
+                w = Warm(vm, product, step)
+                m, b = _alternate(here, w.by_vcpuhp, w.by_hand,
+                                  lambda text, s=step, k=kind: say("+%d %s, %s" % (s, k, text)))  # fmt: skip
+                requests += w.requests
+            mine, base, left = mine + m, base + b, left - here
+        ms = [t.ms for t in base]
+        what = "+%d %s, warm: added, to the " % (step, kind)
+        rows.append(paired(what + "result", [t.ms for t in mine], ms, allowed, step, ADDED))
+        rows.append(paired(what + "last bound thread", [t.thread_ms for t in mine], ms, allowed, step, ADDED))
+    n = [len(t.result["vcpus"]) for t in requests]
+    if requests:
+        rows.append(single("daemon's CPU time, warm", "ms a vCPU",
+                           [t.cpu_ms / k for t, k in zip(requests, n)], 1))  # fmt: skip
+    return rows, requests
+
+
+class Resting:
+    """CPUs 1 to @k of a guest, plugged and at standby."""
+
+    def __init__(self, vm, product, k):
+        self.vm, self.product, self.k = vm, product, k
+        self.hand = Hand(vm)
+        product.set_count(k + 1)
+        self.rest()
+
+    def rest(self):
+        self.product.set_target(1, self.k, "standby")
+
+    def settled(self):
+        """Also by as much of a guest awake before as in by_hand()."""
+        settle(self.product, (self.k + 1, 1, self.k), 0.1)
+        self.vm.guest("true")
+        self.vm.guest("true")
+        settle(seconds=0.05)
+
+    def by_vcpuhp(self):
+        self.settled()
+        took = self.product.set_target(1, self.k, "online")
+        self.rest()
+        return took
+
+    def by_command(self):
+        self.settled()
+        took = self.product.command("setvcpu", self.vm.name, "1-%d" % self.k, "--enable")
+        self.rest()
+        return took
+
+    def by_hand(self, expedited):
+        self.settled()
+        with Still(self.vm, self.product):
+            self.vm.expedite(expedited)
+            settle(seconds=0.05)
+            took = self.hand.online(1, self.k)
+            self.hand.offline(1, self.k)
+            self.vm.expedite(False)
+        return took
+
+
+def standby(options, say):
+    rows, requests = [], []
+    for kind in ("stock", "expedited"):
+        for k in options.resting:
+            expedited = kind == "expedited"
+            with BenchVM(expedite="auto" if expedited else "no") as vm, Product(vm) as product:
+                r = Resting(vm, product, k)
+                mine, base = _alternate(
+                    options.standby_pairs, r.by_vcpuhp, lambda r=r, e=expedited: r.by_hand(e),
+                    lambda text, k=k, kind=kind: say("standby->online x%d %s, %s" % (k, kind, text)))  # fmt: skip
+                commands = [r.by_command() for _ in range(min(5, options.standby_pairs))]
+            rows += _standby_rows(k, kind, mine, base, commands)
+            requests += mine
+    return rows, requests
+
+
+def _standby_rows(k, kind, mine, base, commands):
+    what = "standby->online x%d %s: " % (k, kind)
+    ms = [t.ms for t in mine]
+    return [
+        paired(what + "above the kernel's own online", ms, [t.kernel_ms for t in base],
+               lambda _: 5, k, "<= 5 ms"),
+        paired(what + "added to by hand", ms, [t.ms for t in base], None, k),
+        paired(what + "last bound thread, added to by hand", [t.thread_ms for t in mine],
+               [t.ms for t in base], None, k),
+        single(what + "by vcpuhpctl", "ms in all", [t.ms for t in commands]),
+        single(what + "daemon's CPU time", "ms a vCPU", [t.cpu_ms / k for t in mine], 1),
+    ]  # fmt: skip
