@@ -68,7 +68,7 @@ static int read_options(struct varlink_call *call, struct op_request *r)
 		api_fail_parameter(call, "op", "an operation id is 1 to 64 of A-Z a-z 0-9 . _ : -");
 		return -EINVAL;
 	}
-	strcpy(r->id, id ? id : "");
+	snprintf(r->id, sizeof(r->id), "%s", id ? id : "");
 	r->timeout_ms = (unsigned int)varlink_call_int(call, "timeout_ms", 0);
 	r->foreign = varlink_call_bool(call, "foreign", false);
 	r->uid = varlink_call_peer(call)->uid;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/api-internal.h"
 #include "daemon/report.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,6 @@ void api_events(void *ctx, struct varlink_call *call)
 		return;
 	}
 	s->call = call;
-	strcpy(s->domain, d ? d->config->name : "");
+	snprintf(s->domain, sizeof(s->domain), "%s", d ? d->config->name : "");
 	varlink_call_on_gone(call, on_gone, s);
 }

@@ -33,21 +33,21 @@ enum {
 	PATH_LIMIT = 107, /* what fits a socket's address */
 };
 
-#define STR(n, limit)                                           \
-	{                                                       \
-		.name = n, .type = VARLINK_STRING, .max = limit \
+#define STR(n, limit)                                               \
+	{                                                           \
+		.name = (n), .type = VARLINK_STRING, .max = (limit) \
 	}
-#define OPTIONAL_STR(n)                                                              \
-	{                                                                            \
-		.name = n, .type = VARLINK_STRING, .optional = true, .max = WORD_MAX \
+#define OPTIONAL_STR(n)                                                                \
+	{                                                                              \
+		.name = (n), .type = VARLINK_STRING, .optional = true, .max = WORD_MAX \
 	}
-#define INT(n, ...)                                         \
-	{                                                   \
-		.name = n, .type = VARLINK_INT, __VA_ARGS__ \
+#define INT(n, ...)                                           \
+	{                                                     \
+		.name = (n), .type = VARLINK_INT, __VA_ARGS__ \
 	}
-#define BOOL(n)                                                   \
-	{                                                         \
-		.name = n, .type = VARLINK_BOOL, .optional = true \
+#define BOOL(n)                                                     \
+	{                                                           \
+		.name = (n), .type = VARLINK_BOOL, .optional = true \
 	}
 #define TIMEOUT INT("timeout_ms", .optional = true, .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS)
 #define CHANGE_OPTIONS                                                                   \

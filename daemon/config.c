@@ -400,8 +400,10 @@ static void parse_text(struct reading *r, const char *name, const char *text, si
 		free(r->error);
 		r->rc = 0;
 	}
-	if (bad != 0 && r->rc == 0)
-		fail(r, -EINVAL, name, bad > 0 ? (unsigned int)bad : 0, "not a KEY=VALUE line");
+	if (bad > 0 && r->rc == 0)
+		fail(r, -EINVAL, name, (unsigned int)bad, "not a KEY=VALUE line");
+	if (bad < 0) /* libinih takes memory of its own, for a line */
+		out_of_memory(r);
 }
 
 static void check_domain(struct reading *r, size_t i)

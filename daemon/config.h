@@ -69,7 +69,8 @@ struct config {
  * config_load() - read FILE and FILE.d/NAME.conf in the order of their names
  * @path: the file; NULL for /etc/vcpuhp/vcpuhpd.conf, which may be missing
  * @ret: returned to the caller, config_free()
- * @ret_error: on error a malloc'ed sentence "FILE:LINE: ...", for the caller to free
+ * @ret_error: on error a malloc'ed sentence "FILE:LINE: ...", for the caller to free; NULL: there
+ *             was no memory for it
  *
  * Return: 0 or -errno.
  */

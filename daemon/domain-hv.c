@@ -2,7 +2,7 @@
 /*
  * What the hypervisor tells of a domain, turned into what the domain knows: that QEMU is there,
  * its status, its table of slots, the guest's _OST. A loss is not yet the end: QEMU may be
- * restarted behind its socket, or the socket alone be lost; only after VM_LOST_MS the VM is gone.
+ * restarted behind its socket, or the socket alone be lost; only after VM_LOST_US the VM is gone.
  */
 #include "daemon/domain-hv.h"
 #include "daemon/domain-guest.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* QEMU may be restarted behind its socket; after this long it is gone. */
-enum { VM_LOST_MS = 1000 };
+enum { VM_LOST_US = 1000000 };
 
 static void publish_domain(struct domain *d, const char *text)
 {
@@ -202,7 +202,7 @@ static void on_gone(void *ctx, const char *why)
 	publish_domain(d, d->lost_why);
 	if (!d->lost)
 		sd_event_add_time(d->manager->event, &d->lost, CLOCK_MONOTONIC,
-				  now_us() + VM_LOST_MS * 1000, 1000, on_lost, d);
+				  now_us() + VM_LOST_US, 1000, on_lost, d);
 }
 
 const struct hv_events domain_hv_events = {

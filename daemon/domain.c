@@ -154,6 +154,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 	};
 	int rc;
 
+	assert(d->vcpus || d->n_vcpus == 0);
 	if (!vcpus)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {

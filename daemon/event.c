@@ -62,11 +62,15 @@ static void unlink_and_free(struct event_listener *l)
 
 struct event_bus *event_bus_free(struct event_bus *b)
 {
+	struct event_listener *next;
+
 	if (!b)
 		return NULL;
 	assert(b->publishing == 0);
-	while (b->first)
-		unlink_and_free(b->first);
+	for (struct event_listener *l = b->first; l; l = next) {
+		next = l->next;
+		free(l);
+	}
 	free(b);
 	return NULL;
 }

@@ -305,6 +305,16 @@ static size_t count_members(json_object *v)
 	return n;
 }
 
+/* What json-c calls it when it made no object. */
+static bool is_out_of_memory(enum json_tokener_error e)
+{
+#if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
+	if (e == json_tokener_error_memory)
+		return true;
+#endif
+	return e == json_tokener_success; /* before 0.17 it knew no other word */
+}
+
 static int build(struct scan *s, const char *text, size_t len, json_object **ret)
 {
 	_cleanup_json_ json_object *obj = NULL;
@@ -318,6 +328,8 @@ static int build(struct scan *s, const char *text, size_t len, json_object **ret
 	obj = json_tokener_parse_ex(tok, text, (int)len);
 	e = json_tokener_get_error(tok);
 	json_tokener_free(tok);
+	if (!obj && is_out_of_memory(e))
+		return refuse(s, -ENOMEM, "out of memory");
 	if (e != json_tokener_success || !obj)
 		return refuse(s, -EINVAL, "not JSON");
 	if (count_members(obj) != s->members)

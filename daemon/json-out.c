@@ -2,6 +2,7 @@
 /* PURE: no I/O, no clock, no globals */
 #include "daemon/json-out.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,14 @@ static size_t utf8_length(const unsigned char *p)
 	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return n;
+}
+
+int json_out_add(json_object *o, const char *key, json_object *value)
+{
+	if (o && value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
 }
 
 void json_out_str(json_object *o, const char *key, const char *value)

@@ -8,8 +8,18 @@
 
 /*
  * Writing JSON. Each adds one member to @o; out of memory the member is missing, and nothing is
- * reported: what is left of an answer then is the reader's least trouble.
+ * reported: what is left of an answer then is the reader's least trouble. What must be whole is
+ * made with json_out_add().
  */
+
+/**
+ * json_out_add() - add a member that must not be missing
+ * @o: NULL: there was no memory for it
+ * @value: taken, always; NULL: there was no memory for it
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int json_out_add(json_object *o, const char *key, json_object *value);
 
 /* Bytes that are no UTF-8 (a text that was cut) become '?'. NULL is null. */
 void json_out_str(json_object *o, const char *key, const char *value);

@@ -34,22 +34,22 @@ uint64_t link_now_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
-static void ping_unlink(struct link_ping *p)
+static void ping_unlink(struct link *l, struct link_ping *p)
 {
-	struct link_ping **at = &p->link->pings;
+	struct link_ping **at = &l->pings;
 
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
 }
 
-static void ping_end(struct link_ping *p, int rc)
+static void ping_end(struct link *l, struct link_ping *p, int rc)
 {
 	void (*cb)(void *arg, int rc) = p->cb;
 	void *arg = p->arg;
 
 	/* Gone before its callback runs, which may forget or start others. */
-	ping_unlink(p);
+	ping_unlink(l, p);
 	sd_event_source_disable_unref(p->timer);
 	free(p);
 	cb(arg, rc);
@@ -57,13 +57,15 @@ static void ping_end(struct link_ping *p, int rc)
 
 static int on_ping_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 {
-	ping_end(userdata, -ETIMEDOUT);
+	struct link_ping *p = userdata;
+
+	ping_end(p->link, p, -ETIMEDOUT);
 	return 0;
 }
 
-static void ping_drop(struct link_ping *p)
+static void ping_drop(struct link *l, struct link_ping *p)
 {
-	ping_unlink(p);
+	ping_unlink(l, p);
 	sd_event_source_disable_unref(p->timer);
 	free(p);
 }
@@ -73,9 +75,9 @@ void link_pings_end(struct link *l, int rc)
 	/* No new ones appear meanwhile: the link is down. */
 	while (l->pings) {
 		if (rc < 0)
-			ping_end(l->pings, rc);
+			ping_end(l, l->pings, rc);
 		else
-			ping_drop(l->pings);
+			ping_drop(l, l->pings);
 	}
 }
 
@@ -86,7 +88,7 @@ void link_ping_forget(struct link *l, void *arg)
 	for (struct link_ping *p = l->pings; p; p = next) {
 		next = p->next;
 		if (p->arg == arg)
-			ping_drop(p);
+			ping_drop(l, p);
 	}
 }
 
@@ -122,7 +124,7 @@ int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc)
 	l->pings = p;
 	r = link_send(l, MSG_PING, &(struct msg_ping){ .host_ns = p->host_ns });
 	if (r < 0)
-		ping_drop(p);
+		ping_drop(l, p);
 	return r;
 }
 
@@ -153,7 +155,7 @@ void link_on_pong(struct link *l, const struct msg_pong *m)
 		if (p->host_ns != m->host_ns)
 			continue;
 		clock_take(&l->clock, m, now_ns > m->host_ns ? now_ns : m->host_ns);
-		ping_end(p, 0);
+		ping_end(l, p, 0);
 		return;
 	}
 	/* Its ping has timed out or was forgotten. */

@@ -81,7 +81,7 @@ static void describe_rc(int rc, char *buf, size_t size)
 	const char *name = rc <= 0 && rc > -4096 ? strerrorname_np(-rc) : NULL;
 
 	if (rc > 128)
-		snprintf(buf, size, "killed by signal %d", rc - 128);
+		snprintf(buf, size, "signal %d", rc - 128);
 	else if (rc > 0)
 		snprintf(buf, size, "exit status %d", rc);
 	else if (name)
@@ -90,11 +90,20 @@ static void describe_rc(int rc, char *buf, size_t size)
 		snprintf(buf, size, "error %d", rc);
 }
 
+/* The agent says "STATE: why"; our sentence names the state already. */
+static const char *skip_name(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(text, name, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
 void op_vcpu_describe(struct op_vcpu *e, const struct domain *d, const struct hostwalk_outcome *o,
 		      bool startup)
 {
 	char code[96], buf[MSG_NAME_MAX + 16];
 	const char *name = domain_state_name(d, o->failed_at, buf, sizeof(buf));
+	const char *text = skip_name(o->text, name);
 
 	e->rc = o->rc;
 	e->failed_at = o->failed_at;
@@ -105,6 +114,5 @@ void op_vcpu_describe(struct op_vcpu *e, const struct domain *d, const struct ho
 			 *o->text ? o->text : code);
 	else
 		snprintf(e->error, sizeof(e->error), "vcpu %u: %s %s failed with %s%s%s", e->vcpu,
-			 name, startup ? "startup" : "teardown", code, *o->text ? ": " : "",
-			 o->text);
+			 name, startup ? "startup" : "teardown", code, *text ? ": " : "", text);
 }

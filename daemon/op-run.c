@@ -71,10 +71,23 @@ static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct op_run *run = userdata;
 
+	run->agent_wait = sd_event_source_disable_unref(run->agent_wait);
 	if (run->phase == RUN_AGENT)
 		end_with(run, OP_NO_AGENT, NULL,
 			 "no agent answers in the guest; nothing was sent to QEMU");
 	return 0;
+}
+
+static void wait_for_agent(struct op_run *run)
+{
+	const struct domain *d = run->domain;
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+
+	run->phase = RUN_AGENT;
+	if (!run->agent_wait &&
+	    sd_event_add_time(d->manager->event, &run->agent_wait, CLOCK_MONOTONIC,
+			      now_us() + wait_us, 1000, on_no_agent, run) < 0)
+		end_with(run, OP_FAILED, NULL, "out of memory");
 }
 
 static void on_ping(void *arg, int rc)
@@ -83,9 +96,14 @@ static void on_ping(void *arg, int rc)
 
 	if (run->phase != RUN_PING)
 		return;
-	if (rc) {
+	if (rc == -ETIMEDOUT) {
 		end_with(run, OP_NO_AGENT, NULL,
 			 "the agent does not answer; nothing was sent to QEMU");
+		return;
+	}
+	/* Its session ended before it could answer: the next one may be under way already. */
+	if (rc) {
+		wait_for_agent(run);
 		return;
 	}
 	run->phase = RUN_CLIMB;
@@ -159,18 +177,6 @@ static void stretch_deadline(struct op_run *run)
 			at + (uint64_t)(slow_factor(run->domain) - 1) *
 					run->domain->manager->config->deadlines.operation_ms *
 					1000);
-}
-
-static void wait_for_agent(struct op_run *run)
-{
-	const struct domain *d = run->domain;
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
-
-	run->phase = RUN_AGENT;
-	if (!run->agent_wait &&
-	    sd_event_add_time(d->manager->event, &run->agent_wait, CLOCK_MONOTONIC,
-			      now_us() + wait_us, 1000, on_no_agent, run) < 0)
-		end_with(run, OP_FAILED, NULL, "out of memory");
 }
 
 static void ask_agent(struct op_run *run)

@@ -270,6 +270,7 @@ __attribute__((format(printf, 4, 5))) static int deny(enum request_error *ret_er
 static int check_request(struct domain *d, const struct op_request *r,
 			 enum request_error *ret_error, char **ret_text)
 {
+	int beyond = d->attached ? cpulist_next(&r->list, d->n_vcpus) : -1;
 	char name[MSG_NAME_MAX + 16];
 
 	if (r->goal == OP_GOAL_COUNT)
@@ -277,11 +278,10 @@ static int check_request(struct domain *d, const struct op_request *r,
 	if (!domain_is_target(d, r->target))
 		return deny(ret_error, ret_text, ERR_REFUSED, "%s is not a state to rest in",
 			    domain_state_name(d, r->target, name, sizeof(name)));
-	if (d->attached)
-		for (int i = cpulist_next(&r->list, d->n_vcpus); i >= 0;)
-			return deny(ret_error, ret_text, ERR_NO_SUCH_VCPU,
-				    "%s has no vcpu %d: its maximum is %u", d->config->name, i,
-				    d->n_vcpus);
+	if (beyond >= 0)
+		return deny(ret_error, ret_text, ERR_NO_SUCH_VCPU,
+			    "%s has no vcpu %d: its maximum is %u", d->config->name, beyond,
+			    d->n_vcpus);
 	return 0;
 }
 

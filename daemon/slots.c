@@ -19,6 +19,7 @@
  */
 #include "daemon/slots.h"
 #include "daemon/json-in.h"
+#include "daemon/json-out.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -384,16 +385,14 @@ int slots_find_path(const struct slots *s, const char *path)
 json_object *slots_device_add(const struct slots *s, unsigned int slot, const char *id)
 {
 	json_object *args = json_object_new_object();
-	int rc = 0;
+	int rc = json_out_add(args, "driver", json_object_new_string(s->type));
 
-	if (!args)
-		return NULL;
-	rc |= json_object_object_add(args, "driver", json_object_new_string(s->type));
-	rc |= json_object_object_add(args, "id", json_object_new_string(id));
-	for (int i = 0; i < SLOT_PROPS; i++)
+	if (rc == 0)
+		rc = json_out_add(args, "id", json_object_new_string(id));
+	for (int i = 0; rc == 0 && i < SLOT_PROPS; i++)
 		if (s->info[slot].ids[i] >= 0)
-			rc |= json_object_object_add(args, prop_names[i],
-						     json_object_new_int(s->info[slot].ids[i]));
+			rc = json_out_add(args, prop_names[i],
+					  json_object_new_int(s->info[slot].ids[i]));
 	if (rc == 0)
 		return args;
 	json_object_put(args);

@@ -3,6 +3,7 @@
 #include "daemon/varlink-request.h"
 
 #include "daemon/json-in.h"
+#include "daemon/json-out.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -22,16 +23,18 @@ enum { METHOD_NAME_MAX = 255 };
 json_object *varlink_error_new(const char *name, const char *key, const char *value)
 {
 	json_object *reply = json_object_new_object(), *params;
+	int r = json_out_add(reply, "error", json_object_new_string(name));
 
-	if (!reply)
-		return NULL;
-	json_object_object_add(reply, "error", json_object_new_string(name));
-	if (!key)
+	if (r == 0 && key) {
+		params = json_object_new_object();
+		r = json_out_add(params, key, json_object_new_string(value));
+		if (json_out_add(reply, "parameters", params) < 0)
+			r = -ENOMEM;
+	}
+	if (r == 0)
 		return reply;
-	params = json_object_new_object();
-	json_object_object_add(params, key, json_object_new_string(value));
-	json_object_object_add(reply, "parameters", params);
-	return reply;
+	json_object_put(reply);
+	return NULL;
 }
 
 static int refuse(int r, json_object **ret_reply, const char *error, const char *key,
@@ -172,8 +175,7 @@ static int refuse_range(json_object **ret_reply, const struct varlink_interface 
 			const struct varlink_param *p)
 {
 	char text[160];
-	json_object *params;
-	int r;
+	json_object *reply, *params;
 
 	if (!interface->range_error)
 		return refuse_parameter(ret_reply, p->name);
@@ -183,10 +185,14 @@ static int refuse_range(json_object **ret_reply, const struct varlink_interface 
 	else
 		snprintf(text, sizeof(text), "%s is longer than %lld bytes", p->name,
 			 (long long)p->max);
-	r = refuse(-ERANGE, ret_reply, interface->range_error, "text", text);
-	if (r == -ERANGE && json_object_object_get_ex(*ret_reply, "parameters", &params))
-		json_object_object_add(params, "parameter", json_object_new_string(p->name));
-	return r;
+	reply = varlink_error_new(interface->range_error, "text", text);
+	params = json_object_object_get(reply, "parameters");
+	if (json_out_add(params, "parameter", json_object_new_string(p->name)) < 0) {
+		json_object_put(reply);
+		return -ENOMEM;
+	}
+	*ret_reply = reply;
+	return -ERANGE;
 }
 
 static int check_params(json_object *params, const struct varlink_target *t,

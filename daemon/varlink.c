@@ -162,7 +162,7 @@ static int read_peer(int fd, struct auth_peer *ret, gid_t **ret_groups)
 
 static int add(struct varlink_server *s, int fd)
 {
-	struct auth_peer peer;
+	struct auth_peer peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	gid_t *groups = NULL;
 	int r;
 

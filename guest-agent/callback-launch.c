@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * The kernel tells a script's interpreter to read /dev/fd/N, a path in the name space of the
- * process: whether it leads anywhere does not depend on --root.
+ * The kernel tells a script's interpreter to read /dev/fd/N or /dev/fd/N/NAME, a path in the name
+ * space of the process: whether it leads anywhere does not depend on --root.
  */
 static bool has_dev_fd(int fd)
 {
@@ -48,25 +48,28 @@ static int set_streams(const struct launch *l)
 	return 0;
 }
 
+/*
+ * By its name, which $0 then ends in. The folder was checked: nobody but its owner can exchange an
+ * entry there. In a guest without /dev/fd the folder has to be the working folder instead.
+ */
+static int exec_in_folder(struct launch *l)
+{
+	if (has_dev_fd(l->folder) && fcntl(l->folder, F_SETFD, 0) == 0)
+		syscall(SYS_execveat, l->folder, l->name, l->argv, l->envp, 0);
+	else if (fchdir(l->folder) == 0)
+		execve(l->name, l->argv, l->envp);
+	return -errno;
+}
+
 static int exec_program(struct launch *l)
 {
-	if (!l->is_script) {
-		fexecve(l->program, l->argv, l->envp);
+	int r = l->is_script ? exec_in_folder(l) : -ENOENT;
+
+	if (r != -ENOENT)
+		return r;
+	if (l->is_script && fcntl(l->program, F_SETFD, 0) < 0)
 		return -errno;
-	}
-	if (has_dev_fd(l->program)) {
-		if (fcntl(l->program, F_SETFD, 0) < 0)
-			return -errno;
-		fexecve(l->program, l->argv, l->envp);
-		return -errno;
-	}
-	/*
-	 * No /dev/fd (a guest without udev): by name from the checked folder, which is as good,
-	 * since nobody but its owner can exchange an entry there.
-	 */
-	if (fchdir(l->folder) < 0)
-		return -errno;
-	execve(l->name, l->argv, l->envp);
+	fexecve(l->program, l->argv, l->envp);
 	return -errno;
 }
 

@@ -13,6 +13,7 @@
  * the program left in the background may hold that pipe for ever. Once the program is a zombie the
  * CPU it last ran on is read, its group is killed (its number cannot be taken by another while the
  * zombie stands), what the pipe still has is read without waiting, and only then is it reaped.
+ * Meanwhile it listens for an order to end the program before its time.
  *
  * Limits: 64 KiB of output are looked at, the rest is read and dropped; a program that does not die
  * of SIGKILL within REAP_MS (stuck in the kernel) is left behind.
@@ -28,6 +29,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +38,7 @@
 enum {
 	OUTPUT_MAX = 65536,
 	REAP_MS = 1000,
+	TERM_MS = 1000,        /* between SIGTERM and SIGKILL */
 	NO_PIDFD_POLL_MS = 10, /* kernels before 5.3 */
 };
 
@@ -92,11 +95,13 @@ static int start(struct launch *l, struct child *c)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	c->output = ends[0];
-	l->output = output = ends[1];
+	output = ends[1];
+	l->output = output;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	c->failure = ends[0];
-	l->failure = failure = ends[1];
+	failure = ends[1];
+	l->failure = failure;
 	if (fcntl(c->output, F_SETFL, O_NONBLOCK) < 0 || fcntl(c->failure, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
 	l->parent = getpid();
@@ -175,20 +180,35 @@ static int patience(const struct child *c, int64_t left)
 	return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* Wait for the program to end. @limit: monotonic ms, 0 none. Return: 0 or -ETIMEDOUT. */
-static int wait_exit(struct child *c, int64_t limit, struct callback_result *ret)
+/*
+ * Wait for the program to end. @limit: monotonic ms, 0 none; @call: whose orders are listened to,
+ * NULL nobody's. Return: 0, -ETIMEDOUT, or what an order says.
+ */
+static int wait_exit(struct child *c, int64_t limit, const struct callback_call *call,
+		     struct callback_result *ret)
 {
+	int orders = call && call->orders ? call->orders : -1;
+	int order;
+
 	while (!has_exited(c)) {
 		struct pollfd p[] = {
 			{ .fd = c->output, .events = POLLIN },
 			{ .fd = c->pidfd, .events = POLLIN },
+			{ .fd = orders, .events = POLLIN },
 		};
 		int64_t left = limit ? limit - now_ms() : -1;
 
 		if (limit && left <= 0)
 			return -ETIMEDOUT;
-		if (poll(p, 2, patience(c, left)) > 0 && p[0].revents)
+		if (poll(p, 3, patience(c, left)) <= 0)
+			continue;
+		if (p[0].revents)
 			read_output(c, ret);
+		order = call && p[2].revents ? call->on_order(call->ctx) : 0;
+		if (order < 0)
+			return order;
+		if (order > 0)
+			orders = -1;
 	}
 	return 0;
 }
@@ -199,8 +219,8 @@ static int wait_exit(struct child *c, int64_t limit, struct callback_result *ret
  */
 static int last_cpu(pid_t pid)
 {
-	char path[64], text[1024], *p;
-	int cpu;
+	char path[64], text[1024], *p, *end;
+	long cpu;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (sysfs_read(AT_FDCWD, path, text, sizeof(text)) < 0)
@@ -209,7 +229,10 @@ static int last_cpu(pid_t pid)
 	p = strrchr(text, ')');
 	for (int field = 2; p && field < 39; field++)
 		p = strchr(p + 1, ' ');
-	return p && sscanf(p, " %d", &cpu) == 1 ? cpu : -1;
+	if (!p)
+		return -1;
+	cpu = strtol(p, &end, 10);
+	return end != p ? (int)cpu : -1;
 }
 
 /* The program has ended: what it printed, where it ran, what it said. Reaps it. */
@@ -233,19 +256,30 @@ static void finish(struct child *c, struct callback_result *ret)
 		ret->rc = 128 + info.si_status;
 }
 
-static void watch(struct child *c, unsigned int deadline_ms, struct callback_result *ret)
+/* Its group, and itself where it has left that. */
+static void signal_all(const struct child *c, int number)
 {
-	int r = wait_exit(c, deadline_ms ? now_ms() + deadline_ms : 0, ret);
+	kill(-c->pid, number);
+	kill(c->pid, number);
+}
 
-	if (r < 0) {
-		kill(-c->pid, SIGKILL);
-		/* It may have left its group. */
-		kill(c->pid, SIGKILL);
-		wait_exit(c, now_ms() + REAP_MS, ret);
+static void watch(struct child *c, const struct callback_call *call, struct callback_result *ret)
+{
+	int64_t limit = call->deadline_ms ? now_ms() + call->deadline_ms : 0;
+	int r = wait_exit(c, limit, call, ret);
+
+	if (r < 0 && r != -ETIMEDOUT) {
+		signal_all(c, SIGTERM);
+		wait_exit(c, now_ms() + TERM_MS, NULL, ret);
+	}
+	if (r < 0 && !c->exited) {
+		signal_all(c, SIGKILL);
+		wait_exit(c, now_ms() + REAP_MS, NULL, ret);
 	}
 	if (c->exited)
 		finish(c, ret);
-	if (r < 0)
+	/* One that came to its end all the same has done its work. */
+	if (r < 0 && (!c->exited || ret->rc))
 		ret->rc = r;
 }
 
@@ -271,7 +305,7 @@ static int run(const struct callback_call *call, struct child *c, struct callbac
 	r = start(&l, c);
 	if (r < 0)
 		return r;
-	watch(c, call->deadline_ms, ret);
+	watch(c, call, ret);
 	return 0;
 }
 

@@ -118,10 +118,7 @@ static int open_folder(int root, const char *dir, const struct warner *w)
 		at = fd;
 		r = next_part(&rest, part);
 	} while (r > 0);
-	if (r < 0)
-		return r;
-	at = -1;
-	return fd;
+	return r < 0 ? r : take_fd(&at);
 }
 
 int callback_open_folder(int root, const char *dir)
@@ -201,7 +198,7 @@ static void add_name(struct callback_list *l, const char *name, const struct war
 	if (at == ROOM)
 		return;
 	memmove(l->names[at + 1], l->names[at], (l->n - 1 - at) * sizeof(l->names[0]));
-	strcpy(l->names[at], name);
+	snprintf(l->names[at], sizeof(l->names[at]), "%s", name);
 }
 
 static void take_entry(struct callback_list *l, int folder, const char *name,

@@ -40,6 +40,9 @@ int callback_scan(int root, const char *dir, struct callback_list *ret,
  * @deadline_ms: 0 none
  * @kept: the program as it was checked and opened once, run where the folder has it no more;
  *        0 none
+ * @orders: descriptor listened to while it runs, 0 none
+ * @on_order: called with @ctx when @orders is readable. Return: 0, -errno to end the program with
+ *            that result, 1 to hear no more
  */
 struct callback_call {
 	int root;
@@ -52,6 +55,9 @@ struct callback_call {
 	bool late;
 	unsigned int deadline_ms;
 	int kept;
+	int orders;
+	int (*on_order)(void *ctx);
+	void *ctx;
 };
 
 /**
@@ -70,8 +76,10 @@ struct callback_result {
 /**
  * callback_run() - run one callback program and wait for it
  *
- * Opened, checked (regular, owner, mode) and executed by the same descriptor. Own process group,
- * killed as a whole at the deadline and after exit; stdin is /dev/null; clean environment
+ * Opened, checked (regular, owner, mode) and executed by the same descriptor; a script by its name
+ * in the checked folder, so that $0 ends in it ("/dev/fd/N" alone for one run from @kept). Own process group,
+ * killed as a whole at the deadline and after exit; where an order ends it, SIGTERM comes first
+ * and a second for it; stdin is /dev/null; clean environment
  * (PATH, VCPUHP_STATE, VCPUHP_OP, VCPUHP_LATE); output read on and dropped beyond 64 KiB; default
  * signals, PR_SET_PDEATHSIG.
  *

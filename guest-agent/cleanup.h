@@ -13,6 +13,15 @@ static inline void close_fd(const int *fd)
 		close(*fd);
 }
 
+/* For what outlives the variable: its cleanup then finds nothing to close. */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 static inline void close_folder(DIR **d)
 {
 	if (*d)

@@ -65,7 +65,7 @@ static void sort_groups(const struct agent_config *c, const char **groups)
 /* Every file of the configured groups, each group in v2 and v1. */
 static size_t list_files(const struct agent_config *c, struct cpuset_file *files)
 {
-	const char *groups[CONFIG_CPUSETS_MAX];
+	const char *groups[CONFIG_CPUSETS_MAX] = { 0 };
 	size_t n = 0;
 
 	sort_groups(c, groups);

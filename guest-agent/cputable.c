@@ -21,7 +21,6 @@
 #include "guest-agent/sysfs.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,13 +48,16 @@ static int read_possible(struct agent *a)
 /* The serial of the last announcement, by whichever agent. */
 static uint64_t read_serial(const struct agent *a)
 {
+	static const char head[] = "{\"serial\":";
 	char text[64 << 10];
 	uint64_t serial;
 
 	if (sysfs_read(a->root, "run/vcpuhp-agent/cpus.json", text, sizeof(text)) <= 0 ||
-	    sscanf(text, "{\"serial\":%" SCNu64, &serial) != 1)
+	    strncmp(text, head, sizeof(head) - 1) != 0)
 		return 0;
-	return serial;
+	errno = 0;
+	serial = strtoull(text + sizeof(head) - 1, NULL, 10);
+	return errno ? 0 : serial;
 }
 
 int cputable_init(struct agent *a)

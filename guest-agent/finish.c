@@ -33,7 +33,7 @@ const char *errno_name(int error)
 		[EAGAIN] = "EAGAIN",         [ENOMEM] = "ENOMEM",       [EACCES] = "EACCES",
 		[EBUSY] = "EBUSY",           [ENODEV] = "ENODEV",       [EINVAL] = "EINVAL",
 		[ENOSPC] = "ENOSPC",         [ECANCELED] = "ECANCELED", [ETIMEDOUT] = "ETIMEDOUT",
-		[EOPNOTSUPP] = "EOPNOTSUPP",
+		[EOPNOTSUPP] = "EOPNOTSUPP", [EISDIR] = "EISDIR",       [EROFS] = "EROFS",
 	};
 
 	if (error < 0 || (size_t)error >= sizeof(names) / sizeof(names[0]) || !names[error])

@@ -53,17 +53,6 @@ struct irq_table {
 	uint16_t load[CPULIST_MAX];
 };
 
-static bool is_number(const char *s)
-{
-	if (!*s || strlen(s) > 6)
-		return false;
-	for (; *s; s++) {
-		if (!isdigit((unsigned char)*s))
-			return false;
-	}
-	return true;
-}
-
 /* Folders of @path whose names are numbers. Return: the stream, or NULL with errno. */
 static DIR *open_folder(int root, const char *path)
 {
@@ -147,13 +136,10 @@ static int load_table(const struct step_env *env, struct irq_table *t)
 	if (!d)
 		return -errno;
 	while (t->n < IRQS_MAX && (e = readdir(d))) {
-		struct irq irq = { 0 };
+		struct irq irq = { .number = sysfs_number(e->d_name) };
 		char text[LIST_SIZE];
 
-		if (!is_number(e->d_name))
-			continue;
-		irq.number = atoi(e->d_name);
-		if (!is_in_use(env->root, irq.number) ||
+		if (irq.number < 0 || !is_in_use(env->root, irq.number) ||
 		    read_list(env->root, irq.number, "smp_affinity_list", text, sizeof(text)) <= 0)
 			continue;
 		irq.target = serving_cpu(env->root, irq.number, text);
@@ -300,12 +286,14 @@ static void put_line_back(struct step_env *env, char *line)
 {
 	char *list = strchr(line, ' ');
 	struct cpulist l;
+	int irq;
 
 	if (!list)
 		return;
 	*list++ = '\0';
-	if (is_number(line) && cpulist_parse_kernel(list, &l) == 0 && cpulist_count(&l) > 0)
-		put_back(env, atoi(line), list);
+	irq = sysfs_number(line);
+	if (irq >= 0 && cpulist_parse_kernel(list, &l) == 0 && cpulist_count(&l) > 0)
+		put_back(env, irq, list);
 }
 
 int step_irq_away(struct step_env *env)

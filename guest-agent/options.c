@@ -2,11 +2,13 @@
 #include "guest-agent/options.h"
 #include "guest-agent/cleanup.h"
 #include "guest-agent/sysfs.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONFIG_FILE "/etc/vcpuhp/vcpuhp-agent.conf"
@@ -128,30 +130,57 @@ static int read_file(struct agent_config *c, int root, const char *path)
 	return r;
 }
 
-static int is_dropin(const struct dirent *e)
+static bool is_dropin(const char *name)
 {
-	size_t len = strlen(e->d_name);
+	size_t len = strlen(name);
 
-	return e->d_name[0] != '.' && len > 5 && strcmp(e->d_name + len - 5, ".conf") == 0;
+	return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".conf") == 0;
+}
+
+/* The names in a folder of drop-ins, in no order. Return: how many, or -errno. */
+static int list_dropins(int root, const char *folder, char names[DROPINS_MAX][NAME_MAX + 1])
+{
+	int fd = openat(root, folder + strspn(folder, "/"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int n = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((e = readdir(d))) {
+		if (!is_dropin(e->d_name))
+			continue;
+		if (n == DROPINS_MAX)
+			return -E2BIG;
+		snprintf(names[n++], NAME_MAX + 1, "%s", e->d_name);
+	}
+	return n;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
 }
 
 static int read_dropins(struct agent_config *c, int root, const char *file)
 {
-	char folder[PATH_MAX], path[PATH_MAX + 256];
-	struct dirent **names;
+	char folder[PATH_MAX], path[PATH_MAX + 1 + NAME_MAX];
+	char names[DROPINS_MAX][NAME_MAX + 1];
 	int n, r = 0;
 
 	snprintf(folder, sizeof(folder), "%s.d", file);
-	n = scandirat(root, folder + strspn(folder, "/"), &names, is_dropin, alphasort);
-	if (n < 0)
-		return errno == ENOENT ? 0 : -errno;
-	for (int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
-		if (r == 0)
-			r = read_file(c, root, path);
-		free(names[i]);
+	n = list_dropins(root, folder, names);
+	if (n < 0) {
+		fprintf(stderr, "vcpuhp-agent: %s: %s\n", folder, strerror(-n));
+		return n;
 	}
-	free(names);
+	qsort(names, (size_t)n, sizeof(names[0]), compare_names);
+	for (int i = 0; i < n && r == 0; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		r = read_file(c, root, path);
+		if (r == -ENOENT)
+			fprintf(stderr, "vcpuhp-agent: %s: %s\n", path, strerror(ENOENT));
+	}
 	return r;
 }
 
@@ -161,7 +190,7 @@ static int override(char to[CONFIG_PATH_MAX], const char *value, const char *nam
 		return 0;
 	if (strlen(value) >= CONFIG_PATH_MAX)
 		return usage("the value is too long", name);
-	strcpy(to, value);
+	snprintf(to, CONFIG_PATH_MAX, "%s", value);
 	return 0;
 }
 

@@ -95,7 +95,7 @@ int outbox_message(struct outbox *o, int type, const void *msg)
 
 bool outbox_has_room(const struct outbox *o)
 {
-	return OUTBOX_SIZE - o->used >= 3 * FRAME_MAX;
+	return OUTBOX_SIZE - o->used >= (size_t)3 * FRAME_MAX;
 }
 
 int outbox_record(struct outbox *o, const struct record *r, bool progress)

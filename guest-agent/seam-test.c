@@ -11,6 +11,7 @@
  * - uevents come as datagrams to the Unix socket ROOT/run/uevents.
  */
 #include "guest-agent/seam.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -20,6 +21,16 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* The tests write the settings: what is no number is a mistake of theirs. */
+static int number(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	assert(end != text && (*end == '\n' || *end == '\0'));
+	return (int)n;
+}
 
 /* The value of @name in the file of settings, else in the environment. Return: whether it has one. */
 static bool find(const char *name, int *ret)
@@ -33,13 +44,13 @@ static bool find(const char *name, int *ret)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, name, len) != 0 || line[len] != '=')
 			continue;
-		*ret = atoi(line + len + 1);
+		*ret = number(line + len + 1);
 		found = true;
 	}
 	if (f)
 		fclose(f);
 	if (!found && value)
-		*ret = atoi(value);
+		*ret = number(value);
 	return found || value;
 }
 

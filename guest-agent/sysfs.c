@@ -37,7 +37,7 @@ int sysfs_read(int root, const char *path, char *buf, size_t size)
 
 int sysfs_read_long(int root, const char *path, long *ret)
 {
-	char buf[64], *end;
+	char buf[64] = "", *end;
 	long v;
 	int r = sysfs_read(root, path, buf, sizeof(buf));
 
@@ -52,6 +52,20 @@ int sysfs_read_long(int root, const char *path, long *ret)
 		return -EINVAL;
 	*ret = v;
 	return 0;
+}
+
+int sysfs_number(const char *text)
+{
+	int n = 0;
+
+	if (!*text)
+		return -1;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9' || n > 99999)
+			return -1;
+		n = n * 10 + (*text - '0');
+	}
+	return n;
 }
 
 static int write_once(int fd, const char *data, size_t len)

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/uevent.h"
+#include "guest-agent/sysfs.h"
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum { EVENTS_A_TURN = 256, UEVENT_SIZE = 8192 };
-
-/* The digits of @text up to its end, or -1. */
-static int whole_number(const char *text)
-{
-	int n = 0;
-
-	if (!*text)
-		return -1;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9' || n > 99999)
-			return -1;
-		n = n * 10 + (*text - '0');
-	}
-	return n;
-}
 
 static enum uevent_kind cpu_kind(const char *action, size_t len)
 {
@@ -51,7 +37,7 @@ struct uevent uevent_parse(const char *msg, size_t len)
 	if (!at)
 		return e;
 	if (strncmp(at + 1, cpu_path, sizeof(cpu_path) - 1) == 0) {
-		e.cpu = whole_number(at + sizeof(cpu_path));
+		e.cpu = sysfs_number(at + sizeof(cpu_path));
 		if (e.cpu >= 0)
 			e.kind = cpu_kind(msg, (size_t)(at - msg));
 	} else if (strstr(at, "/virtio-ports/")) {
@@ -74,7 +60,7 @@ int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx
 	char msg[UEVENT_SIZE];
 
 	for (int i = 0; i < EVENTS_A_TURN; i++) {
-		struct sockaddr_storage from;
+		struct sockaddr_storage from = { 0 };
 		socklen_t from_len = sizeof(from);
 		ssize_t n = recvfrom(fd, msg, sizeof(msg), MSG_DONTWAIT, (struct sockaddr *)&from,
 				     &from_len);

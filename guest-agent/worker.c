@@ -16,7 +16,8 @@
  * teardown for a CPU that was taken away is neither bound nor checked.
  *
  * A call has the ladder's deadline times the factor of the kick; callback programs are killed at
- * it here, other calls by control, which kills the worker.
+ * it here, other calls by control, which kills the worker. A walk that is called back ends the
+ * callback program under way; every other call is short and waited for.
  */
 #include "guest-agent/worker.h"
 #include "guest-agent/callback.h"
@@ -128,7 +129,7 @@ static int callback_time(const struct worker_self *w, const struct walk_call *ca
 			 unsigned int *ret_ms)
 {
 	const struct cpuhp_step *step = ladder_step(call->state);
-	uint64_t ms = (call->startup ? step->startup_ms : step->teardown_ms) * w->h.slow;
+	uint64_t ms = (uint64_t)w->h.slow * (call->startup ? step->startup_ms : step->teardown_ms);
 	uint64_t now = clock_ns() / 1000000u;
 
 	if (w->h.deadline_ms && !call->rollback) {
@@ -153,6 +154,37 @@ static void explain(struct worker_self *w, int rc)
 		snprintf(w->out.text, sizeof(w->out.text), "%s", strerror(-rc));
 }
 
+static void take_order(struct worker_self *w, const struct worker_message *m)
+{
+	if (m->type == WORKER_ARM) {
+		w->h.fail_state = m->fail_state;
+		w->h.fail_rc = m->fail_rc;
+	} else if (m->type == WORKER_CANCEL && m->number == w->h.number) {
+		w->cancel_rc = m->rc;
+	}
+}
+
+/* A walk that is on its way back, or has something in doubt, goes on as it is. */
+static bool is_called_back(const struct worker_self *w)
+{
+	return w->cancel_rc && !w->h.unknown && !w->h.walk.done && !w->h.walk.rolling_back;
+}
+
+/* While a callback runs. The end of the socket is for after it. */
+static int on_order(void *ctx)
+{
+	struct worker_self *w = ctx;
+	struct worker_message m;
+	int r = worker_recv(w->place->fd, &m, MSG_DONTWAIT);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r <= 0)
+		return 1;
+	take_order(w, &m);
+	return is_called_back(w) ? w->cancel_rc : 0;
+}
+
 static int callback(struct worker_self *w, const struct walk_call *call)
 {
 	int i = call->state - CPUHP_AP_DYN;
@@ -166,6 +198,9 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 		.op = w->h.op,
 		.late = w->h.late,
 		.kept = call->startup ? 0 : w->place->program_fds[i],
+		.orders = w->place->fd,
+		.on_order = on_order,
+		.ctx = w,
 	};
 	struct callback_result result;
 	int r = callback_time(w, call, &c.deadline_ms);
@@ -176,16 +211,6 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 	snprintf(w->out.text, sizeof(w->out.text), "%s", result.text);
 	w->out.ran_on = w->place->seam->program_cpu(w->h.cpu, result.ran_on);
 	return result.rc;
-}
-
-static void take_order(struct worker_self *w, const struct worker_message *m)
-{
-	if (m->type == WORKER_ARM) {
-		w->h.fail_state = m->fail_state;
-		w->h.fail_rc = m->fail_rc;
-	} else if (m->type == WORKER_CANCEL && m->number == w->h.number) {
-		w->cancel_rc = m->rc;
-	}
 }
 
 /* All CPUs are in one announcement, so only control writes it. */
@@ -279,7 +304,7 @@ static void run_call(struct worker_self *w, const struct walk_call *call)
 		tell(w, WORKER_EXIT);
 }
 
-/* What control said meanwhile; a walk that is on its way back or in doubt goes on as it is. */
+/* What control said meanwhile. */
 static void take_orders(struct worker_self *w)
 {
 	struct worker_message m;
@@ -289,7 +314,7 @@ static void take_orders(struct worker_self *w)
 		take_order(w, &m);
 	if (r != -EAGAIN)
 		_exit(r != 0);
-	if (!w->cancel_rc || w->h.unknown || w->h.walk.done || w->h.walk.rolling_back)
+	if (!is_called_back(w))
 		return;
 	walk_abort(&w->h.walk, w->cancel_rc);
 	w->out = (struct worker_message){ .rc = w->cancel_rc, .ran_on = -1 };

@@ -21,7 +21,7 @@ enum worker_message_type {
 	WORKER_EXIT,     /* and is over */
 	WORKER_ASK,    /* within 43: announce or withdraw this CPU; only control writes that file */
 	WORKER_ANSWER, /* control: done, with rc */
-	WORKER_CANCEL, /* control: fail between two steps with rc */
+	WORKER_CANCEL, /* control: fail between two steps, or in a callback, with rc */
 	WORKER_ABORTED, /* that was done */
 	WORKER_ARM,     /* control: another one-shot failure */
 	WORKER_DONE,    /* the walk is handed back */

@@ -105,7 +105,7 @@ static void on_result(struct line *line, json_object *entry)
 	line->mark = MARK_ENDED;
 	line->kernel[0] = '\0';
 	if (error)
-		output_clean(error, line->error, sizeof(line->error));
+		output_clean(step_skip_vcpu(error), line->error, sizeof(line->error));
 }
 
 void lines_on_result(struct lines *l, json_object *vcpus)
@@ -159,7 +159,7 @@ const char *lines_format(const struct line *line, double now_ms, char *buf, size
 		snprintf(cpu, sizeof(cpu), "cpu%d", line->cpu);
 	if (line->ran_on >= 0)
 		snprintf(ran_on, sizeof(ran_on), "  ran on %d", line->ran_on);
-	snprintf(buf, size, "vcpu %-3d %-6s %-14s %-6s %9s%s%s%s%s%s", line->vcpu, cpu, line->name,
+	snprintf(buf, size, "vcpu %-3d %-6s %-15s %-11s %9s%s%s%s%s%s", line->vcpu, cpu, line->name,
 		 mark_word(line), step_format_ms(ms, time, sizeof(time)), ran_on,
 		 *line->kernel ? "  kernel " : "", line->kernel, *line->error ? "  " : "",
 		 line->error);

@@ -162,6 +162,7 @@ int table_print(struct table *t, FILE *f)
 
 	if (!t || t->rc < 0)
 		return -ENOMEM;
+	assert(t->n_columns > 0);
 	for (unsigned int i = 0; i < t->n_columns; i++)
 		widths[i] = column_width(t, i);
 	for (unsigned int i = 0; i < t->n_columns; i++)

@@ -56,25 +56,35 @@ static void print_rollback(json_object *rollback)
 	       step_format_rc((int)value_int(rollback, "rc", 0), rc, sizeof(rc)));
 }
 
+/* What went wrong; a sentence names the state by itself. */
+static void print_reason(json_object *vcpu)
+{
+	const char *failed_at = value_string(vcpu, "failed_at", NULL);
+	const char *error = value_string(vcpu, "error", NULL);
+	int rc = (int)value_int(vcpu, "rc", 0);
+	char buf[CELL_MAX];
+
+	if (error) {
+		printf(": %s", output_clean(step_skip_vcpu(error), buf, sizeof(buf)));
+		return;
+	}
+	if (failed_at)
+		printf(" at %s", output_clean(failed_at, buf, sizeof(buf)));
+	if (rc)
+		printf(": %s", step_format_rc(rc, buf, sizeof(buf)));
+}
+
 static void print_vcpu(json_object *vcpu)
 {
 	char buf[CELL_MAX];
-	const char *failed_at = value_string(vcpu, "failed_at", NULL);
-	const char *error = value_string(vcpu, "error", NULL);
 	json_object *rollback = value_object(vcpu, "rollback");
-	int rc = (int)value_int(vcpu, "rc", 0);
 	int64_t cpu = value_int(vcpu, "cpu", -1);
 
 	printf("vcpu %" PRId64, value_int(vcpu, "vcpu", -1));
 	if (cpu >= 0)
 		printf(" (cpu%" PRId64 ")", cpu);
 	printf(": %s", output_clean(value_string(vcpu, "result", "?"), buf, sizeof(buf)));
-	if (failed_at)
-		printf(" at %s", output_clean(failed_at, buf, sizeof(buf)));
-	if (error)
-		printf(": %s", output_clean(error, buf, sizeof(buf)));
-	else if (rc)
-		printf(": %s", step_format_rc(rc, buf, sizeof(buf)));
+	print_reason(vcpu);
 	if (rollback)
 		print_rollback(rollback);
 	printf("; now %s\n", output_clean(value_string(vcpu, "name", "unknown"), buf, sizeof(buf)));

@@ -217,7 +217,7 @@ static int print_info(const struct ctl *c, json_object *info)
 int run_info(struct ctl *c)
 {
 	_cleanup_client_reply_ struct client_reply reply = { 0 };
-	json_object *info;
+	json_object *info = NULL;
 	int r = get_domain(c, &reply, &info);
 
 	if (r || !c->command->json)
@@ -262,7 +262,7 @@ int run_vcpucount(struct ctl *c)
 {
 	_cleanup_client_reply_ struct client_reply reply = { 0 };
 	_cleanup_json_ json_object *line = NULL;
-	json_object *info;
+	json_object *info = NULL;
 	int r = get_domain(c, &reply, &info);
 
 	if (r)

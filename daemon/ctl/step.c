@@ -95,3 +95,10 @@ const char *step_format_rc(int rc, char *buf, size_t size)
 		snprintf(buf, size, "error %d", rc);
 	return buf;
 }
+
+const char *step_skip_vcpu(const char *sentence)
+{
+	size_t n = strncmp(sentence, "vcpu ", 5) ? 0 : 5 + strspn(sentence + 5, "0123456789");
+
+	return n && strncmp(sentence + n, ": ", 2) == 0 ? sentence + n + 2 : sentence;
+}

@@ -46,4 +46,7 @@ const char *step_format_ms(double ms, char *buf, size_t size);
 /* "Resource temporarily unavailable (-11)", "exit status 3", "signal 9" */
 const char *step_format_rc(int rc, char *buf, size_t size);
 
+/* @sentence without the "vcpu N: " it begins with where it stands alone. */
+const char *step_skip_vcpu(const char *sentence);
+
 #endif

@@ -24,11 +24,13 @@ static void check(const struct cpulist *l)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = strndup((const char *)data, size);
+	char *text = malloc(size + 1);
 	struct cpulist l, k;
 
 	if (!text)
 		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
 	if (cpulist_parse_kernel(text, &k) == 0)
 		check(&k);
 	if (cpulist_parse(text, &l) == 0) {

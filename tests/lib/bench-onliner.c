@@ -155,7 +155,7 @@ static int write_online(int cpu, const char *value, long long *ret_ns)
 
 static void take_online(int port, int cpu)
 {
-	long long ns;
+	long long ns = 0;
 	int r = write_online(cpu, "1", &ns);
 
 	if (r == 0)
@@ -166,7 +166,7 @@ static void take_online(int port, int cpu)
 
 static void take_offline(int port, int cpu)
 {
-	long long ns;
+	long long ns = 0;
 	int r = write_online(cpu, "0", &ns);
 
 	say(port, r ? "error" : "off", cpu, r ? r : ns);
@@ -208,17 +208,35 @@ static void wait_and_online(int port, int uevents, int n)
 	}
 }
 
-static void obey(int port, int uevents, char *line)
+/* Whether @line is @word and @n numbers. */
+static bool is_command(const char *line, const char *word, int *numbers, int n)
 {
-	int first, last;
+	const char *at = line + strlen(word);
 
-	if (sscanf(line, "hand %d", &first) == 1) {
-		wait_and_online(port, uevents, first);
-	} else if (sscanf(line, "online %d %d", &first, &last) == 2) {
-		for (int cpu = first; cpu <= last; cpu++)
+	if (strncmp(line, word, strlen(word)) != 0)
+		return false;
+	for (int i = 0; i < n; i++) {
+		char *end;
+
+		numbers[i] = (int)strtol(at, &end, 10);
+		if (end == at)
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+static void obey(int port, int uevents, const char *line)
+{
+	int n[2] = { 0 };
+
+	if (is_command(line, "hand ", n, 1)) {
+		wait_and_online(port, uevents, n[0]);
+	} else if (is_command(line, "online ", n, 2)) {
+		for (int cpu = n[0]; cpu <= n[1]; cpu++)
 			take_online(port, cpu);
-	} else if (sscanf(line, "offline %d %d", &first, &last) == 2) {
-		for (int cpu = last; cpu >= first; cpu--)
+	} else if (is_command(line, "offline ", n, 2)) {
+		for (int cpu = n[1]; cpu >= n[0]; cpu--)
 			take_offline(port, cpu);
 	}
 }

@@ -7,7 +7,7 @@
 DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd-dev libjson-c-dev
 	libinih-dev libcmocka-dev scdoc python3)
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
-DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-14-dev lcov systemd)
+DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-14-dev musl-tools systemd)
 
 deps_fail() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2

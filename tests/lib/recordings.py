@@ -109,7 +109,7 @@ def result(word="done", op="op-1", vcpus=None, **keys):
 
 
 FAILED_VCPU = result_vcpu(3, state=0, name="offline", result="rolled-back", ran_on=None,
-                          error="the timer did not fire on cpu3", failed_at="ap:verify", rc=-11)  # fmt: skip
+                          error="vcpu 3: ap:verify startup failed with EAGAIN: the timer did not fire", failed_at="ap:verify", rc=-11)  # fmt: skip
 STUCK_VCPU = result_vcpu(3, state=7, name="ap:online", result="failed", error=None,
                          failed_at="ap:dyn.10-log", rc=137,
                          rollback={"failed_at": "ap:threads", "rc": -110})  # fmt: skip

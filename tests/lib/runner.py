@@ -49,6 +49,10 @@ BUILDS = {
     "build/asan": ({"CC": "gcc"}, [
         "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dstatic-agent=false",
         "-Doptimization=1"], None),
+    "build/musl": ({"CC": "musl-gcc"}, [
+        "-Dwerror=true", "-Dbuildtype=minsize", "-Ddaemon=false", "-Dtests=false"], None),
+    "build/coverage": ({"CC": "gcc"}, [
+        "-Db_coverage=true", "-Dstatic-agent=false", "-Dbuildtype=debug"], None),
 }  # fmt: skip
 
 
@@ -190,8 +194,8 @@ def scripts(folder):
     return sorted(glob.glob(os.path.join(ROOT, "tests", folder, "*.py")))
 
 
-def run_script(run, tier, script, folder, env=None):
-    name = os.path.basename(script)[:-3]
+def run_script(run, tier, script, folder, env=None, suffix=""):
+    name = os.path.basename(script)[:-3] + suffix
     run.tap(tier, name, [sys.executable, script], seconds=3600 if run.options.long else 900,
             env={"VCPUHP_BUILD": os.path.join(ROOT, folder), "PYTHONDONTWRITEBYTECODE": "1",
                  "VCPUHP_TEST_LOGS": os.path.join(LOGS, tier),
@@ -206,9 +210,11 @@ def tier_format(run):
 
 
 def tier_build(run):
-    """gcc and clang, warnings are errors"""
+    """gcc and clang, and the agent with musl; warnings are errors"""
     for folder in ("build", "build/clang"):
         run.build(folder, "build")
+    need("musl-gcc")
+    run.build("build/musl", "build")
 
 
 def tier_tidy(run):
@@ -229,16 +235,8 @@ def tier_tidy(run):
 def tier_unit(run):
     """the unit tests (cmocka) and whatever else meson knows as a test"""
     run.need_build("build")
-    others = ("fuzz", "sim", "integration")
+    others = ("fuzz", "integration")
     run_meson_tests(run, "unit", "build", lambda t: not any(_is_in(t, s) for s in others))
-
-
-def tier_sim(run):
-    """a scripted QEMU and guest in one process, every fault by seed"""
-    run.need_build("build")
-    if not any(_is_in(t, "sim") for t in tapread.meson_tests(os.path.join(ROOT, "build"))):
-        raise SkipTier("the build has no simulator")
-    run_meson_tests(run, "sim", "build", lambda t: _is_in(t, "sim"))
 
 
 def tier_fuzz(run):
@@ -261,6 +259,19 @@ def tier_fuzz(run):
     each(one, [t for t in tapread.meson_tests(os.path.join(ROOT, "build/fuzz")) if _is_in(t, "fuzz")])
 
 
+def tier_coverage(run):
+    """unit tests and fuzz corpus once more, counting the lines of the decoders that they run"""
+    need("gcov")
+    run.need_build("build/coverage")
+    folder = os.path.join(ROOT, "build/coverage")
+    for old in glob.glob(os.path.join(folder, "**", "*.gcda"), recursive=True):
+        os.unlink(old)
+    run_meson_tests(run, "coverage", "build/coverage", lambda t: not _is_in(t, "integration"))
+    run.command("coverage", "decoders", [sys.executable, "tests/lib/coverage.py", folder])
+    with open(os.path.join(LOGS, "coverage", "decoders.log"), encoding="utf-8") as f:
+        print("     | " + f.read().splitlines()[-1])
+
+
 def tier_sanitize(run):
     """unit tests, fuzz corpus and integration again under ASan and UBSan"""
     run.need_build("build/asan")
@@ -275,6 +286,9 @@ def tier_integration(run):
     run_meson_tests(run, "integration", "build", lambda t: _is_in(t, "integration"))
     for script in scripts("integration"):
         run_script(run, "integration", script, "build")
+    if run.build("build/musl"):
+        script = os.path.join(ROOT, "tests", "integration", "agent_dialogue.py")
+        run_script(run, "integration", script, "build/musl", suffix="-musl")
 
 
 def tier_e2e(run):
@@ -291,8 +305,8 @@ TIERS = {
     "format": tier_format,
     "build": tier_build,
     "unit": tier_unit,
-    "sim": tier_sim,
     "fuzz": tier_fuzz,
+    "coverage": tier_coverage,
     "tidy": tier_tidy,
     "integration": tier_integration,
     "sanitize": tier_sanitize,

@@ -232,7 +232,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 	if (request->count > d->n_vcpus) {
 		ret->n_refusals = 1;
 		ret->refusals = calloc(1, sizeof(*ret->refusals));
-		strcpy(ret->refusals[0], "too many");
+		snprintf(ret->refusals[0], sizeof(ret->refusals[0]), "too many");
 	}
 	return 0;
 }

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 5000, TURN_MS = 20 };
+enum { WAIT_MS = 5000, TURN_US = 20000 };
 
 /* Whoever is called by the daemon without a pointer of the bench's. */
 struct bench *the_bench;
@@ -76,7 +76,7 @@ void bench_turn(struct bench *b)
 
 void bench_wait(struct bench *b, bool (*done)(struct bench *b, void *arg), void *arg)
 {
-	uint64_t end = now_us() + WAIT_MS * 1000;
+	uint64_t end = now_us() + (uint64_t)WAIT_MS * 1000;
 
 	for (;;) {
 		bench_turn(b);
@@ -84,7 +84,7 @@ void bench_wait(struct bench *b, bool (*done)(struct bench *b, void *arg), void 
 			return;
 		if (now_us() > end)
 			fail_msg("it did not come true in %d ms", WAIT_MS);
-		sd_event_run(b->event, TURN_MS * 1000);
+		sd_event_run(b->event, TURN_US);
 	}
 }
 

@@ -317,10 +317,11 @@ static void agent_sends(struct bench *b, const char *what, const char *rest)
 {
 	unsigned int n = (unsigned int)strtoul(rest, NULL, 10);
 	char letter = '0', peer[16] = "";
+	int at = 0;
 
 	if (strcmp(what, "hello") == 0) {
-		n = 0;
-		assert_true(sscanf(rest, "%c %15s %u", &letter, peer, &n) >= 2);
+		assert_int_equal(sscanf(rest, "%c %15s %n", &letter, peer, &at), 2);
+		n = (unsigned int)strtoul(rest + at, NULL, 10);
 		send_hello(b, letter, peer, n, FRAME_VERSION);
 	} else if (strcmp(what, "version") == 0) {
 		send_hello(b, 'A', "mine", 0, (uint8_t)n);
@@ -372,7 +373,7 @@ static void owner_calls(struct bench *b, const char *what, unsigned int n)
 	} else if (strcmp(what, "query") == 0) {
 		r = link_query(b->link);
 	} else if (strcmp(what, "ping") == 0) {
-		r = link_ping(b->link, n * 1000, bench_on_ping, b);
+		r = link_ping(b->link, n * UINT64_C(1000), bench_on_ping, b);
 	} else {
 		fail_msg("@ %s", what);
 	}

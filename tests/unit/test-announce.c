@@ -65,7 +65,7 @@ static void test_every_cpu(void **state)
 	}
 	assert_int_equal(announce_write(f->fd, &odd, &all, 1), 0);
 	assert_int_equal(fstatat(f->fd, FILE_PATH, &st, 0), 0);
-	assert_true(st.st_size > 5 * CPULIST_MAX);
+	assert_true(st.st_size > 5L * CPULIST_MAX);
 }
 
 static void test_failure_leaves_nothing_beside(void **state)

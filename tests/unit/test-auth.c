@@ -8,16 +8,18 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DAEMON = 990, ANN = 1000, BOB = 1001, OPS = 50, WEB = 60, USERS = 100 };
+enum { UNKNOWN_SIZE = 128 };
 
 static gid_t in_ops[] = { USERS, OPS };
 static gid_t in_web[] = { WEB };
 
-#define PEER(u, g, ...)                         \
-	{                                       \
-		.uid = u, .gid = g, __VA_ARGS__ \
+#define PEER(u, g, ...)                             \
+	{                                           \
+		.uid = (u), .gid = (g), __VA_ARGS__ \
 	}
 #define GROUPS(a) .groups = a, .n_groups = sizeof(a) / sizeof(a[0])
 
@@ -87,8 +89,10 @@ static void classes_are_nested(void **state)
 
 static void collect(void *ctx, const char *name)
 {
-	strcat(ctx, name);
-	strcat(ctx, " ");
+	char *text = ctx;
+	size_t len = strlen(text);
+
+	snprintf(text + len, UNKNOWN_SIZE - len, "%s ", name);
 }
 
 static void resolves_names_once(void **state)
@@ -97,7 +101,7 @@ static void resolves_names_once(void **state)
 			  (char[]){ "@no-such-group" }, NULL };
 	char *groups[] = { (char[]){ "root" }, (char[]){ "@root" }, NULL };
 	struct auth_names n = { 0 };
-	char unknown[128] = "";
+	char unknown[UNKNOWN_SIZE] = "";
 
 	assert_int_equal(auth_names_resolve(names, false, &n, collect, unknown), 0);
 	assert_int_equal(n.n_uids, 1);

@@ -6,6 +6,7 @@
  */
 #include "fake-root.h"
 #include "guest-agent/callback.h"
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -211,14 +212,14 @@ static void test_words_and_environment(void **state)
 	};
 	struct callback_result r;
 
-	put_script(f, BELOW "10-x", "echo \"$# $1 $2\"");
+	put_script(f, BELOW "10-x", "echo \"${0##*/} $# $1 $2\"");
 	callback_run(&call, &r);
 	assert_int_equal(r.rc, 0);
-	assert_string_equal(r.text, "2 startup 3");
+	assert_string_equal(r.text, "10-x 2 startup 3");
 	call.startup = false;
 	call.cpu = 4095;
 	callback_run(&call, &r);
-	assert_string_equal(r.text, "2 teardown 4095");
+	assert_string_equal(r.text, "10-x 2 teardown 4095");
 	setenv("LEAK", "1", 1);
 	put_script(f, BELOW "10-x", "tr '\\0' ';' </proc/$$/environ");
 	callback_run(&call, &r);
@@ -382,6 +383,15 @@ static struct callback_result run_with_deadline(const struct fake_root *f, unsig
 	return r;
 }
 
+static pid_t pid_in(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	assert_true(pid > 1 && pid <= INT_MAX && (*end == '\n' || *end == '\0'));
+	return (pid_t)pid;
+}
+
 /* Wait for a program that a callback left behind. Return: the signal it died of, 0 if of none. */
 static int signal_of(pid_t pid)
 {
@@ -399,7 +409,7 @@ static void test_the_deadline_kills_the_group(void **state)
 	r = run_with_deadline(*state, 300);
 	assert_int_equal(r.rc, -ETIMEDOUT);
 	assert_true(r.ran_on >= 0);
-	assert_int_equal(signal_of(atoi(r.text)), SIGKILL);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
 	put_script(*state, BELOW "10-x", "trap '' TERM INT HUP; while :; do echo busy; done");
 	r = run_with_deadline(*state, 50);
 	assert_int_equal(r.rc, -ETIMEDOUT);
@@ -427,6 +437,72 @@ static void test_the_deadline_kills_one_outside_its_group(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+/* Orders come through a FIFO that the program itself writes to when it is ready for them. */
+struct orders {
+	int fd;
+	unsigned int heard;
+	int answer;
+};
+
+static int on_order(void *ctx)
+{
+	struct orders *o = ctx;
+	char line[16];
+
+	if (read(o->fd, line, sizeof(line)) <= 0)
+		return 1;
+	o->heard++;
+	return o->answer;
+}
+
+static struct callback_result run_with_orders(const struct fake_root *f, struct orders *o)
+{
+	struct callback_call call = { .root = f->fd, .dir = DIR_PATH, .name = "10-x", .op = "" };
+	struct callback_result r;
+
+	unlinkat(f->fd, "order", 0);
+	assert_int_equal(mkfifoat(f->fd, "order", 0600), 0);
+	o->fd = openat(f->fd, "order", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(o->fd >= 0);
+	call.orders = o->fd;
+	call.on_order = on_order;
+	call.ctx = o;
+	callback_run(&call, &r);
+	close(o->fd);
+	return r;
+}
+
+static void test_an_order_ends_it(void **state)
+{
+	struct orders o = { .answer = -ECANCELED };
+	struct callback_result r;
+
+	/* It has no deadline: only the order can end it. */
+	put_script(*state, BELOW "10-x",
+		   "trap 'echo bye; exit 5' TERM; echo > order; while :; do sleep 0.01; done");
+	r = run_with_orders(*state, &o);
+	assert_int_equal(r.rc, -ECANCELED);
+	assert_string_equal(r.text, "bye");
+	assert_int_equal(o.heard, 1);
+	put_script(*state, BELOW "10-x",
+		   "trap 'exit 0' TERM; echo > order; while :; do sleep 0.01; done");
+	assert_int_equal(run_with_orders(*state, &o).rc, 0);
+	put_script(*state, BELOW "10-x", "trap '' TERM; sleep 1000 & echo $!; echo > order; wait");
+	r = run_with_orders(*state, &o);
+	assert_int_equal(r.rc, -ECANCELED);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
+}
+
+static void test_other_orders_do_not(void **state)
+{
+	struct orders o = { .answer = 0 };
+
+	/* After the first the FIFO has no writer: nothing more is heard. */
+	put_script(*state, BELOW "10-x", "echo > order; sleep 0.1; exit 6");
+	assert_int_equal(run_with_orders(*state, &o).rc, 6);
+	assert_int_equal(o.heard, 1);
+}
+
 static void test_in_time_is_no_timeout(void **state)
 {
 	put_script(*state, BELOW "10-x", "exit 4");
@@ -440,7 +516,7 @@ static void test_what_is_left_behind_is_killed(void **state)
 	put_script(*state, BELOW "10-x", "sleep 1000 & echo $!");
 	r = run(*state, "10-x");
 	assert_int_equal(r.rc, 0);
-	assert_int_equal(signal_of(atoi(r.text)), SIGKILL);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
 }
 
 /* A daemon that left the group holds the pipe: it is not waited for, and it lives. */
@@ -452,9 +528,8 @@ static void test_a_daemon_does_not_hold_the_walk(void **state)
 	put_script(*state, BELOW "10-x",
 		   "mkfifo go; setsid sh -c 'echo $$ >go; exec sleep 1000' & cat go");
 	r = run(*state, "10-x");
-	pid = atoi(r.text);
+	pid = pid_in(r.text);
 	assert_int_equal(r.rc, 0);
-	assert_true(pid > 1);
 	assert_int_equal(kill(pid, 0), 0);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(signal_of(pid), SIGTERM);
@@ -478,7 +553,7 @@ static void test_it_dies_with_its_worker(void **state)
 	fd = openat(f->fd, "pid", O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	close(fd);
-	program = atoi(text);
+	program = pid_in(text);
 	assert_int_equal(kill(worker, SIGKILL), 0);
 	assert_int_equal(signal_of(worker), SIGKILL);
 	assert_int_equal(signal_of(program), SIGKILL);
@@ -549,6 +624,8 @@ int main(int argc, char **argv)
 		fake_root_test(R1_the_cpu_it_last_ran_on_is_reported),
 		fake_root_test(test_the_deadline_kills_the_group),
 		fake_root_test(test_the_deadline_kills_one_outside_its_group),
+		fake_root_test(test_an_order_ends_it),
+		fake_root_test(test_other_orders_do_not),
 		fake_root_test(test_in_time_is_no_timeout),
 		fake_root_test(test_what_is_left_behind_is_killed),
 		fake_root_test(test_a_daemon_does_not_hold_the_walk),

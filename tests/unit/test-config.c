@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -289,78 +286,6 @@ static void every_key_is_explained(void **state)
 	}
 }
 
-static char dir[] = "/tmp/test-config-XXXXXX";
-
-static void write_file(const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	fclose(f);
-}
-
-static int make_folder(void **state)
-{
-	char path[256];
-
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/f.d", dir);
-	return mkdir(path, 0700);
-}
-
-static int remove_folder(void **state)
-{
-	static const char *const names[] = {
-		"f.d/10.conf", "f.d/9.conf", "f.d/20.txt", "f.d/.30.conf", "f.d", "f", ""
-	};
-	char path[256];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		remove(path);
-	}
-	return 0;
-}
-
-static void files_are_read_in_the_order_of_their_names(void **state)
-{
-	struct config *c = NULL;
-	char path[256], *error = NULL;
-
-	write_file("f", "[Daemon]\nOperators=main\nQmpReplySec=1\n");
-	write_file("f.d/10.conf", "[Daemon]\nOperators=ten\nQmpReplySec=2\nEjectSec=2\n");
-	write_file("f.d/9.conf", "[Daemon]\nOperators=nine\nQmpReplySec=3\n");
-	write_file("f.d/20.txt", "not read");
-	write_file("f.d/.30.conf", "not read");
-	snprintf(path, sizeof(path), "%s/f", dir);
-	if (config_load(path, &c, &error) < 0)
-		fail_msg("%s", error);
-	assert_string_equal(c->operators[0], "nine");
-	assert_int_equal(c->deadlines.qmp_reply_ms, 3000);
-	assert_int_equal(c->deadlines.eject_soft_ms, 2000);
-	config_free(c);
-}
-
-static void a_named_file_must_be_there(void **state)
-{
-	struct config *c = NULL;
-	char path[256], want[512], *error = NULL;
-
-	snprintf(path, sizeof(path), "%s/none", dir);
-	assert_int_equal(config_load(path, &c, &error), -ENOENT);
-	snprintf(want, sizeof(want), "%s: cannot be read: No such file or directory", path);
-	assert_string_equal(error, want);
-	free(error);
-	assert_int_equal(config_load(dir, &c, &error), -EINVAL);
-	free(error);
-	assert_null(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,9 +299,7 @@ int main(void)
 		cmocka_unit_test(a_copy_is_its_own),
 		cmocka_unit_test(names_are_checked),
 		cmocka_unit_test(every_key_is_explained),
-		cmocka_unit_test(files_are_read_in_the_order_of_their_names),
-		cmocka_unit_test(a_named_file_must_be_there),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

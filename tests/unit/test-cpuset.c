@@ -11,7 +11,7 @@ static struct agent_config config_of(const char *const *groups)
 
 	agent_config_defaults(&c);
 	for (; *groups; groups++)
-		strcpy(c.cpusets[c.n_cpusets++], *groups);
+		snprintf(c.cpusets[c.n_cpusets++], sizeof(c.cpusets[0]), "%s", *groups);
 	return c;
 }
 
@@ -192,5 +192,5 @@ int main(void)
 		fake_root_test(test_without_the_lock),
 	};
 
-	return cmocka_run_group_tests(tests, fake_root_unprivileged, NULL);
+	return cmocka_run_group_tests(tests, fake_root_unprivileged, fake_root_privileged);
 }

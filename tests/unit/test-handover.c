@@ -42,7 +42,7 @@ static void begin(struct handover *h, struct world *w, int from, int target)
 		if (!has_pair(s))
 			continue;
 		w->states[s] = IN;
-		if (ladder_is_dyn(s))
+		if (s >= CPUHP_AP_DYN && ladder_is_dyn(s))
 			h->dyn_done |= UINT32_C(1) << (s - CPUHP_AP_DYN);
 	}
 }

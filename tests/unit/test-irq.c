@@ -278,5 +278,5 @@ int main(void)
 		fake_root_test(test_no_proc),
 	};
 
-	return cmocka_run_group_tests(tests, fake_root_unprivileged, NULL);
+	return cmocka_run_group_tests(tests, fake_root_unprivileged, fake_root_privileged);
 }

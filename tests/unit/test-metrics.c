@@ -124,8 +124,8 @@ static void check_comment(struct grammar *g, const char *line)
 
 		snprintf(name, sizeof(name), "%s ", family);
 		assert_null(strstr(g->seen, name));
-		strcat(g->seen, name);
-		strcpy(g->family, family);
+		snprintf(g->seen + strlen(g->seen), sizeof(g->seen) - strlen(g->seen), "%s", name);
+		snprintf(g->family, sizeof(g->family), "%s", family);
 		snprintf(g->type, sizeof(g->type), "%.15s", rest);
 		g->help = false;
 		return;
@@ -162,8 +162,11 @@ static void check_sample(struct grammar *g, const char *line)
 
 	assert_false(g->eof);
 	assert_true(g->help);
-	assert_non_null(brace);
-	assert_true(value && value > brace && value[-1] == '}');
+	if (!brace || !value) {
+		fail_msg("no sample: %s", line);
+		return;
+	}
+	assert_true(value > brace && value[-1] == '}');
 	snprintf(name, sizeof(name), "%.*s", (int)(brace - line), line);
 	assert_memory_equal(name, g->family, strlen(g->family));
 	assert_true(suffix_fits(g->type, name + strlen(g->family)));

@@ -450,8 +450,10 @@ static void the_manual_shows_the_same_vectors(void **ctx)
 {
 	const char *manual = read_manual();
 
-	if (!manual)
+	if (!manual) {
 		skip(); /* run by hand, outside of meson */
+		return;
+	}
 	for (size_t i = 0; i < N_MESSAGES; i++)
 		assert_non_null(strstr(manual, messages[i].hex));
 	for (size_t i = 0; i < N_RECORDS; i++)

@@ -62,6 +62,23 @@ static void an_agent_that_goes_while_it_is_asked_is_none(void **ctx)
 	bench_stop(b);
 }
 
+static void an_agent_that_is_back_in_another_session_is_asked_again(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->mute = true;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_turn(b);
+	bench_agent_down(b);
+	bench_turn(b);
+	assert_false(o->ended);
+	b->mute = false;
+	bench_agent_up(b, 1);
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok");
+	bench_stop(b);
+}
+
 static void an_agent_that_comes_in_time_is_waited_for(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true });
@@ -299,6 +316,7 @@ int main(void)
 		cmocka_unit_test(without_an_agent_nothing_is_sent_to_qemu),
 		cmocka_unit_test(an_agent_that_does_not_answer_is_none),
 		cmocka_unit_test(an_agent_that_goes_while_it_is_asked_is_none),
+		cmocka_unit_test(an_agent_that_is_back_in_another_session_is_asked_again),
 		cmocka_unit_test(an_agent_that_comes_in_time_is_waited_for),
 		cmocka_unit_test(a_domain_that_attaches_late_is_waited_for),
 		cmocka_unit_test(an_agent_heard_before_qemu_is_asked_again),

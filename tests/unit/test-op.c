@@ -310,7 +310,7 @@ static void sentences_name_the_callback_the_vcpu_and_the_code(void **ctx)
 		const char *want;
 	} cases[] = {
 		{ 3, "vcpu 1: ap:dyn.10-log startup failed with exit status 3" },
-		{ 137, "vcpu 1: ap:dyn.10-log startup failed with killed by signal 9" },
+		{ 137, "vcpu 1: ap:dyn.10-log startup failed with signal 9" },
 		{ -ETIMEDOUT, "vcpu 1: ap:dyn.10-log startup failed with ETIMEDOUT "
 			      "(Connection timed out)" },
 	};

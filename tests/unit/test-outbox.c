@@ -96,7 +96,7 @@ static void records_stand_before_the_answer_queued_behind_them(void **ctx)
 	assert_int_equal(outbox_record(&o, &r, true), 0);
 	assert_int_equal(outbox_record(&o, &r, true), 0);
 	assert_int_equal(pong(&o, 7), 0);
-	carry(&o, &h, 2 * (FRAME_HEADER + 4 + 3 + MSG_TEXT_MAX));
+	carry(&o, &h, (size_t)2 * (FRAME_HEADER + 4 + 3 + MSG_TEXT_MAX));
 	assert_int_equal(h.records, 2);
 	carry(&o, &h, SIZE_MAX);
 	assert_int_equal(h.last_pong, 7);
@@ -151,12 +151,12 @@ static void who_asks_for_room_is_never_refused(void **ctx)
 /* At every byte: what follows the void is understood, what had begun to go is completed. */
 static void a_void_never_tears_a_frame(void **ctx)
 {
+	const size_t pong_size = FRAME_HEADER + 16;
 	struct outbox o;
 	struct host h;
 
-	for (size_t sent = 0; sent < 3 * (FRAME_HEADER + 16); sent++) {
-		unsigned int begun =
-			(unsigned int)((sent + FRAME_HEADER + 15) / (FRAME_HEADER + 16));
+	for (size_t sent = 0; sent < 3 * pong_size; sent++) {
+		size_t begun = (sent + pong_size - 1) / pong_size;
 
 		fresh(&o, &h);
 		for (uint64_t i = 1; i <= 3; i++)

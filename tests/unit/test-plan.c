@@ -356,7 +356,7 @@ static void check_order(const struct plan *p)
 
 static void check_request(const char *picture, const struct op_request *r)
 {
-	struct plan_vcpu vcpus[SLOTS_MAX];
+	struct plan_vcpu vcpus[SLOTS_MAX] = { 0 };
 	struct plan_input in = { .vcpus = vcpus, .n = draw(picture, vcpus) };
 	unsigned int standby = n_at(vcpus, CPUHP_STANDBY), online = n_at(vcpus, CPUHP_ONLINE);
 	struct plan p;

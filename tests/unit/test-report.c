@@ -386,7 +386,7 @@ static void trace_keeps_the_order(void **state)
 	f->domain.kept[f->domain.n_kept++] = o;
 	for (unsigned int i = 0; i < TRACE_RECORDS_MAX; i++)
 		r[(3 + i) % TRACE_RECORDS_MAX] = (struct trace_record){
-			.t_us = o->accepted_us + i * 1000,
+			.t_us = o->accepted_us + i * UINT64_C(1000),
 			.op_tag = i % 1024 == 1 ? o->tag : 0,
 			.vcpu = 1,
 			.cpu = MSG_NO_CPU,

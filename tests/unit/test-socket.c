@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The control socket's name, mode and rivals; folders and their lock; the command line. */
-#include "daemon/options.h"
+/* The control socket's name, mode and rivals; folders and their lock. */
 #include "daemon/socket.h"
 
 #include <setjmp.h>
@@ -54,7 +53,7 @@ static int connect_to(const char *path)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
 
-	strcpy(sa.sun_path, path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	r = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 	close(fd);
 	return r;
@@ -186,79 +185,6 @@ static void one_daemon_a_folder(void **state)
 	close(again);
 }
 
-/* Row: a command line; what is wrong with it, NULL nothing. */
-static const struct {
-	const char *words[6];
-	const char *why;
-} lines[] = {
-	{ { NULL }, NULL },
-	{ { "--config", "f", "--foreground" }, NULL },
-	{ { "--config=f", "--check-config" }, NULL },
-	{ { "--config" }, "needs a value" },
-	{ { "--config=" }, "needs a value" },
-	{ { "--socket", "" }, "needs a value" },
-	{ { "--foreground=yes" }, "takes no value" },
-	{ { "--forground" }, "unknown option" },
-	{ { "--conf", "f" }, "unknown option" },
-	{ { "-f" }, "unknown option" },
-	{ { "--" }, "unknown option" },
-	{ { "--=" }, "unknown option" },
-	{ { "start" }, "unexpected argument" },
-	{ { "" }, "unexpected argument" },
-};
-
-static void reads_command_lines(void **state)
-{
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		char *argv[8] = { (char[]){ "vcpuhpd" } };
-		const char *why = NULL, *word = NULL;
-		struct options o;
-		int argc = 1, r;
-
-		while (lines[i].words[argc - 1]) {
-			argv[argc] = strdup(lines[i].words[argc - 1]);
-			argc++;
-		}
-		r = options_parse(argc, argv, &o, &why, &word);
-		assert_int_equal(r, lines[i].why ? -EINVAL : 0);
-		if (lines[i].why)
-			assert_string_equal(why, lines[i].why);
-		for (int n = 1; n < argc; n++)
-			free(argv[n]);
-	}
-}
-
-static void knows_every_option(void **state)
-{
-	char *argv[] = { (char[]){ "vcpuhpd" },
-			 (char[]){ "--config" },
-			 (char[]){ "c" },
-			 (char[]){ "--socket=s" },
-			 (char[]){ "--runtime-dir" },
-			 (char[]){ "r" },
-			 (char[]){ "--state-dir" },
-			 (char[]){ "t" },
-			 (char[]){ "--check-config" },
-			 (char[]){ "--foreground" },
-			 (char[]){ "--help" },
-			 (char[]){ "--version" } };
-	const char *why, *word;
-	struct options o;
-
-	assert_int_equal(options_parse(1, argv, &o, &why, &word), 0);
-	assert_null(o.config);
-	assert_null(o.socket);
-	assert_string_equal(o.runtime_dir, "/run/vcpuhp");
-	assert_string_equal(o.state_dir, "/var/lib/vcpuhp");
-	assert_false(o.check_config || o.foreground || o.help || o.version);
-	assert_int_equal(options_parse(12, argv, &o, &why, &word), 0);
-	assert_string_equal(o.config, "c");
-	assert_string_equal(o.socket, "s");
-	assert_string_equal(o.runtime_dir, "r");
-	assert_string_equal(o.state_dir, "t");
-	assert_true(o.check_config && o.foreground && o.help && o.version);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -272,8 +198,6 @@ int main(void)
 		CASE(names_that_cannot_be),
 		CASE(folders_are_closed_to_others),
 		CASE(one_daemon_a_folder),
-		cmocka_unit_test(reads_command_lines),
-		cmocka_unit_test(knows_every_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/netlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,11 +84,123 @@ static void all_that_wait_are_read(void **ctx)
 	close(pair[1]);
 }
 
+/**
+ * struct storm - a callback that sends the next event
+ * @left: of those; @heard: so far
+ */
+struct storm {
+	int fd, left, heard;
+};
+
+static void feed(void *ctx, const struct uevent *e)
+{
+	static const char next[] = "online@/devices/system/cpu/cpu1";
+	struct storm *s = ctx;
+
+	s->heard++;
+	if (s->left-- > 0)
+		assert_true(send(s->fd, next, sizeof(next), 0) > 0);
+}
+
+static void a_storm_does_not_hold_the_loop(void **ctx)
+{
+	struct storm s = { .left = 1000 };
+	const struct uevent first = { UEVENT_CPU_ONLINE, 1 };
+	int pair[2], turns = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	s.fd = pair[1];
+	feed(&s, &first);
+	for (int before = -1; before != s.heard; turns++) {
+		before = s.heard;
+		assert_int_equal(uevent_read(pair[0], feed, &s), 0);
+		assert_true(s.heard - before < 300);
+	}
+	assert_int_equal(s.heard, 1001);
+	assert_true(turns > 3);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Only the head counts; one that has no end within what is read is none. */
+static void a_message_that_was_cut(void **ctx)
+{
+	static const char head[] = "add@/devices/system/cpu/cpu";
+	char msg[10000];
+	int pair[2], sum = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+	memset(msg, '1', sizeof(msg));
+	memcpy(msg, head, sizeof(head) - 1);
+	assert_true(send(pair[1], msg, sizeof(msg), 0) > 0);
+	assert_int_equal(uevent_read(pair[0], add, &sum), 0);
+	assert_int_equal(sum, 0);
+	msg[sizeof(head)] = '\0';
+	assert_true(send(pair[1], msg, sizeof(msg), 0) > 0);
+	assert_int_equal(uevent_read(pair[0], add, &sum), 0);
+	assert_int_equal(sum, 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Of the one netlink family on which programs may write to each other. */
+static int open_netlink(struct sockaddr_nl *ret)
+{
+	socklen_t len = sizeof(*ret);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_USERSOCK);
+
+	*ret = (struct sockaddr_nl){ .nl_family = AF_NETLINK };
+	assert_return_code(fd, errno);
+	assert_return_code(bind(fd, (struct sockaddr *)ret, sizeof(*ret)), errno);
+	assert_return_code(getsockname(fd, (struct sockaddr *)ret, &len), errno);
+	return fd;
+}
+
+static void what_a_program_sends_is_dropped(void **ctx)
+{
+	static const char msg[] = "add@/devices/system/cpu/cpu40";
+	struct sockaddr_nl to, from;
+	int in = open_netlink(&to), out = open_netlink(&from), sum = 0;
+	char buf[64];
+
+	assert_int_equal(sendto(out, msg, sizeof(msg), 0, (struct sockaddr *)&to, sizeof(to)),
+			 sizeof(msg));
+	assert_int_equal(uevent_read(in, add, &sum), 0);
+	assert_int_equal(sum, 0);
+	assert_int_equal(recv(in, buf, sizeof(buf), MSG_DONTWAIT), -1); /* it was read */
+	close(in);
+	close(out);
+}
+
+static void lost_events_are_told(void **ctx)
+{
+	static const char msg[512] = "add@/devices/system/cpu/cpu40";
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = 1 }, from;
+	int in = open_netlink(&from), out = open_netlink(&from), one = 1, sum = 0;
+
+	assert_return_code(setsockopt(in, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one)), errno);
+	if (setsockopt(in, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &one, sizeof(one)) < 0) {
+		close(in);
+		close(out);
+		skip(); /* it takes a privilege to hear a group */
+	}
+	for (int i = 0; i < 100; i++)
+		(void)!sendto(out, msg, sizeof(msg), 0, (struct sockaddr *)&to, sizeof(to));
+	assert_int_equal(uevent_read(in, add, &sum), -ENOBUFS);
+	assert_int_equal(uevent_read(in, add, &sum), 0);
+	close(in);
+	close(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_each_message_tells),
 		cmocka_unit_test(all_that_wait_are_read),
+		cmocka_unit_test(a_storm_does_not_hold_the_loop),
+		cmocka_unit_test(a_message_that_was_cut),
+		cmocka_unit_test(what_a_program_sends_is_dropped),
+		cmocka_unit_test(lost_events_are_told),
 	};
 
 	return cmocka_run_group_tests_name("uevent", tests, NULL, NULL);

@@ -110,7 +110,7 @@ static void drops_a_slow_reader(void **state)
 		assert_non_null(strstr(varlink_bench_receive(b, fd), "\"continues\":true"));
 	}
 	assert_int_equal(service.gone, 0);
-	while (service.held && sent < 16 * VARLINK_QUEUE_MAX) {
+	while (service.held && sent < (size_t)16 * VARLINK_QUEUE_MAX) {
 		assert_true(varlink_call_queued(service.held) <= VARLINK_QUEUE_MAX);
 		varlink_notify(service.held, long_text());
 		sent += 4000;

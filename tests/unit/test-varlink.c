@@ -229,11 +229,11 @@ static void caps_depth_and_width(void **state)
 		char text[VARLINK_REQUEST_MAX + 64] = "{\"method\":\"test.bench.Big\",\"x\":";
 
 		memset(text + strlen(text), '[', shapes[i].depth);
-		strcat(text, "1");
+		memcpy(text + strlen(text), "1", 2);
 		for (unsigned int n = 1; n < shapes[i].width; n++)
 			memcpy(text + strlen(text), ",1", 3);
 		memset(text + strlen(text), ']', shapes[i].depth);
-		strcat(text, "}");
+		memcpy(text + strlen(text), "}", 2);
 		varlink_bench_send(b, fd, text);
 		assert_string_equal(varlink_bench_receive(b, fd),
 				    shapes[i].taken ? INVALID("x") : INVALID("(too large)"));

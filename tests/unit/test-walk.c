@@ -234,6 +234,7 @@ static void R9_every_failed_teardown_is_started_up_again(void **ctx)
 	for_all_walks(visit_down);
 }
 
+/* By name, not by the table's column: the announcement is what a rollback passes. */
 static void visit_skips(const struct mask *m, int from, int target, const struct plan *forward)
 {
 	for (int fail = 0; fail < forward->n; fail++) {
@@ -241,12 +242,11 @@ static void visit_skips(const struct mask *m, int from, int target, const struct
 
 		run_walk(&r, from, target, m, fail, NONE);
 		for (int i = 0; i < r.n; i++)
-			assert_false(r.calls[i].rollback &&
-				     ladder_step(r.calls[i].state)->skip_rollback);
+			assert_false(r.calls[i].rollback && r.calls[i].state == CPUHP_AP_ACTIVE);
 	}
 }
 
-static void R10_no_rollback_calls_a_state_marked_skip(void **ctx)
+static void R10_no_rollback_calls_the_announcement(void **ctx)
 {
 	for_all_walks(visit_skips);
 }
@@ -365,7 +365,7 @@ int main(void)
 		cmocka_unit_test(every_walk_without_failure_reaches_its_target),
 		cmocka_unit_test(R8_every_failed_startup_is_torn_down_in_reverse),
 		cmocka_unit_test(R9_every_failed_teardown_is_started_up_again),
-		cmocka_unit_test(R10_no_rollback_calls_a_state_marked_skip),
+		cmocka_unit_test(R10_no_rollback_calls_the_announcement),
 		cmocka_unit_test(R17_every_failed_rollback_stops_where_it_stands),
 		cmocka_unit_test(R8_an_abort_between_steps_rolls_back),
 		cmocka_unit_test(an_abort_too_late_changes_nothing),

@@ -63,7 +63,7 @@ int varlink_bench_connect(struct varlink_bench *b)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	assert_true(fd >= 0);
-	strcpy(sa.sun_path, b->path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", b->path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
 }
