@@ -210,7 +210,7 @@ static const struct auth_names *allow_of_call(struct api *a, struct varlink_call
 	}
 	for (size_t i = 0; d && i < c->n_domains; i++)
 		if (strcmp(c->domains[i]->name, d->config->name) == 0)
-			return &a->allow[i];
+			return c->domains[i]->allow ? &a->allow[i] : NULL;
 	return NULL;
 }
 
@@ -227,7 +227,7 @@ static bool admit(void *ctx, struct varlink_call *call)
 	api_fail(call, ERR_PERMISSION,
 		 method->class == AUTH_ADMIN
 			 ? "%s needs the daemon's user or root"
-			 : "%s needs a group of Operators= or the domain's Allow=",
+			 : "%s needs a group of Operators=, and the domain's Allow= where it has one",
 		 method->name);
 	return false;
 }

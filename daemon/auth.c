@@ -34,7 +34,7 @@ bool auth_allows(enum auth_class class, const struct auth_peer *peer, uid_t daem
 	case AUTH_READ:
 		return true;
 	case AUTH_CHANGE:
-		return admin || is_named(peer, operators) || is_named(peer, allow);
+		return admin || (is_named(peer, operators) && (!allow || is_named(peer, allow)));
 	case AUTH_ADMIN:
 		return admin;
 	}

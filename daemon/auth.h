@@ -9,7 +9,8 @@
 /**
  * enum auth_class - what a method needs
  * @AUTH_READ: whoever may open the socket
- * @AUTH_CHANGE: uid 0, the daemon's uid, an Operators= group, or the domain's Allow=
+ * @AUTH_CHANGE: uid 0, the daemon's uid; or who is in an Operators= group and, where the domain
+ *               has Allow=, named there as well
  * @AUTH_ADMIN: uid 0 or the daemon's uid
  */
 enum auth_class { AUTH_READ, AUTH_CHANGE, AUTH_ADMIN };
@@ -40,7 +41,7 @@ struct auth_names {
  * auth_allows() - the decision; PURE
  * @daemon_uid: the daemon's own
  * @operators: Operators=; NULL none
- * @allow: Allow= of the domain concerned; NULL none, or no domain is concerned
+ * @allow: Allow= of the domain concerned; NULL it has none, or no domain is concerned
  */
 bool auth_allows(enum auth_class class, const struct auth_peer *peer, uid_t daemon_uid,
 		 const struct auth_names *operators, const struct auth_names *allow);

@@ -41,7 +41,7 @@ static const struct row rows[] = {
 	    "Let root and the daemon's user arm one-shot failures of steps." },
 	  config_value_bool,
 	  DAEMON(allow_fault_injection) },
-	{ { "Daemon", "Operators", "groups", "", "Groups whose members may change every domain." },
+	{ { "Daemon", "Operators", "groups", "", "Groups whose members may change domains." },
 	  config_value_names,
 	  DAEMON(operators) },
 	{ { "Daemon", "QmpReplySec", "seconds", "5", "Deadline of one reply of QEMU's." },
@@ -95,7 +95,7 @@ static const struct row rows[] = {
 	  config_value_one_by_one,
 	  DOMAIN(one_by_one) },
 	{ { "Domain", "Allow", "users and @groups", "",
-	    "Who may change this domain besides the operators." },
+	    "Which of the operators may change this domain (empty: all)." },
 	  config_value_subjects,
 	  DOMAIN(allow) },
 };

@@ -97,6 +97,15 @@ static void on_armed(void *ctx, const struct msg_armed *m)
 		domain_armed(d, m->rc);
 }
 
+/* One CPU cannot be in two slots. */
+static bool is_taken(const struct domain *d, const struct vcpu *v, int cpu)
+{
+	for (unsigned int i = 0; i < d->n_vcpus; i++)
+		if (&d->vcpus[i] != v && d->vcpus[i].guest_present && d->vcpus[i].cpu == cpu)
+			return true;
+	return false;
+}
+
 static void on_cpu(struct domain *d, const struct record_cpu *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
@@ -104,7 +113,8 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 
 	/* Present, and yet in one of the host's states: nonsense. */
 	if (!v || r->state > CPUHP_ONLINE ||
-	    ((r->flags & RECORD_CPU_PRESENT) && r->state < CPUHP_STANDBY))
+	    ((r->flags & RECORD_CPU_PRESENT) &&
+	     (r->state < CPUHP_STANDBY || is_taken(d, v, r->cpu))))
 		return;
 	was_online = v->guest_online;
 	v->heard = true;

@@ -62,10 +62,17 @@ void domain_hv_forget(struct domain *d)
 	d->table_known = d->agent_up = false;
 }
 
+/* A VM started anew with the same arguments differs by its process alone. */
+static bool is_same_vm(const struct hv_facts *a, const struct hv_facts *b)
+{
+	return a->maximum == b->maximum && strcmp(a->uuid, b->uuid) == 0 &&
+	       (!a->peer || !b->peer || a->peer == b->peer);
+}
+
 static void on_attached(void *ctx, const struct hv_facts *facts)
 {
 	struct domain *d = ctx;
-	bool same = d->n_vcpus == facts->maximum && strcmp(d->facts.uuid, facts->uuid) == 0;
+	bool same = is_same_vm(&d->facts, facts);
 
 	sd_event_source_disable_unref(d->lost);
 	d->lost = NULL;

@@ -124,6 +124,11 @@ int domain_find_state(const struct domain *d, const char *word)
 	return state;
 }
 
+unsigned int domain_slow_factor(const struct domain *d)
+{
+	return d->facts.kvm ? 1 : 6;
+}
+
 bool domain_is_one_by_one(const struct domain *d)
 {
 	switch (d->config->one_by_one) {

@@ -197,6 +197,9 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 /* PURE over what is known now; for --dry-run. Return: 0 or -ENOMEM. */
 int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret);
 
+/* The factor of every deadline that the guest's speed decides: 6 without KVM. */
+unsigned int domain_slow_factor(const struct domain *d);
+
 /* OneByOne= in force: one device_add waits for the last one's answer from the firmware. */
 bool domain_is_one_by_one(const struct domain *d);
 

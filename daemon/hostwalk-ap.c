@@ -26,11 +26,12 @@ static int send_kick(struct hostwalk *h)
 		.cpu = (uint16_t)h->v->cpu,
 		.target = (uint8_t)h->kick_target,
 		.flags = h->rollback || h->call.rollback ? MSG_KICK_ROLLBACK : 0,
-		.slow = (uint8_t)hostwalk_slow(h),
+		.slow = (uint8_t)domain_slow_factor(h->v->domain),
 	};
 
 	/* What an earlier kick left behind must not answer for this one. */
 	h->handed_over = h->ap_done = false;
+	h->strayed = 0;
 	h->ap = (struct record_done){ 0 };
 	snprintf(m.op, sizeof(m.op), "%s", h->op ? h->op->id : "");
 	return link_kick(h->v->domain->link, &m);
@@ -49,7 +50,8 @@ void hostwalk_recall(struct hostwalk *h)
 
 	link_cancel(h->v->domain->link, h->kick);
 	/* The agent may still be inside one kernel write and one callback. */
-	hostwalk_arm(h, (2 * t->guest_present_ms + t->agent_ping_ms) * hostwalk_slow(h));
+	hostwalk_arm(h, (2 * t->guest_present_ms + t->agent_ping_ms) *
+				domain_slow_factor(h->v->domain));
 }
 
 /* The operation's deadline does not call an undoing kick back, so it has one of its own. */
@@ -57,7 +59,7 @@ static void bound_undoing(struct hostwalk *h)
 {
 	if (h->rollback)
 		hostwalk_arm(h, h->v->domain->manager->config->deadlines.operation_ms *
-					hostwalk_slow(h));
+					domain_slow_factor(h->v->domain));
 }
 
 void hostwalk_kick_first(struct hostwalk *h)
@@ -127,6 +129,18 @@ void hostwalk_on_kicked(struct vcpu *v, const struct msg_kicked *m)
 		hostwalk_finish(h, m->rc, CPUHP_AP_KICK, h->target < h->from);
 }
 
+/* R1: where each of the worker's own steps ran. A late teardown runs anywhere, and says so. */
+static void note_where(struct hostwalk *h, const struct record_step *r)
+{
+	int ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
+
+	if (h->strayed || ran_on == h->v->cpu || ladder_side(r->state) != CPUHP_SIDE_WORKER ||
+	    (r->flags & RECORD_STEP_LATE))
+		return;
+	h->strayed = r->state;
+	h->strayed_to = ran_on;
+}
+
 void hostwalk_on_step(struct vcpu *v, const struct record_step *r)
 {
 	struct hostwalk *h = v->hw;
@@ -134,6 +148,7 @@ void hostwalk_on_step(struct vcpu *v, const struct record_step *r)
 
 	if (!h || !h->kick || r->kick != h->kick || !(r->flags & RECORD_STEP_EXIT) || r->rc)
 		return;
+	note_where(h, r);
 	vcpu_set_state(v, startup ? r->state : r->state - 1);
 }
 
@@ -151,6 +166,10 @@ static void ap_succeeded(struct hostwalk *h)
 		hostwalk_say(h, "the agent's proof ran on CPU %d, not on CPU %d",
 			     h->ap.ran_on == MSG_NO_CPU ? -1 : h->ap.ran_on, v->cpu);
 		hostwalk_finish(h, -EXDEV, CPUHP_AP_THREADS, false);
+	} else if (h->strayed) {
+		hostwalk_say(h, "the agent reports that it ran on CPU %d, not on CPU %d",
+			     h->strayed_to, v->cpu);
+		hostwalk_finish(h, -EXDEV, h->strayed, h->target < h->from);
 	} else if (stopped) {
 		hostwalk_finish(h, h->cancel_rc, CPUHP_AP_KICK, h->target < h->from);
 	} else if (h->target < CPUHP_STANDBY) {

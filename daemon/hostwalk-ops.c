@@ -139,7 +139,8 @@ static int device_teardown(struct hostwalk *h)
 		return rc;
 	}
 	h->v->pending = VCPU_PENDING_UNPLUG;
-	hostwalk_arm(h, d->manager->config->deadlines.eject_soft_ms * hostwalk_slow(h));
+	hostwalk_arm(h, d->manager->config->deadlines.eject_soft_ms *
+				domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }
 
@@ -167,8 +168,8 @@ static int present_startup(struct hostwalk *h)
 	if (h->v->guest_present && h->v->cpu >= 0)
 		return 0;
 	h->wait = WAIT_PRESENT;
-	hostwalk_arm(h,
-		     h->v->domain->manager->config->deadlines.guest_present_ms * hostwalk_slow(h));
+	hostwalk_arm(h, h->v->domain->manager->config->deadlines.guest_present_ms *
+				domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }
 
@@ -184,7 +185,7 @@ static int kick_startup(struct hostwalk *h)
 		return rc;
 	}
 	h->wait = WAIT_KICKED;
-	hostwalk_arm(h, t->guest_present_ms * hostwalk_slow(h));
+	hostwalk_arm(h, t->guest_present_ms * domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }
 

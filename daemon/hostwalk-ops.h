@@ -30,6 +30,8 @@ enum host_wait {
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
  * @refused: the guest said no by _OST; @reissued: device_del was sent again
+ * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
+ *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
  * @told_pending: the operation has been told and has gone on; nobody waits for @done any more
  */
@@ -48,6 +50,7 @@ struct hostwalk {
 	bool handed_over, ap_done;
 	bool resent;
 	unsigned int rekicks;
+	int strayed, strayed_to;
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
@@ -101,9 +104,6 @@ void hostwalk_tell_pending(struct hostwalk *h);
 
 /* Arm the walk's one timer; h->wait tells what has run out. */
 int hostwalk_arm(struct hostwalk *h, unsigned int ms);
-
-/* The factor of all deadlines: 6 without KVM. */
-unsigned int hostwalk_slow(const struct hostwalk *h);
 
 __attribute__((format(printf, 2, 3))) void hostwalk_say(struct hostwalk *h, const char *format,
 							...);

@@ -47,11 +47,6 @@ void hostwalk_say(struct hostwalk *h, const char *format, ...)
 	va_end(ap);
 }
 
-unsigned int hostwalk_slow(const struct hostwalk *h)
-{
-	return h->v->domain->facts.kvm ? 1 : 6;
-}
-
 static void hostwalk_free(struct hostwalk *h)
 {
 	sd_event_source_disable_unref(h->timer);
@@ -259,7 +254,7 @@ static void eject_deadline(struct hostwalk *h)
 		return;
 	}
 	h->reissued = true;
-	hostwalk_arm(h, rest_ms * hostwalk_slow(h));
+	hostwalk_arm(h, rest_ms * domain_slow_factor(d));
 	d->hv->ops->query(d->hv, hv_ignore, NULL);
 	if (h->wait == WAIT_EJECT && d->hv->ops->unplug(d->hv, h->v->vcpu, hv_ignore, NULL) == 0)
 		h->unsent = false;

@@ -220,6 +220,7 @@ static int attached(struct hv_qmp *hv, const struct refresh *f)
 			return -ENOMEM;
 	}
 	hv->peer = peer;
+	hv->facts.peer = peer;
 	hv->facts.maximum = f->slots->table.n;
 	hv->phase = HV_ATTACHED;
 	hv->backoff_ms = HV_BACKOFF_MIN_MS;

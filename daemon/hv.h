@@ -62,6 +62,7 @@ struct hv_facts {
 	char version[32];     /* QEMU's */
 	char machine[64];     /* machine type */
 	unsigned int maximum; /* slots */
+	pid_t peer;           /* the process behind the socket, 0 unknown */
 };
 
 enum hv_ost_source { HV_OST_ADD = 1, HV_OST_REMOVE = 3 };

@@ -109,7 +109,6 @@ int manager_detach(struct manager *m, struct domain *d)
 	if (d->configured)
 		return -EPERM;
 	op_run_vm_gone(d, "the domain was detached");
-	op_end_queued(d, OP_VM_GONE, "the domain was detached");
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		if (m->domains[i] != d)
 			continue;

@@ -27,6 +27,14 @@ bool op_policy_met(const struct op_run *run)
 	return false;
 }
 
+bool op_moves_all_reached(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (!reached(&run->moves[i]))
+			return false;
+	return true;
+}
+
 enum vcpu_result move_judge(const struct move *m)
 {
 	if (m->gone)

@@ -19,6 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool has_move(const struct op_run *run, unsigned int vcpu)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].v->vcpu == vcpu)
+			return true;
+	return false;
+}
+
 static void make_move(struct op_run *run, unsigned int i, const struct plan_move *p)
 {
 	struct vcpu *v = &run->domain->vcpus[p->vcpu];
@@ -48,18 +56,40 @@ static void make_move(struct op_run *run, unsigned int i, const struct plan_move
 	v->drift[0] = '\0';
 }
 
-int op_moves_make(struct op_run *run, const struct plan *plan)
+/* Room for @n more moves and their entries. Return: 0 or -ENOMEM, with what was there intact. */
+static int make_room(struct op_run *run, unsigned int n)
 {
 	struct op *op = run->op;
+	size_t room = run->n_moves + n + 1; /* never none */
+	struct op_vcpu *vcpus = reallocarray(op->vcpus, room, sizeof(*vcpus));
+	struct move *moves;
 
-	op->vcpus = calloc(plan->n_moves ? plan->n_moves : 1, sizeof(*op->vcpus));
-	run->moves = calloc(plan->n_moves ? plan->n_moves : 1, sizeof(*run->moves));
-	if (!op->vcpus || !run->moves)
+	if (!vcpus)
 		return -ENOMEM;
-	op->n_vcpus = run->n_moves = plan->n_moves;
-	for (unsigned int i = 0; i < plan->n_moves; i++)
-		make_move(run, i, &plan->moves[i]);
+	op->vcpus = vcpus;
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		run->moves[i].entry = &vcpus[i];
+	moves = reallocarray(run->moves, room, sizeof(*moves));
+	if (!moves)
+		return -ENOMEM;
+	run->moves = moves;
 	return 0;
+}
+
+int op_moves_add(struct op_run *run, const struct plan *plan)
+{
+	int added = 0;
+
+	if (make_room(run, plan->n_moves) < 0)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < plan->n_moves; i++) {
+		if (has_move(run, plan->moves[i].vcpu))
+			continue;
+		make_move(run, run->n_moves++, &plan->moves[i]);
+		added++;
+	}
+	run->op->n_vcpus = run->n_moves;
+	return added;
 }
 
 /* Does this walk take a device away from QEMU? */

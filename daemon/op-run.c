@@ -19,6 +19,10 @@
  *
  * What the moves do in detail is op-moves.c.
  *
+ * A COUNT is a promise about the domain, not about the moves: where every move succeeded and the
+ * count is missed all the same, since others moved vCPUs meanwhile, what is left is planned once
+ * more; missed again it is said, and the result is partial.
+ *
  * Nothing here waits for ever: the operation's deadline calls back what can be called back and
  * names the rest pending. Walks told pending go on without the operation.
  */
@@ -29,11 +33,6 @@
 #include <stdlib.h>
 
 static void go_on(struct op_run *run);
-
-static unsigned int slow_factor(const struct domain *d)
-{
-	return d->facts.kvm ? 1 : 6;
-}
 
 static void end_with(struct op_run *run, enum op_result result, const char *by, const char *text)
 {
@@ -57,14 +56,6 @@ void op_run_look_again(struct op_run *run)
 {
 	if (!run->next && run->phase != RUN_OVER)
 		sd_event_add_defer(run->domain->manager->event, &run->next, on_next, run);
-}
-
-static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
-{
-	struct op_run *run = userdata;
-
-	op_run_stop(run->op, -ETIMEDOUT);
-	return 0;
 }
 
 static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
@@ -163,27 +154,26 @@ static bool refuse_early(struct op_run *run)
 	return false;
 }
 
-/* An operation that began before QEMU was there could not know that everything takes longer. */
+/* One that was accepted before QEMU was there could not know that everything takes longer. */
 static void stretch_deadline(struct op_run *run)
 {
+	struct op *op = run->op;
+	uint64_t more_ms = (uint64_t)(domain_slow_factor(run->domain) - 1) *
+			   run->domain->manager->config->deadlines.operation_ms;
 	uint64_t at;
 
-	if (run->stretched)
+	if (op->stretched)
 		return;
-	run->stretched = true;
-	if (sd_event_source_get_time(run->deadline, &at) >= 0)
-		sd_event_source_set_time(
-			run->deadline,
-			at + (uint64_t)(slow_factor(run->domain) - 1) *
-					run->domain->manager->config->deadlines.operation_ms *
-					1000);
+	op->stretched = true;
+	if (sd_event_source_get_time(op->deadline, &at) >= 0)
+		sd_event_source_set_time(op->deadline, at + more_ms * 1000);
 }
 
 static void ask_agent(struct op_run *run)
 {
 	struct domain *d = run->domain;
-	uint64_t wait_us =
-		(uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 * slow_factor(d);
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 *
+			   domain_slow_factor(d);
 
 	if (!(d->hello.features & MSG_FEATURE_HOTPLUG)) {
 		end_with(
@@ -215,7 +205,7 @@ static bool begin_climb(struct op_run *run)
 	}
 	if (plan.n_refusals)
 		end_with(run, OP_REFUSED, plan.refused_by, plan.refusals[0]);
-	else if (op_moves_make(run, &plan) < 0)
+	else if (op_moves_add(run, &plan) < 0)
 		end_with(run, OP_FAILED, NULL, "out of memory");
 	else
 		begun = true;
@@ -294,13 +284,54 @@ static const char *find_refuser(const struct op_run *run)
 	return "guest";
 }
 
+/* Every move succeeded, and yet the domain has not what was asked for. */
+static bool is_count_missed(const struct op_run *run)
+{
+	const struct op_request *r = &run->op->request;
+	unsigned int present, online, standby;
+
+	if (r->goal != OP_GOAL_COUNT || !run->domain->agent_up || !op_moves_all_reached(run))
+		return false;
+	domain_counts(run->domain, &present, &online, &standby);
+	return online != r->count || (r->standby >= 0 && standby != (unsigned int)r->standby);
+}
+
+/* Others moved vCPUs meanwhile. True when there is something to do about it, and it has begun. */
+static bool plan_again(struct op_run *run)
+{
+	struct plan plan;
+	bool begun;
+
+	if (run->planned_anew || run->stop_rc)
+		return false;
+	run->planned_anew = true;
+	if (domain_plan(run->domain, &run->op->request, &plan) < 0)
+		return false;
+	begun = !plan.n_refusals && op_moves_add(run, &plan) > 0;
+	plan_done(&plan);
+	if (begun)
+		run->phase = RUN_CLIMB;
+	return begun;
+}
+
 static void conclude(struct op_run *run)
 {
+	struct op *op = run->op;
 	enum op_result result = op_judge(run);
 
 	if (result == OP_REFUSED)
-		run->op->refused_by = find_refuser(run);
-	op_end(run->op, result);
+		op->refused_by = find_refuser(run);
+	if (result == OP_DONE && is_count_missed(run)) {
+		if (plan_again(run)) {
+			op_run_look_again(run);
+			return;
+		}
+		result = OP_PARTIAL;
+		snprintf(op->error, sizeof(op->error),
+			 "every vCPU of the operation is where it should be, but others were moved "
+			 "meanwhile");
+	}
+	op_end(op, result);
 }
 
 static void go_on(struct op_run *run)
@@ -335,23 +366,15 @@ static void go_on(struct op_run *run)
 
 int op_run_start(struct op *op)
 {
-	struct domain *d = op->domain;
-	unsigned int ms = op->request.timeout_ms;
 	struct op_run *run = calloc(1, sizeof(*run));
-	int rc;
 
 	if (!run)
 		return -ENOMEM;
-	*run = (struct op_run){ .op = op, .domain = d, .phase = RUN_ATTACH, .stretched = ms != 0 };
-	if (!ms)
-		ms = d->manager->config->deadlines.operation_ms;
+	*run = (struct op_run){ .op = op, .domain = op->domain, .phase = RUN_ATTACH };
 	op->run = run;
 	op->running = true;
-	rc = sd_event_add_time(d->manager->event, &run->deadline, CLOCK_MONOTONIC,
-			       now_us() + (uint64_t)ms * 1000, 1000, on_deadline, run);
-	if (rc >= 0)
-		op_run_look_again(run);
-	return rc < 0 ? rc : 0;
+	op_run_look_again(run);
+	return run->next ? 0 : -ENOMEM;
 }
 
 void op_run_poke(struct domain *d)
@@ -388,10 +411,11 @@ void op_run_vm_gone(struct domain *d, const char *why)
 	struct op *op = d->running;
 	struct op_run *run = op ? op->run : NULL;
 
-	if (!run)
-		return;
-	op_moves_gone(run);
-	end_with(run, OP_VM_GONE, NULL, why);
+	if (run) {
+		op_moves_gone(run);
+		end_with(run, OP_VM_GONE, NULL, why);
+	}
+	op_end_queued(d, OP_VM_GONE, why);
 }
 
 void op_run_drop(struct op *op)
@@ -403,7 +427,6 @@ void op_run_drop(struct op *op)
 	run->phase = RUN_OVER;
 	if (run->domain->link)
 		link_ping_forget(run->domain->link, run);
-	sd_event_source_disable_unref(run->deadline);
 	sd_event_source_disable_unref(run->agent_wait);
 	sd_event_source_disable_unref(run->give_up);
 	sd_event_source_disable_unref(run->next);

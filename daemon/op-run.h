@@ -36,8 +36,7 @@ struct op_run {
 	unsigned int n_moves;
 	int stop_rc;       /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
 	bool asked_status; /* QEMU was asked whether the domain still does not run */
-	bool stretched;    /* the deadline is as long as this domain's speed asks for */
-	sd_event_source *deadline;
+	bool planned_anew; /* the count was missed once, and what was left has been planned again */
 	sd_event_source *agent_wait;
 	sd_event_source *give_up; /* what cannot be undone without an agent */
 	sd_event_source *next;    /* a look at what can go on, from the loop */
@@ -55,14 +54,14 @@ void op_run_look_again(struct op_run *run);
 /* Stop it: -ECANCELED or -ETIMEDOUT. */
 void op_run_stop(struct op *op, int rc);
 
-/* The VM is gone. */
+/* The VM is gone, and with it what runs and what waits. */
 void op_run_vm_gone(struct domain *d, const char *why);
 
 /* Give up everything without a word (the daemon is stopping). */
 void op_run_drop(struct op *op);
 
-/* op-moves.c: a move for each line of the plan. Return: 0 or -ENOMEM. */
-int op_moves_make(struct op_run *run, const struct plan *plan);
+/* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
+int op_moves_add(struct op_run *run, const struct plan *plan);
 /* Start what may start: removals the highest slot first, all else in the plan's order. Return:
  * whether any is under way or still to be started. */
 bool op_moves_start(struct op_run *run);
@@ -79,6 +78,7 @@ void op_moves_gone(struct op_run *run);
 
 /* op-judge.c, PURE over the moves: did the policy succeed, and what is the operation's result. */
 bool op_policy_met(const struct op_run *run);
+bool op_moves_all_reached(const struct op_run *run);
 enum op_result op_judge(const struct op_run *run);
 /* A vCPU's own result. */
 enum vcpu_result move_judge(const struct move *m);

@@ -35,6 +35,7 @@ struct op *op_unref(struct op *o)
 {
 	if (o && --o->refs == 0) {
 		op_run_drop(o);
+		sd_event_source_disable_unref(o->deadline);
 		free(o->vcpus);
 		free(o);
 	}
@@ -114,6 +115,46 @@ static void publish_op(struct op *o)
 	event_publish(o->domain->manager->bus, &e);
 }
 
+static void leave_queue(struct op *o)
+{
+	struct domain *d = o->domain;
+	unsigned int at = 0;
+
+	while (at < d->n_queued && d->queue[at] != o)
+		at++;
+	if (at < d->n_queued)
+		memmove(d->queue + at, d->queue + at + 1,
+			(--d->n_queued - at) * sizeof(d->queue[0]));
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct op *o = userdata;
+
+	if (o->running) {
+		op_run_stop(o, -ETIMEDOUT);
+		return 0;
+	}
+	leave_queue(o);
+	snprintf(o->error, sizeof(o->error), "its deadline passed while others were before it");
+	op_end(o, OP_FAILED);
+	return 0;
+}
+
+/* Without a --timeout the configured one, as long as this domain's speed asks for where that is known. */
+static int arm_deadline(struct op *o)
+{
+	const struct domain *d = o->domain;
+	uint64_t ms = o->request.timeout_ms;
+
+	o->stretched = ms || d->attached;
+	if (!ms)
+		ms = (uint64_t)d->manager->config->deadlines.operation_ms *
+		     (d->attached ? domain_slow_factor(d) : 1);
+	return sd_event_add_time(d->manager->event, &o->deadline, CLOCK_MONOTONIC,
+				 o->accepted_us + ms * 1000, 1000, on_deadline, o);
+}
+
 static int on_next_op(sd_event_source *s, void *userdata)
 {
 	struct domain *d = userdata;
@@ -123,7 +164,7 @@ static int on_next_op(sd_event_source *s, void *userdata)
 	if (d->running || !d->n_queued)
 		return 0;
 	d->running = d->queue[0];
-	memmove(d->queue, d->queue + 1, (--d->n_queued) * sizeof(d->queue[0]));
+	leave_queue(d->running);
 	publish_op(d->running);
 	rc = op_run_start(d->running);
 	if (rc < 0)
@@ -206,6 +247,7 @@ void op_end(struct op *o, enum op_result result)
 	o->ended = true;
 	o->running = false;
 	o->ended_us = now_us();
+	o->deadline = sd_event_source_disable_unref(o->deadline);
 	op_run_drop(o);
 	if (d->running == o)
 		d->running = NULL;
@@ -222,7 +264,7 @@ void op_end_queued(struct domain *d, enum op_result result, const char *why)
 	while (d->n_queued) {
 		struct op *o = d->queue[0];
 
-		memmove(d->queue, d->queue + 1, --d->n_queued * sizeof(d->queue[0]));
+		leave_queue(o);
 		snprintf(o->error, sizeof(o->error), "%s", why);
 		op_end(o, result);
 	}
@@ -311,9 +353,11 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 			    strerror(-rc));
 	d->queue[d->n_queued++] = o;
 	publish_op(o);
-	rc = take_next(d);
+	rc = arm_deadline(o);
+	if (rc >= 0)
+		rc = take_next(d);
 	if (rc < 0) {
-		d->n_queued--;
+		leave_queue(o);
 		op_unref(o);
 		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",
 			    strerror(-rc));
@@ -328,14 +372,12 @@ int domain_cancel(struct op *o)
 
 	if (o->ended || !d)
 		return -EALREADY;
-	for (unsigned int i = 0; i < d->n_queued; i++) {
-		if (d->queue[i] != o)
-			continue;
-		memmove(d->queue + i, d->queue + i + 1, (--d->n_queued - i) * sizeof(d->queue[0]));
-		snprintf(o->error, sizeof(o->error), "cancelled before it began");
-		op_end(o, OP_CANCELLED);
+	if (o->running) {
+		op_run_stop(o, -ECANCELED);
 		return 0;
 	}
-	op_run_stop(o, -ECANCELED);
+	leave_queue(o);
+	snprintf(o->error, sizeof(o->error), "cancelled before it began");
+	op_end(o, OP_CANCELLED);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <systemd/sd-event.h>
 
 struct domain;
 
@@ -104,6 +105,8 @@ void plan_done(struct plan *p);
  * @error: why the operation as a whole ended so, "" none
  * @present, @online, @standby: counts at the end (while it runs: now)
  * @vcpus: @n_vcpus entries, in the order of the plan
+ * @deadline: counts from its acceptance, in the queue too
+ * @stretched: the deadline is as long as this domain's speed asks for
  */
 struct op {
 	char id[MSG_OP_MAX + 1];
@@ -124,6 +127,8 @@ struct op {
 	unsigned int n_vcpus;
 	struct op_vcpu *vcpus;
 	struct op_run *run; /* the engine's own, NULL unless running */
+	sd_event_source *deadline;
+	bool stretched;
 	unsigned int refs;
 };
 

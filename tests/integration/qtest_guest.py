@@ -175,6 +175,18 @@ def a_callback_that_fails_rolls_back_on_both_sides():
 
 
 @case()
+def a_vm_started_anew_behind_the_socket_is_another_one():
+    with Scene(3) as (vm, guest, d):
+        guest.mode = "ignore"
+        asking = d.begin("setvcpus", "web1", "2")
+        wait_for(lambda: vm.sent("device_del"), 5, "device_del")
+        vm.restart_qemu()
+        a = asking.wait(30)
+        equal((a.exit, a.result["result"], a.vcpu(2)["result"]), (11, "vm-gone", "gone"), "%s" % a)
+        wait_for(lambda: d.info()["present"] == 1, 10, d.brief, pause=0.05)
+
+
+@case()
 def an_agent_that_leaves_before_the_request_is_6():
     with Scene(2, daemon={"AgentWaitSec": 1}) as (vm, guest, d):
         guest.stop_agent(signal.SIGKILL)

@@ -44,6 +44,11 @@ class QtestVM(Machine):
             self.close()
             raise
 
+    def restart_qemu(self):
+        """The new one has no guest in it."""
+        self.guest.ended.set()
+        super().restart_qemu()
+
     def plug(self, slot, ident=None):
         s = self.slots()[slot]
         self.qmp("device_add", driver=s["type"], id=ident or "foreign%d" % slot, **s["props"])

@@ -138,7 +138,14 @@ class Machine:
     def path(self, name):
         return os.path.join(self.dir, name)
 
+    def restart_qemu(self):
+        """End it and have another, with the same arguments, behind the same sockets."""
+        self._qmp.close()
+        self.process.stop(signal.SIGKILL)
+        self.start_qemu(self.args)
+
     def start_qemu(self, args):
+        self.args = args
         common = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-name", self.name,

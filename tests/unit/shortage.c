@@ -9,11 +9,12 @@
 #include <stdlib.h>
 
 static unsigned int left; /* allocations up to the one that fails; 0 none will */
-static bool failed;
+static bool is_lasting, failed;
 
-void shortage_start(unsigned int nth)
+void shortage_start(unsigned int nth, bool lasting)
 {
 	left = nth;
+	is_lasting = lasting;
 	failed = false;
 }
 
@@ -27,6 +28,7 @@ static bool is_refused(void)
 {
 	if (left == 0 || --left > 0)
 		return false;
+	left = is_lasting;
 	failed = true;
 	errno = ENOMEM;
 	return true;

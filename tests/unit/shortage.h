@@ -10,10 +10,10 @@
  * their constructors are wrapped whole.
  */
 
-/* The @nth allocation from now on fails, counted from 1; those before and behind it do not. */
-void shortage_start(unsigned int nth);
+/* The @nth allocation from now on fails, counted from 1; if @lasting, all behind it too. */
+void shortage_start(unsigned int nth, bool lasting);
 
-/* None fails any more. Whether one did. */
+/* None fails any more. Whether one did since the start. */
 bool shortage_stop(void);
 
 #endif

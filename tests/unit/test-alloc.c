@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every allocation made to fail, once and in its turn
+ * Every allocation made to fail in its turn
  *
  * Each function below does one job of the daemon's from beginning to end. It is run with its first
  * allocation failing, then with its second, and so on until it comes through without having met a
- * failure. It returns 0 or the first error; the error must be -ENOMEM if and only if an allocation
+ * failure; and all of that once more with what follows failing too. It returns 0 or the first error; the error must be -ENOMEM if and only if an allocation
  * failed, outputs must be as the headers say, and a job that succeeds must have done all of its
  * work. That nothing leaks shows under ASan.
  */
@@ -73,7 +73,7 @@ static void keep(int *first, int r)
 		*first = r;
 }
 
-/* Lines longer and shorter than what is kept; whoever had no memory for a piece tries it again. */
+/* Lines longer and shorter than what is kept; a piece without memory comes again when there is. */
 static int take_lines_in_pieces(void)
 {
 	static const size_t lengths[] = { 10, 0, 5000, 69986, 3, 40000, 1 };
@@ -95,8 +95,10 @@ static int take_lines_in_pieces(void)
 		int r = qmp_lines_push(&l, text + at, len);
 
 		keep(&first, r);
-		if (r < 0)
+		if (r < 0) {
+			shortage_stop();
 			assert_int_equal(qmp_lines_push(&l, text + at, len), 0);
+		}
 		for (; qmp_lines_pop(&l, &line, &len); n++) {
 			assert_int_equal(len, lengths[n]);
 			assert_true(len == 0 || line[len - 1] == 'a' + (char)n);
@@ -282,23 +284,28 @@ static struct job {
 
 enum { JOBS = sizeof(jobs) / sizeof(*jobs) };
 
-static void each_allocation_may_fail(void **state)
+static void try_each_allocation(const struct job *job, bool lasting)
 {
-	const struct job *job = *state;
 	unsigned int nth = 0;
 	bool failed;
 
 	do {
 		int r;
 
-		shortage_start(++nth);
+		shortage_start(++nth, lasting);
 		r = job->run();
 		failed = shortage_stop();
 		if (r != (failed ? -ENOMEM : 0))
-			fail_msg("%d with failure %u", r, nth);
+			fail_msg("%d without allocation %u", r, nth);
 	} while (failed && nth < ENDLESS);
 	if (nth <= job->least || nth == ENDLESS)
 		fail_msg("%u allocations", nth - 1);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+	try_each_allocation(*state, false);
+	try_each_allocation(*state, true);
 }
 
 static json_object *read_recording(const char *name)

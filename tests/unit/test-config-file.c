@@ -12,13 +12,24 @@ static const char *file_of(const struct fake_root *f, char *buf, size_t size)
 	return buf;
 }
 
+/* A descriptor left open by what is tested would take the place of this one. */
+static int next_fd(const struct fake_root *f)
+{
+	int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+
+	close(fd);
+	return fd;
+}
+
 static struct config *load_good(const struct fake_root *f)
 {
 	struct config *c = NULL;
 	char path[128], *error = NULL;
+	int fd = next_fd(f);
 
 	if (config_load(file_of(f, path, sizeof(path)), &c, &error) < 0)
 		fail_msg("%s", error);
+	assert_int_equal(next_fd(f), fd);
 	return c;
 }
 
@@ -27,8 +38,10 @@ static void load_bad(const struct fake_root *f, const char *what, const char *wh
 {
 	struct config untouched, *c = &untouched;
 	char path[128], want[512], *error = NULL;
+	int fd = next_fd(f);
 	int r = config_load(file_of(f, path, sizeof(path)), &c, &error);
 
+	assert_int_equal(next_fd(f), fd);
 	if (r != rc)
 		fail_msg("%s: %d", what, r);
 	snprintf(want, sizeof(want), "%s/%s: cannot be read: %s", f->path, where, strerror(-rc));

@@ -333,6 +333,23 @@ static void a_guest_that_contradicts_qemu_is_not_believed(void **ctx)
 	bench_stop(b);
 }
 
+static void two_slots_cannot_claim_one_cpu(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct record r = { .type = RECORD_CPU,
+			    .cpu = { .slot = 4,
+				     .cpu = BENCH_CPU(3),
+				     .state = CPUHP_ONLINE,
+				     .flags = RECORD_CPU_PRESENT | RECORD_CPU_ONLINE } };
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_put(b, 4, CPUHP_STANDBY);
+	b->link_ops->on_record(b->link_ctx, &r);
+	assert_int_equal(bench_state(b, 4), CPUHP_STANDBY);
+	assert_int_equal(b->d->vcpus[4].cpu, BENCH_CPU(4));
+	bench_stop(b);
+}
+
 static bool is_given_up(struct bench *b, void *arg)
 {
 	return !b->d->vcpus[0].present;
@@ -393,6 +410,7 @@ int main(void)
 		cmocka_unit_test(what_an_operation_moves_is_no_drift),
 		cmocka_unit_test(no_observation_moves_a_wish),
 		cmocka_unit_test(a_guest_that_contradicts_qemu_is_not_believed),
+		cmocka_unit_test(two_slots_cannot_claim_one_cpu),
 		cmocka_unit_test(a_vm_given_up_and_found_again_is_taken_as_it_is),
 		cmocka_unit_test(another_vm_voids_the_wishes),
 	};

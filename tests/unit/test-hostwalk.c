@@ -444,6 +444,29 @@ static void R1_a_proof_from_another_cpu_is_a_failure(void **ctx)
 	}
 }
 
+static void R1_a_step_reported_from_another_cpu_is_a_failure(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct record_step step = { .slot = 3,
+				    .state = CPUHP_AP_DYN,
+				    .flags = RECORD_STEP_EXIT | RECORD_STEP_STARTUP,
+				    .ran_on = 0 };
+	struct bench_walk w;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+	bench_said(b, "kick 3 44");
+	bench_kicked(b, 3, 0);
+	step.kick = b->kicks[3].kick;
+	b->link_ops->on_record(b->link_ctx, &(struct record){ .type = RECORD_STEP, .step = step });
+	/* The proof at the end is the right one, and does not make it good. */
+	bench_done(b, 3, CPUHP_ONLINE, 0, 0xff);
+	bench_walk_ends(b, &w, -EXDEV, CPUHP_AP_DYN);
+	assert_string_equal(w.outcome.text,
+			    "the agent reports that it ran on CPU 0, not on CPU 23");
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +488,7 @@ int main(void)
 		cmocka_unit_test(R17_a_way_back_that_fails_stops_there),
 		cmocka_unit_test(R17_the_agents_stuck_rollback_is_passed_on),
 		cmocka_unit_test(R1_a_proof_from_another_cpu_is_a_failure),
+		cmocka_unit_test(R1_a_step_reported_from_another_cpu_is_a_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

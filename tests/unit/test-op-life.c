@@ -203,6 +203,63 @@ static void a_vm_that_goes_takes_the_operation_with_it(void **ctx)
 	bench_stop(b);
 }
 
+static void a_vm_that_goes_takes_the_queue_with_it(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *running, *queued[2];
+
+	b->agent_silent[1] = true;
+	running = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	bench_wait_word(b, "kick 1");
+	for (unsigned int i = 0; i < 2; i++)
+		queued[i] = bench_submit_with(b, 3 + i, OP_POLICY_ALL, 4000);
+	bench_status(b, HV_SHUT_DOWN);
+	bench_ends(b, running, OP_VM_GONE, "1:gone");
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(queued[i]->ended);
+		bench_ends(b, queued[i], OP_VM_GONE, "");
+	}
+	bench_stop(b);
+}
+
+static void another_process_behind_the_socket_is_another_vm(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct hv_facts f = b->d->facts;
+	struct op *o;
+
+	b->d->facts.peer = f.peer = 100;
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	bench_wait_word(b, "unplug 2");
+	bench_lose_qemu(b);
+	f.peer = 101;
+	b->hv_events->on_attached(b->hv_ctx, &f);
+	/* That the slot is empty there says nothing about a removal. */
+	bench_ends(b, o, OP_VM_GONE, "2:gone");
+	bench_stop(b);
+}
+
+static void a_deadline_counts_in_the_queue_too(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *running, *queued;
+
+	b->agent_silent[1] = true;
+	running = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	bench_wait_word(b, "kick 1");
+	queued = bench_submit_with(b, 3, OP_POLICY_ALL, 30);
+	bench_wait_ended(b, queued);
+	assert_false(running->ended);
+	assert_string_equal(queued->error, "its deadline passed while others were before it");
+	bench_ends(b, queued, OP_FAILED, "");
+	assert_int_equal(b->d->n_queued, 0);
+	bench_status(b, HV_SHUT_DOWN);
+	bench_ends(b, running, OP_VM_GONE, "1:gone");
+	bench_stop(b);
+}
+
 static void a_vm_that_goes_during_device_add_is_gone_and_not_stuck(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -385,6 +442,9 @@ int main(void)
 		cmocka_unit_test(the_last_64_results_are_kept),
 		cmocka_unit_test(an_operation_outlives_its_client_and_its_domain),
 		cmocka_unit_test(a_vm_that_goes_takes_the_operation_with_it),
+		cmocka_unit_test(a_vm_that_goes_takes_the_queue_with_it),
+		cmocka_unit_test(another_process_behind_the_socket_is_another_vm),
+		cmocka_unit_test(a_deadline_counts_in_the_queue_too),
 		cmocka_unit_test(a_vm_that_goes_during_device_add_is_gone_and_not_stuck),
 		cmocka_unit_test(a_shutdown_is_gone_at_once),
 		cmocka_unit_test(nothing_is_judged_while_qemu_is_away),

@@ -335,6 +335,50 @@ static void sentences_name_the_callback_the_vcpu_and_the_code(void **ctx)
 	}
 }
 
+/* vCPU 1, which is no part of the operation, is taken offline in the guest while it runs. */
+static struct op *count_missed(struct bench *b, struct op *o)
+{
+	bench_wait_word(b, "kick 2");
+	bench_row(b, 1, CPUHP_STANDBY);
+	b->agent_silent[2] = false;
+	bench_kicked(b, 2, 0);
+	bench_row(b, 2, CPUHP_ONLINE);
+	bench_done(b, 2, CPUHP_ONLINE, 0, 0xff);
+	bench_turn(b);
+	return o;
+}
+
+static void a_count_missed_because_of_others_is_planned_once_more(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[2] = true;
+	o = count_missed(b, bench_count_op(b, 3, OP_POLICY_ALL, 0));
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	assert_int_equal(o->online, 3);
+	bench_ends(b, o, OP_DONE, "2:ok 1:ok");
+	bench_stop(b);
+}
+
+static void a_count_that_stays_missed_is_no_success(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[2] = true;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "kick 2");
+	o->run->planned_anew = true;
+	count_missed(b, o);
+	assert_int_equal(o->online, 2);
+	assert_non_null(strstr(o->error, "others were moved meanwhile"));
+	bench_ends(b, o, OP_PARTIAL, "2:ok");
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +397,8 @@ int main(void)
 		cmocka_unit_test(a_rollback_that_fails_is_stuck_and_says_both),
 		cmocka_unit_test(an_agents_stuck_rollback_is_stuck),
 		cmocka_unit_test(sentences_name_the_callback_the_vcpu_and_the_code),
+		cmocka_unit_test(a_count_missed_because_of_others_is_planned_once_more),
+		cmocka_unit_test(a_count_that_stays_missed_is_no_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
