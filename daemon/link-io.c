@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The connection beneath a link: connecting, the output queue, reading and the throttle. */
+/*
+ * Theory of operation
+ *
+ * The connection beneath a link: connecting, the output queue, reading and the throttle.
+ *
+ * A guest pays for what it sends out of a bucket of tokens (50 frames a second, bursts of
+ * 500): one for a frame, and one for so much junk between frames. With the bucket empty the socket
+ * is not read any more, so the guest is stopped by its own full port, and the daemon sleeps until
+ * a few tokens have come; a guest that hung up meanwhile is found then.
+ *
+ * What is to be written waits in one buffer of fixed size. A guest that does not read it away
+ * loses its connection; nothing blocks, and nothing grows. A failure is only noted where it is
+ * met, deep inside a callback perhaps, and acted upon from the loop.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

@@ -1289,7 +1289,7 @@ def options_are_answered_or_refused():
         (["--version"], 0, r"^vcpuhp-agent \d"),
         (["--nonsense"], 2, "unknown option"),
         (["--port"], 2, "needs a value"),
-        (["--config", "/nonexistent.conf"], 1, "no such file"),
+        (["--config", "/nonexistent.conf"], 1, "No such file"),
     ):
         r = subprocess.run([AGENT] + args, capture_output=True, text=True, timeout=5, check=False)
         equal(r.returncode, status, " ".join(args))

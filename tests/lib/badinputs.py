@@ -154,7 +154,7 @@ COMMANDS = [
     (A, "--port=", 2, "needs a value that is not empty"),
     (A, "--allow-fault-injection=1", 2, "takes no value"),
     (A, "--root /nonexistent", 1, "/nonexistent: No such file"),
-    (A, "--config /nonexistent", 1, "/nonexistent: no such file"),
+    (A, "--config /nonexistent", 1, "/nonexistent: No such file"),
     (A, "--port /" + "p" * 4096, 1, "the value is too long"),
 ]  # fmt: skip
 
