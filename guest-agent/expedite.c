@@ -13,15 +13,19 @@
 
 enum { OURS = 1 };
 
-/* Whether a CPU list of the kernel names any CPU; kernels print "(null)" for a mask never made. */
+/*
+ * Whether a CPU list of the kernel names any CPU. For a mask never made kernels print "(null)",
+ * behind as many blanks as the format asks for.
+ */
 static bool has_cpus(int root, const char *path)
 {
-	char first[4096];
-	int r = sysfs_read(root, path, first, sizeof(first));
+	char text[4096];
+	int r = sysfs_read(root, path, text, sizeof(text));
+	const char *list = text + (r > 0 ? strspn(text, " ") : 0);
 
 	if (r == -EFBIG)
 		return true;
-	return r > 0 && strcmp(first, "(null)") != 0;
+	return r > 0 && *list && strcmp(list, "(null)") != 0;
 }
 
 static bool is_wanted(const struct expedite *e)

@@ -102,6 +102,17 @@ def the_trace_file_is_chromes_with_host_and_guest_on_one_axis():
 
 
 @case()
+def rcu_is_expedited_while_cpus_move_and_put_back():
+    look = "cat /sys/kernel/rcu_expedited >> /run/expedited"
+    with running(files=callbacks(_10_look=look)) as (vm, d):
+        vm.guest("rm /run/expedited")
+        done(d.setvcpus(2))
+        done(d.setvcpus(1))
+        equal(vm.guest("cat /run/expedited").split(), ["1", "1"], "on the way up and down")
+        equal(vm.guest("cat /sys/kernel/rcu_expedited").strip(), "0", "afterwards")
+
+
+@case()
 def states_lists_the_ladder_and_the_callbacks():
     with running(files=callbacks(_10_log="", _20_more="")) as (vm, d):
         a = d.ctl("states", "web1")

@@ -103,7 +103,7 @@ class FakeRoot:
             CPUS + "/possible": "0-%d\n" % (maxcpus - 1),
             CPUS + "/kernel_max": "8191\n",
             CPUS + "/isolated": "\n",
-            CPUS + "/nohz_full": "(null)\n",
+            CPUS + "/nohz_full": " " * 25 + "(null)\n",
             CPUS + "/hotplug/states": "  0: offline\n156: smpboot/threads:online\n236: online\n",
             "sys/devices/system/clocksource/clocksource0/current_clocksource": "kvm-clock\n",
             "sys/firmware/acpi/tables/DSDT": "DSDT\n",

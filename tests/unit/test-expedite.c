@@ -60,6 +60,8 @@ static const struct {
 	{ "auto without the isolated file", EXPEDITE_AUTO, ISOLATED, NULL, true },
 	{ "auto with a nohz_full CPU", EXPEDITE_AUTO, NOHZ_FULL, "0\n", false },
 	{ "auto with an empty nohz_full", EXPEDITE_AUTO, NOHZ_FULL, "\n", true },
+	{ "auto with the nohz_full of Linux 6.1", EXPEDITE_AUTO, NOHZ_FULL,
+	  "                         (null)\n", true },
 	{ "auto without the nohz_full file", EXPEDITE_AUTO, NOHZ_FULL, NULL, true },
 	{ "auto where it is on already", EXPEDITE_AUTO, EXPEDITED, "1\n", false },
 	{ "auto on a kernel that has none", EXPEDITE_AUTO, EXPEDITED, NULL, false },
