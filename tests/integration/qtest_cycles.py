@@ -81,7 +81,7 @@ def cycles_500_of_3_vcpus_leave_the_daemon_as_it_was():
     if SANITIZED:
         nothing_grows(domains=2, warm_up=5, cycles=20)
     else:
-        nothing_grows(domains=5, warm_up=40, cycles=100)
+        nothing_grows(domains=5, warm_up=40, cycles=140)
 
 
 @case(deadline=3600, long=True)

@@ -97,6 +97,15 @@ def check_sizes(path, lines):
             yield 1, "over %d lines and no theory of operation at its top" % THEORY_FROM
 
 
+def check_side(path, lines):
+    """R15: which side owns a state is asked by one function."""
+    if path == "proto/ladder.c" or path.startswith("tests/"):
+        return
+    for number, line in enumerate(lines, 1):
+        if re.search(r"(->|\.)side\b", line):
+            yield number, "the table's column is read: ask ladder_side()"
+
+
 def check(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         lines = f.read().splitlines()
@@ -104,6 +113,7 @@ def check(path):
         yield 1, "does not begin with its licence"
     yield from check_includes(path, lines)
     yield from check_pure_calls(lines)
+    yield from check_side(path, lines)
     yield from check_sizes(path, lines)
 
 

@@ -299,6 +299,7 @@ def tier_e2e(run):
         raise SkipTier("there is no guest kernel: tests/run --deps")
     for script in scripts("e2e"):
         run_script(run, "e2e", script, "build")
+    run.command("e2e", "tests/demo in less than a minute", ["tests/demo"], log="demo", seconds=60)
 
 
 TIERS = {
