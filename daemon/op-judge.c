@@ -116,6 +116,8 @@ void op_vcpu_describe(struct op_vcpu *e, const struct domain *d, const struct ho
 	e->rc = o->rc;
 	e->failed_at = o->failed_at;
 	describe_rc(o->rc, code, sizeof(code));
+	if (outcome_repeats_code(text, code))
+		text = "";
 	snprintf(e->failed_name, sizeof(e->failed_name), "%s", name);
 	if (o->failed_at < 0)
 		snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu,

@@ -129,3 +129,12 @@ const char *exit_code_meaning(enum exit_code c)
 	}
 	return NULL;
 }
+
+bool outcome_repeats_code(const char *reason, const char *code)
+{
+	static const char killed_by[] = "killed by ";
+	size_t n = sizeof(killed_by) - 1;
+
+	return strstr(code, reason) ||
+	       (strncmp(reason, killed_by, n) == 0 && strcmp(reason + n, code) == 0);
+}

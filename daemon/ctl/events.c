@@ -50,7 +50,7 @@ static void print_event(json_object *event)
 {
 	json_object *kernel = value_object(event, "kernel");
 	int64_t rc = value_int(event, "rc", 0);
-	char text[64];
+	char code[64] = "";
 
 	print_time();
 	print_string(event, "domain", " ");
@@ -66,10 +66,11 @@ static void print_event(json_object *event)
 	if (value_bool(event, "rollback", false))
 		fputs(" (rollback)", stdout);
 	if (rc && rc >= INT32_MIN && rc <= INT32_MAX)
-		printf(" failed: %s", step_format_rc((int)rc, text, sizeof(text)));
+		printf(" failed: %s", step_format_rc((int)rc, code, sizeof(code)));
 	print_string(event, "status", " ");
 	print_string(event, "result", " ");
-	print_string(event, "text", ": ");
+	if (!outcome_repeats_code(value_string(event, "text", ""), code))
+		print_string(event, "text", ": ");
 	putchar('\n');
 	fflush(stdout);
 }

@@ -2,6 +2,7 @@
 #include "daemon/ctl/lines.h"
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/value.h"
+#include "daemon/outcome.h"
 #include "proto/cpulist.h"
 #include "proto/ladder.h"
 #include <stdlib.h>
@@ -169,18 +170,20 @@ const char *lines_format(const struct line *line, double now_ms, char *buf, size
 
 const char *lines_format_plain(const struct step *s, double ms, char *buf, size_t size)
 {
-	char cpu[24] = "", time[24] = "", rc[64];
+	char cpu[24] = "", time[24] = "", rc[64] = "";
+	const char *why = "";
 
 	if (s->cpu >= 0)
 		snprintf(cpu, sizeof(cpu), " (cpu%d)", s->cpu);
+	if (s->rc && !outcome_repeats_code(s->text, step_format_rc(s->rc, rc, sizeof(rc))))
+		why = s->text;
 	if (ms >= 0)
 		step_format_ms(ms, time, sizeof(time));
 	else
 		snprintf(time, sizeof(time), "%s", s->rc ? "failed" : "done");
 	snprintf(buf, size, "vcpu %d%s: %s%s%s%s ... %s%s%s%s%s", s->vcpu, cpu, s->name,
 		 s->startup ? "" : " down", s->rollback ? " (rollback)" : "",
-		 s->late ? " (late)" : "", time, s->rc ? ", failed: " : "",
-		 s->rc ? step_format_rc(s->rc, rc, sizeof(rc)) : "", s->rc && *s->text ? ": " : "",
-		 s->rc ? s->text : "");
+		 s->late ? " (late)" : "", time, s->rc ? ", failed: " : "", rc, *why ? ": " : "",
+		 why);
 	return buf;
 }

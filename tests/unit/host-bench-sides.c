@@ -509,6 +509,7 @@ static void play_plant(struct bench *b, unsigned int slot, struct bench_plant p)
 		.ran_on = BENCH_CPU(slot),
 	};
 
+	snprintf(r.text, sizeof(r.text), "%s", p.text ? p.text : "");
 	if (p.once)
 		b->plants[slot] = (struct bench_plant){ 0 };
 	bench_row(b, slot, r.state);

@@ -54,6 +54,7 @@ struct bench_plant {
 	int rollback_rc;
 	bool teardown;
 	bool once;
+	const char *text; /* NULL: no reason of its own */
 };
 
 struct bench_ping {

@@ -307,27 +307,40 @@ static void sentences_name_the_callback_the_vcpu_and_the_code(void **ctx)
 {
 	static const struct {
 		int rc;
-		const char *want;
+		const char *text; /* the agent's */
+		const char *want; /* behind "failed with " */
 	} cases[] = {
-		{ 3, "vcpu 1: ap:dyn.10-log startup failed with exit status 3" },
-		{ 137, "vcpu 1: ap:dyn.10-log startup failed with signal 9" },
-		{ -ETIMEDOUT, "vcpu 1: ap:dyn.10-log startup failed with ETIMEDOUT "
-			      "(Connection timed out)" },
+		{ 3, "", "exit status 3" },
+		{ 137, "", "signal 9" },
+		{ -ETIMEDOUT, "", "ETIMEDOUT (Connection timed out)" },
+		{ 3, "no disk", "exit status 3: no disk" },
+		{ 3, "ap:dyn.10-log: no disk", "exit status 3: no disk" },
+		{ 137, "signal 10 first", "signal 9: signal 10 first" },
+		/* The code in other words is no reason. */
+		{ 7, "exit status 7", "exit status 7" },
+		{ 7, "ap:dyn.10-log: exit status 7", "exit status 7" },
+		{ 137, "killed by signal 9", "signal 9" },
+		{ -EIO, "Input/output error", "EIO (Input/output error)" },
 	};
 	const struct record name = { .type = RECORD_STATE,
 				     .state = { .state = CPUHP_AP_DYN, .name = "10-log" } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct bench_plant plant = { .rc = cases[i].rc,
+						   .failed_at = CPUHP_AP_DYN,
+						   .rests_at = -1,
+						   .text = cases[i].text };
 		struct bench *b = bench_start(NULL);
 		struct op *o;
+		char want[128];
 
+		snprintf(want, sizeof(want), "vcpu 1: ap:dyn.10-log startup failed with %s",
+			 cases[i].want);
 		b->link_ops->on_record(b->link_ctx, &name);
-		bench_plant(b, 1,
-			    (struct bench_plant){
-				    .rc = cases[i].rc, .failed_at = CPUHP_AP_DYN, .rests_at = -1 });
+		bench_plant(b, 1, plant);
 		o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
 		bench_check(b, o, OP_FAILED);
-		assert_string_equal(o->vcpus[0].error, cases[i].want);
+		assert_string_equal(o->vcpus[0].error, want);
 		assert_string_equal(o->vcpus[0].failed_name, "ap:dyn.10-log");
 		assert_int_equal(o->vcpus[0].rc, cases[i].rc);
 		op_unref(o);

@@ -98,6 +98,28 @@ static void every_exit_code_is_explained(void **state)
 	}
 }
 
+static const struct {
+	const char *sentence, *reason, *code;
+	bool repeats;
+} reasons[] = {
+	{ "none at all", "", "exit status 7", true },
+	{ "the code's own words", "exit status 7", "exit status 7", true },
+	{ "the kernel's words for it", "Device or resource busy", "EBUSY (Device or resource busy)",
+	  true },
+	{ "a signal that killed it", "killed by signal 9", "signal 9", true },
+	{ "another signal", "killed by signal 11", "signal 1", false },
+	{ "a reason of its own", "no disk", "exit status 7", false },
+	{ "the code and a reason", "exit status 7: no disk", "exit status 7", false },
+	{ "a reason beside no code", "no disk", "", false },
+};
+
+static void a_reason_that_repeats_the_code_is_known(void **state)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (outcome_repeats_code(reasons[i].reason, reasons[i].code) != reasons[i].repeats)
+			fail_msg("%s", reasons[i].sentence);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +128,7 @@ int main(void)
 		cmocka_unit_test(every_vcpu_result_has_its_word),
 		cmocka_unit_test(unknown_words_are_not_found),
 		cmocka_unit_test(every_exit_code_is_explained),
+		cmocka_unit_test(a_reason_that_repeats_the_code_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
