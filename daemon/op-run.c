@@ -113,7 +113,7 @@ static bool refuse_status(struct op_run *run)
 	}
 	if (d->status != HV_RUNNING) {
 		snprintf(text, sizeof(text), "the domain is %s", domain_status_name(d));
-		end_with(run, OP_REFUSED, "domain", text);
+		end_with(run, OP_REFUSED, "policy", text);
 		return true;
 	}
 	return false;
@@ -271,14 +271,15 @@ static bool is_busy(struct op_run *run)
 	return true;
 }
 
-/* Who refused, where the operation is refused: the guest, unless QEMU itself would not. */
+/* Who refused, where the operation is refused: the guest, or QEMU, which lets go of nothing as the
+ * domain stands now. */
 static const char *find_refuser(const struct op_run *run)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++) {
 		const struct op_vcpu *e = run->moves[i].entry;
 
 		if (run->moves[i].refused)
-			return e->failed_at == CPUHP_QEMU_DEVICE && e->rc != -EBUSY ? "domain"
+			return e->failed_at == CPUHP_QEMU_DEVICE && e->rc != -EBUSY ? "policy"
 										    : "guest";
 	}
 	return "guest";

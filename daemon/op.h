@@ -88,8 +88,9 @@ struct plan {
 	struct plan_move *moves;
 	unsigned int n_refusals;
 	char (*refusals)[OP_TEXT_MAX];
-	const char *
-		refused_by; /* of the first refusal: "guest" "limit" "policy" "hook" "domain"; NULL none */
+	/* Of the first refusal: "guest", "limit", "policy" (which is also a domain in a state that
+	 * allows no change) or "hook"; NULL none. */
+	const char *refused_by;
 };
 
 void plan_done(struct plan *p);

@@ -179,7 +179,7 @@ static int plan_one(struct draft *d, unsigned int i)
 	int to = d->request->target;
 
 	if (v->pending)
-		return refuse(d->plan, "domain", "vcpu %u: an earlier change is not confirmed yet",
+		return refuse(d->plan, "policy", "vcpu %u: an earlier change is not confirmed yet",
 			      i);
 	if (to == v->state)
 		return 0;
@@ -274,7 +274,7 @@ int plan_make(const struct plan_input *in, const struct op_request *request, str
 	for (unsigned int i = 0; i < in->n; i++)
 		d.goal[i] = in->vcpus[i].state;
 	if (in->why_unsupported)
-		rc = refuse(&plan, "limit", "%s", in->why_unsupported);
+		rc = refuse(&plan, "policy", "%s", in->why_unsupported);
 	else if (request->goal == OP_GOAL_COUNT)
 		rc = plan_count(&d);
 	else

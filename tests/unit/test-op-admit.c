@@ -155,7 +155,7 @@ static void a_domain_that_does_not_run_is_refused(void **ctx)
 		bench_check(b, o, cases[i].result);
 		assert_string_equal(o->error, cases[i].error);
 		if (o->result == OP_REFUSED)
-			assert_string_equal(o->refused_by, "domain");
+			assert_string_equal(o->refused_by, "policy");
 		bench_silent(b);
 		op_unref(o);
 		bench_stop(b);

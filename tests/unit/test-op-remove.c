@@ -153,7 +153,7 @@ static void a_refused_eject_takes_back_what_was_not_sent(void **ctx)
 	bench_stop(b);
 }
 
-static void what_qemu_refuses_is_refused_by_the_domain(void **ctx)
+static void what_qemu_refuses_is_refused_by_policy(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
 	struct op *o;
@@ -164,7 +164,7 @@ static void what_qemu_refuses_is_refused_by_the_domain(void **ctx)
 	bench_wait_word(b, "unplug 1");
 	bench_answer_unplug(b, 1, -EIO, "acpi: device unplug request for not supported device");
 	bench_check(b, o, OP_REFUSED);
-	assert_string_equal(o->refused_by, "domain");
+	assert_string_equal(o->refused_by, "policy");
 	bench_ends(b, o, OP_REFUSED, "1:refused");
 	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
 	bench_stop(b);
@@ -204,7 +204,7 @@ static void a_removal_that_is_not_confirmed_is_pending_and_completes_later(void 
 	/* Nobody may change it meanwhile. */
 	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
 	bench_check(b, o, OP_REFUSED);
-	assert_string_equal(o->refused_by, "domain");
+	assert_string_equal(o->refused_by, "policy");
 	op_unref(o);
 	assert_int_equal(b->removed[1], 0);
 	bench_eject(b, 1);
@@ -228,7 +228,7 @@ int main(void)
 		cmocka_unit_test(under_tcg_one_at_a_time_the_highest_first),
 		cmocka_unit_test(under_tcg_an_add_is_undone_the_highest_first),
 		cmocka_unit_test(a_refused_eject_takes_back_what_was_not_sent),
-		cmocka_unit_test(what_qemu_refuses_is_refused_by_the_domain),
+		cmocka_unit_test(what_qemu_refuses_is_refused_by_policy),
 		cmocka_unit_test(what_the_guest_never_showed_can_be_removed),
 		cmocka_unit_test(a_removal_that_is_not_confirmed_is_pending_and_completes_later),
 	};

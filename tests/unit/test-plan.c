@@ -206,9 +206,9 @@ static const struct {
 	{ "another's leaves with --foreign", "BF..", "1", CPUHP_OFFLINE, true, "1:44>0" },
 	{ "another's may rest", "BF..", "1", CPUHP_STANDBY, false, "1:44>6" },
 	{ "what is leaving is left alone", "BP..", "1", CPUHP_ONLINE, false,
-	  "domain: vcpu 1: an earlier change" },
+	  "policy: vcpu 1: an earlier change" },
 	{ "even where it seems to be there", "BP..", "1", CPUHP_STANDBY, false,
-	  "domain: vcpu 1: an earlier change" },
+	  "policy: vcpu 1: an earlier change" },
 	{ "what is unknown is left alone", "B?..", "1", CPUHP_ONLINE, false,
 	  "guest: vcpu 1: its state in the guest is not known" },
 	{ "no such vCPU", "B...", "4", CPUHP_ONLINE, false, "limit: there is no vcpu 4" },
@@ -281,7 +281,7 @@ static const struct {
 	  "BO..",
 	  3,
 	  { .why_unsupported = "it is a pSeries" },
-	  "limit: it is a pSeries" },
+	  "policy: it is a pSeries" },
 };
 
 static void the_limits(void **ctx)
