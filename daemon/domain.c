@@ -137,7 +137,15 @@ bool domain_is_one_by_one(const struct domain *d)
 	case ONE_BY_ONE_NO:
 		return false;
 	case ONE_BY_ONE_AUTO:
-		return d->facts.pflash && d->facts.smm;
+		break;
+	}
+	switch (d->facts.smm) {
+	case HV_SMM_ON:
+		return true;
+	case HV_SMM_OFF:
+		return false;
+	case HV_SMM_UNKNOWN:
+		return d->facts.pflash;
 	}
 	return false;
 }

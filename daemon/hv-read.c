@@ -113,9 +113,14 @@ static void on_smm(void *arg, int rc, json_object *value, const char *text)
 
 	if (is_lost(rc))
 		is_sound(hv, rc, text);
-	/* "auto" is on wherever it can be; a machine without the property has no SMM. */
-	hv->facts.smm = rc == 0 && !(json_in_as_str(value, QMP_TEXT_MAX, &smm) == 0 &&
-				     strcmp(smm, "off") == 0);
+	/* A machine without the property has no SMM. */
+	hv->facts.smm = rc < 0 ? HV_SMM_OFF : HV_SMM_UNKNOWN;
+	if (rc == 0 && json_in_as_str(value, QMP_TEXT_MAX, &smm) == 0) {
+		if (strcmp(smm, "on") == 0)
+			hv->facts.smm = HV_SMM_ON;
+		else if (strcmp(smm, "off") == 0)
+			hv->facts.smm = HV_SMM_OFF;
+	}
 	answered(hv);
 }
 

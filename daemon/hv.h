@@ -52,13 +52,16 @@ struct hv_table {
 	struct hv_slot *slots;
 };
 
+/* "auto", which QEMU resolves and does not tell, is not known. */
+enum hv_smm { HV_SMM_UNKNOWN, HV_SMM_OFF, HV_SMM_ON };
+
 /* Facts fixed at attach. */
 struct hv_facts {
 	char uuid[37];  /* "" unknown */
 	char accel[16]; /* "kvm", "tcg" (query-kvm says not enabled) */
 	bool kvm;
 	bool pflash;          /* firmware in pflash is present (OneByOne=auto) */
-	bool smm;             /* the machine has SMM enabled, or unknown */
+	enum hv_smm smm;      /* the machine has SMM (libvirt's secure loader sets it) */
 	char version[32];     /* QEMU's */
 	char machine[64];     /* machine type */
 	unsigned int maximum; /* slots */

@@ -158,8 +158,8 @@ static const char *answer(struct hv_bench *rig, const char *name, json_object *a
 		return "{\"UUID\":\"01234567-89ab-cdef-0123-456789abcdef\"}";
 	if (strcmp(name, "qom-get") == 0)
 		return strcmp(property, "type") == 0  ? "\"pc-test-machine\""
-		       : strcmp(property, "smm") == 0 ? "\"off\""
-						      : "\"\"";
+		       : strcmp(property, "smm") == 0 ? rig->smm
+						      : rig->pflash;
 	if (strcmp(name, "query-status") == 0)
 		snprintf(text, size, "{\"status\":\"%s\",\"running\":true}", rig->status);
 	else if (strcmp(name, "query-migrate") == 0)
@@ -285,6 +285,8 @@ int hv_bench_set_up(void **state)
 	rig->status = "running";
 	rig->migration = "{}";
 	rig->ospm = "[]";
+	rig->smm = "\"off\"";
+	rig->pflash = "\"\"";
 	return 0;
 }
 

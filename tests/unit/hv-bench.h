@@ -35,8 +35,9 @@ struct hv_bench {
 	const char *migration;
 	const char *table; /* instead of the true one */
 	const char *ospm;
-	const char *on_add; /* instead of {} */
-	char stall[32];     /* this command is not answered */
+	const char *smm, *pflash; /* the machine's properties, as JSON */
+	const char *on_add;       /* instead of {} */
+	char stall[32];           /* this command is not answered */
 	int stalled_id;
 	int commands, table_reads;
 	/* what was heard */

@@ -17,9 +17,36 @@ static void an_attach_reads_everything(void **state)
 	assert_string_equal(rig->facts.accel, "kvm");
 	assert_string_equal(rig->facts.version, "7.2.22");
 	assert_string_equal(rig->facts.machine, "pc-test");
-	assert_false(rig->facts.smm);
+	assert_int_equal(rig->facts.smm, HV_SMM_OFF);
 	assert_false(rig->facts.pflash);
 	assert_int_equal(rig->thread[0], 100);
+}
+
+static void smm_is_known_only_where_qemu_says_so(void **state)
+{
+	static const struct {
+		const char *smm, *pflash;
+		enum hv_smm want;
+		bool want_pflash;
+	} cases[] = {
+		{ "\"on\"", "\"\"", HV_SMM_ON, false },
+		{ "\"off\"", "\"/machine/system.flash0\"", HV_SMM_OFF, true },
+		{ "\"auto\"", "\"/machine/system.flash0\"", HV_SMM_UNKNOWN, true },
+		{ "5", "\"\"", HV_SMM_UNKNOWN, false },
+		{ "", "", HV_SMM_OFF, false }, /* no such properties */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct hv_bench *rig;
+
+		assert_int_equal(hv_bench_set_up((void **)&rig), 0);
+		rig->smm = cases[i].smm;
+		rig->pflash = cases[i].pflash;
+		hv_bench_attach(rig);
+		assert_int_equal(rig->facts.smm, cases[i].want);
+		assert_int_equal(rig->facts.pflash, cases[i].want_pflash);
+		hv_bench_tear_down((void **)&rig);
+	}
 }
 
 static void a_machine_without_slots_is_attached_as_it_is(void **state)
@@ -395,6 +422,7 @@ int main(void)
 		TEST(a_daemon_that_came_first_finds_its_qemu),
 		TEST(it_may_be_freed_in_the_callback_of_a_plug),
 		TEST(a_storm_is_bounded),
+		cmocka_unit_test(smm_is_known_only_where_qemu_says_so),
 		cmocka_unit_test(a_lie_at_the_attach_ends_the_connection),
 		cmocka_unit_test(it_may_be_freed_in_any_callback),
 	};

@@ -124,6 +124,33 @@ static void one_by_one_does_not_hang_where_no_ost_comes(void **ctx)
 	bench_stop(b);
 }
 
+static void one_by_one_by_itself_goes_by_smm_and_where_that_is_not_known_by_pflash(void **ctx)
+{
+	static const struct {
+		enum one_by_one config;
+		enum hv_smm smm;
+		bool pflash, want;
+	} cases[] = {
+		{ ONE_BY_ONE_AUTO, HV_SMM_ON, false, true },
+		{ ONE_BY_ONE_AUTO, HV_SMM_ON, true, true },
+		{ ONE_BY_ONE_AUTO, HV_SMM_OFF, true, false },
+		{ ONE_BY_ONE_AUTO, HV_SMM_UNKNOWN, false, false },
+		{ ONE_BY_ONE_AUTO, HV_SMM_UNKNOWN, true, true },
+		{ ONE_BY_ONE_NO, HV_SMM_ON, true, false },
+		{ ONE_BY_ONE_YES, HV_SMM_OFF, false, true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *b =
+			bench_start(&(struct bench_options){ .one_by_one = cases[i].config });
+
+		b->d->facts.smm = cases[i].smm;
+		b->d->facts.pflash = cases[i].pflash;
+		assert_int_equal(domain_is_one_by_one(b->d), cases[i].want);
+		bench_stop(b);
+	}
+}
+
 static void all_or_nothing_rolls_everything_back(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -400,6 +427,8 @@ int main(void)
 		cmocka_unit_test(adding_overlaps),
 		cmocka_unit_test(one_by_one_waits_for_the_firmwares_answer),
 		cmocka_unit_test(one_by_one_does_not_hang_where_no_ost_comes),
+		cmocka_unit_test(
+			one_by_one_by_itself_goes_by_smm_and_where_that_is_not_known_by_pflash),
 		cmocka_unit_test(all_or_nothing_rolls_everything_back),
 		cmocka_unit_test(a_first_failure_calls_the_others_back),
 		cmocka_unit_test(one_that_comes_through_after_being_called_back_goes_back_too),
