@@ -122,6 +122,7 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 	v->boot = s->present && !s->removable;
 	v->owned = s->present && vcpu_is_own_id(s->id, v->vcpu);
 	v->thread_id = s->thread_id;
+	v->apic_id = s->apic_id;
 	snprintf(v->id, sizeof(v->id), "%s", s->id);
 	if (!v->props && s->props)
 		v->props = strdup(s->props); /* fixed as long as the machine is */

@@ -178,6 +178,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 			.boot = v->boot,
 			.removable = v->removable,
 			.owned = v->owned,
+			.apic_id = v->apic_id,
 			.pending = v->pending != VCPU_PENDING_NONE || v->hw,
 			/* Not heard yet: refuse only what no answer can mend. */
 			.state = v->state >= 0 ? v->state : CPUHP_ONLINE

@@ -21,7 +21,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * by vcpu_set_state() only; @wish is what was asked for last and is never moved by an observation.
  *
  * @vcpu: slot number
- * @present, @boot, @removable, @id, @thread_id: QEMU's word; @boot: plugged without a device id
+ * @present, @boot, @removable, @id, @thread_id, @apic_id: QEMU's word; @boot: plugged without a device id
  * @owned: its device id says that this daemon's kind plugged it
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
@@ -42,6 +42,7 @@ struct vcpu {
 	char id[64];
 	char *props;
 	pid_t thread_id;
+	uint32_t apic_id;
 	int cpu;
 	bool guest_present, guest_online, guest_walking;
 	bool heard; /* named in the agent's table of this session */

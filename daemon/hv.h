@@ -31,6 +31,7 @@ const char *hv_status_name(
  * @removable: it has a device id under /machine/peripheral
  * @id: that device id, or ""
  * @thread_id: host thread, 0 unknown
+ * @apic_id: from the props; under KVM the vCPU's id
  * @props: compact JSON text of QEMU's props, owned by the table
  */
 struct hv_slot {
@@ -38,6 +39,7 @@ struct hv_slot {
 	bool removable;
 	char id[64];
 	pid_t thread_id;
+	uint32_t apic_id;
 	char *props;
 };
 

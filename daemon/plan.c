@@ -215,7 +215,7 @@ static int plan_target(struct draft *d)
 /* The limits on how many vCPUs are plugged, and on the numbers of those that are added. */
 static int check_limits(struct draft *d)
 {
-	unsigned int present = 0, added = 0, highest = 0;
+	unsigned int present = 0, added = 0, highest = 0; /* by its id */
 
 	for (unsigned int i = 0; i < d->in->n; i++) {
 		bool adds = !d->in->vcpus[i].present && d->goal[i] > CPUHP_OFFLINE;
@@ -223,7 +223,7 @@ static int check_limits(struct draft *d)
 
 		present += (d->in->vcpus[i].present && !leaves) || adds;
 		added += adds;
-		if (adds)
+		if (adds && d->in->vcpus[i].apic_id >= d->in->vcpus[highest].apic_id)
 			highest = i;
 	}
 	if (!added)
@@ -234,9 +234,10 @@ static int check_limits(struct draft *d)
 	if (d->in->kvm_max && present > d->in->kvm_max)
 		return refuse(d->plan, "limit", "%u vCPUs would be plugged, KVM's limit is %u",
 			      present, d->in->kvm_max);
-	if (d->in->kvm_max_id && highest >= d->in->kvm_max_id)
-		return refuse(d->plan, "limit", "vcpu %u is beyond KVM's highest vCPU id %u",
-			      highest, d->in->kvm_max_id - 1);
+	if (d->in->kvm_max_id && d->in->vcpus[highest].apic_id >= d->in->kvm_max_id)
+		return refuse(d->plan, "limit",
+			      "vcpu %u has the APIC id %u, and KVM's highest vCPU id is %u",
+			      highest, d->in->vcpus[highest].apic_id, d->in->kvm_max_id - 1);
 	if (d->in->guest_possible && present > d->in->guest_possible)
 		return refuse(d->plan, "guest",
 			      "%u vCPUs would be plugged, the guest kernel has room for %u",

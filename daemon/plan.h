@@ -8,10 +8,12 @@
  * struct plan_vcpu - what the plan knows of a slot
  * @state: 0..44, or -1 when the guest has not been heard
  * @pending: a plug or unplug that nobody has confirmed yet
+ * @apic_id: under KVM the vCPU's id
  */
 struct plan_vcpu {
 	bool present, boot, removable, owned, pending;
 	int state;
+	uint32_t apic_id;
 };
 
 /**
@@ -19,7 +21,7 @@ struct plan_vcpu {
  * @vcpus: @n slots, borrowed; the index is the vCPU number
  * @why_unsupported: NULL, or why changes are refused
  * @max_present: policy ceiling (MaxVcpus=), 0 none
- * @kvm_max, @kvm_max_id: KVM's limits, 0 where they do not apply
+ * @kvm_max, @kvm_max_id: KVM's limits of how many vCPUs and of their ids, 0 where they do not apply
  * @guest_possible: CPUs the guest kernel has room for, 0 unknown
  */
 struct plan_input {

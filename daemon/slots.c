@@ -247,6 +247,7 @@ static int take_entries(struct reading *r)
 	}
 	s->table.n = (unsigned int)r->n;
 	r->n = 0;
+	slots_set_apic_ids(s);
 	return 0;
 }
 

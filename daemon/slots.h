@@ -79,6 +79,9 @@ struct slots *slots_new_unsupported(const char *why);
  */
 int slots_set_threads(struct slots *s, json_object *list);
 
+/* slots-apic.c: fill in every slot's apic_id; slots_parse() has done it. */
+void slots_set_apic_ids(struct slots *s);
+
 /* Same slots in the same order, whatever is plugged? */
 bool slots_is_same_map(const struct slots *a, const struct slots *b);
 

@@ -96,13 +96,20 @@ static void check_said(const char *what, const struct plan *p, const char *want)
 		fail_msg("%s: \"%s\", not \"%s\"", what, said, want);
 }
 
+/* Sockets of three cores: a socket takes four ids. */
+static const uint32_t apic_ids[SLOTS_MAX] = {
+	0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20
+};
+
 static unsigned int draw(const char *picture, struct plan_vcpu *vcpus)
 {
 	unsigned int n = (unsigned int)strlen(picture);
 
 	assert_in_range(n, 1, SLOTS_MAX);
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
 		vcpus[i] = vcpu_of(picture[i]);
+		vcpus[i].apic_id = apic_ids[i];
+	}
 	return n;
 }
 
@@ -265,12 +272,13 @@ static const struct {
 	  { .kvm_max = 3 },
 	  "limit: 4 vCPUs would be plugged, KVM's limit is 3" },
 	{ "KVM's limit reached", "BO..", 3, { .kvm_max = 3 }, "2:0>44" },
-	{ "KVM's highest id",
+	{ "beyond KVM's highest id, though the slot's number is not",
 	  "BO..",
 	  4,
-	  { .kvm_max_id = 3 },
-	  "limit: vcpu 3 is beyond KVM's highest vCPU id 2" },
-	{ "below KVM's highest id", "BO..", 3, { .kvm_max_id = 3 }, "2:0>44" },
+	  { .kvm_max_id = 4 },
+	  "limit: vcpu 3 has the APIC id 4, and KVM's highest vCPU id is 3" },
+	{ "KVM's highest id", "BO..", 4, { .kvm_max_id = 5 }, "2:0>44 3:0>44" },
+	{ "one beyond it that is not added", "BO.O", 4, { .kvm_max_id = 4 }, "2:0>44" },
 	{ "the guest has no room",
 	  "BO..",
 	  4,

@@ -94,6 +94,76 @@ static void a_topology_is_sorted_by_its_levels(void **state)
 	slots_free(s);
 }
 
+/* Row: a topology, and the APIC ids that QEMU 7.2 gave its vCPUs (their property "apic-id"). */
+static const struct {
+	const char *sentence;
+	int sockets, dies, cores, threads;
+	uint32_t ids[12];
+} topologies[] = {
+	{ "powers of two number themselves", 2, 1, 2, 2, { 0, 1, 2, 3, 4, 5, 6, 7 } },
+	{ "three cores take two bits", 2, 1, 3, 1, { 0, 1, 2, 4, 5, 6 } },
+	{ "and shift what is above", 2, 1, 3, 2, { 0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13 } },
+	{ "five dies take three", 2, 5, 1, 1, { 0, 1, 2, 3, 4, 8, 9, 10, 11, 12 } },
+	{ "sockets have no end", 5, 1, 1, 1, { 0, 1, 2, 3, 4 } },
+	{ "one of all", 1, 1, 1, 1, { 0 } },
+};
+
+static size_t add_slot(char *text, size_t size, int socket, int die, int core, int thread)
+{
+	return (size_t)snprintf(text, size,
+				"%s{\"props\":{\"socket-id\":%d,\"die-id\":%d,\"core-id\":%d,"
+				"\"thread-id\":%d},\"vcpus-count\":1,\"type\":\"a-x86_64-cpu\"}",
+				socket + die + core + thread ? "," : "", socket, die, core, thread);
+}
+
+static struct slots *slots_of_topology(int sockets, int dies, int cores, int threads)
+{
+	char text[4096] = "{\"return\":[";
+	size_t at = strlen(text);
+	struct slots *s = NULL;
+	json_object *root;
+	const char *why;
+
+	for (int i = 0; i < sockets * dies * cores * threads; i++)
+		at += add_slot(text + at, sizeof(text) - at, i / threads / cores / dies,
+			       i / threads / cores % dies, i / threads % cores, i % threads);
+	snprintf(text + at, sizeof(text) - at, "]}");
+	root = parse_reply(text);
+	assert_int_equal(parse(root, &s, &why), 0);
+	json_object_put(root);
+	return s;
+}
+
+static void an_apic_id_has_a_field_for_each_level(void **state)
+{
+	for (size_t i = 0; i < sizeof(topologies) / sizeof(*topologies); i++) {
+		struct slots *s = slots_of_topology(topologies[i].sockets, topologies[i].dies,
+						    topologies[i].cores, topologies[i].threads);
+
+		for (unsigned int k = 0; k < s->table.n; k++)
+			if (s->table.slots[k].apic_id != topologies[i].ids[k])
+				fail_msg("%s: vcpu %u has %u", topologies[i].sentence, k,
+					 s->table.slots[k].apic_id);
+		slots_free(s);
+	}
+}
+
+static void an_apic_id_beyond_its_bits_is_beyond_every_limit(void **state)
+{
+	_cleanup_json_ json_object *root =
+		parse_reply("{\"return\":[{\"props\":{\"socket-id\":0,\"core-id\":2147483647},"
+			    "\"vcpus-count\":1,\"type\":\"a-x86_64-cpu\"},"
+			    "{\"props\":{\"socket-id\":2,\"core-id\":0},"
+			    "\"vcpus-count\":1,\"type\":\"a-x86_64-cpu\"}]}");
+	struct slots *s = NULL;
+	const char *why;
+
+	assert_int_equal(parse(root, &s, &why), 0);
+	assert_int_equal(s->table.slots[0].apic_id, INT32_MAX);
+	assert_int_equal(s->table.slots[1].apic_id, UINT32_MAX);
+	slots_free(s);
+}
+
 /* The ACPI tables and libvirt number interleaved nodes' vCPUs by socket, so the node is no key. */
 static void nodes_do_not_change_the_order(void **state)
 {
@@ -382,6 +452,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plain_machine_is_read),
 		cmocka_unit_test(a_topology_is_sorted_by_its_levels),
+		cmocka_unit_test(an_apic_id_has_a_field_for_each_level),
+		cmocka_unit_test(an_apic_id_beyond_its_bits_is_beyond_every_limit),
 		cmocka_unit_test(nodes_do_not_change_the_order),
 		cmocka_unit_test(ids_are_numbers_not_words),
 		cmocka_unit_test(threads_are_matched_by_path),
