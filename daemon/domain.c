@@ -164,6 +164,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 		.kvm_max = d->facts.kvm ? kvm->max_vcpus : 0,
 		.kvm_max_id = d->facts.kvm ? kvm->max_vcpu_id : 0,
 		.guest_possible = d->agent_up ? d->hello.possible : 0,
+		.contiguous = !d->facts.kvm,
 	};
 	int rc;
 

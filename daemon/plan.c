@@ -8,8 +8,9 @@
  *
  * A draft holds the goal of each slot, at first the state it is in. Choosing changes goals: up
  * for the best candidates, down for the highest. At the end the goals that differ from the states
- * are the moves, and the checks look at the whole picture once: limits, ownership, the boot vCPU.
- * Any refusal empties the moves: a plan is carried out whole or not at all.
+ * are the moves, and the checks look at the whole picture once: limits, ownership, the boot vCPU,
+ * and where the slots have to stay a prefix, holes. Any refusal empties the moves: a plan is
+ * carried out whole or not at all.
  *
  * A vCPU that is neither below standby nor at standby counts as in service although it may stand
  * below online (a failed adoption): a COUNT going up raises those first, and a COUNT going down
@@ -99,59 +100,107 @@ static int plan_up(struct draft *d, unsigned int need, int to)
 	return need ? refuse(d->plan, "limit", "%u vCPUs short: no free slot is left", need) : 0;
 }
 
-/* One way down through the online vCPUs, the highest first. Return: how many are still too many. */
-static unsigned int lower(struct draft *d, unsigned int excess, unsigned int keep_standby,
-			  const char **why)
-{
-	for (unsigned int i = d->in->n; i-- > 1 && excess;) {
-		bool to_standby = excess <= keep_standby;
+/**
+ * struct cut - how many are to leave QEMU
+ * @excess: so many
+ * @of_online: at most so many of those online; the rest of them is in service and stays
+ * @standby: those at standby may leave as well
+ */
+struct cut {
+	unsigned int excess, of_online;
+	bool standby;
+};
 
-		if (d->goal[i] != CPUHP_ONLINE || !is_movable(&d->in->vcpus[i]))
-			continue;
-		if (!to_standby && !is_removable(d, i)) {
-			*why = d->in->vcpus[i].removable
-				       ? "vCPUs plugged by others need --foreign"
-				       : "the rest was there at boot and cannot be unplugged";
-			continue;
-		}
-		d->goal[i] = to_standby ? CPUHP_STANDBY : CPUHP_OFFLINE;
-		excess--;
-	}
-	return excess;
+static bool is_candidate(const struct draft *d, const struct cut *c, unsigned int i)
+{
+	return (d->goal[i] == CPUHP_ONLINE && c->of_online) ||
+	       (d->goal[i] == CPUHP_STANDBY && c->standby);
 }
 
-/* Lower @excess online vCPUs, the highest first, keeping @keep_standby of them at standby. */
-static int plan_down(struct draft *d, unsigned int excess, unsigned int keep_standby)
+/* Take them, the highest first. */
+static int cut(struct draft *d, struct cut c)
 {
 	const char *why = "the boot vCPU stays";
 
-	excess = lower(d, excess, keep_standby, &why);
-	/* What cannot leave QEMU was passed over, but can rest at standby for those below it. */
-	if (excess && excess <= keep_standby)
-		excess = lower(d, excess, keep_standby, &why);
-	return excess ? refuse(d->plan, "policy", "%u vCPUs cannot be removed: %s", excess, why)
-		      : 0;
+	for (unsigned int i = d->in->n; i-- > 1 && c.excess;) {
+		const struct plan_vcpu *v = &d->in->vcpus[i];
+
+		if (!is_candidate(d, &c, i))
+			continue;
+		if (!is_movable(v) || !is_removable(d, i)) {
+			why = !is_movable(v) ? "an earlier change of the rest is not confirmed yet"
+			      : v->removable ? "vCPUs plugged by others need --foreign"
+					     : "the rest was there at boot and cannot be unplugged";
+			continue;
+		}
+		c.excess--;
+		c.of_online -= d->goal[i] == CPUHP_ONLINE;
+		d->goal[i] = CPUHP_OFFLINE;
+	}
+	return c.excess ? refuse(d->plan, "policy", "%u vCPUs cannot be removed: %s", c.excess, why)
+			: 0;
 }
 
-/* Remove @excess vCPUs from standby, the highest first. */
-static int plan_drop_standby(struct draft *d, unsigned int excess)
+/* Bring @excess online vCPUs to standby, the highest first. */
+static int rest(struct draft *d, unsigned int excess)
 {
 	for (unsigned int i = d->in->n; i-- > 1 && excess;) {
-		if (d->goal[i] != CPUHP_STANDBY || !is_movable(&d->in->vcpus[i]) ||
-		    !is_removable(d, i))
+		if (d->goal[i] != CPUHP_ONLINE || !is_movable(&d->in->vcpus[i]))
 			continue;
-		d->goal[i] = CPUHP_OFFLINE;
+		d->goal[i] = CPUHP_STANDBY;
 		excess--;
 	}
-	return excess ? refuse(d->plan, "policy", "%u standby vCPUs cannot be removed", excess) : 0;
+	return excess ? refuse(d->plan, "policy", "%u vCPUs cannot rest at standby", excess) : 0;
+}
+
+static unsigned int above(unsigned int a, unsigned int b)
+{
+	return a > b ? a - b : 0;
+}
+
+/*
+ * Who leaves QEMU for a COUNT. Where the number at standby is part of the wish the highest of all
+ * leave, and the lowest stay for standby; but what is online and wanted online is not taken down to
+ * be made up for by one at standby, unless the slots have to stay without a hole.
+ */
+static int cut_to_count(struct draft *d, unsigned int wanted_standby)
+{
+	const struct op_request *r = d->request;
+	unsigned int online = count_at(d, CPUHP_ONLINE), standby = count_at(d, CPUHP_STANDBY);
+	struct cut c = { .excess = above(online, r->count), .of_online = above(online, r->count) };
+
+	if (r->standby >= 0 || (d->in->contiguous && c.excess)) {
+		c.standby = true;
+		c.excess = above(online + standby, r->count + wanted_standby);
+	}
+	if (d->in->contiguous)
+		c.of_online = c.excess;
+	return cut(d, c);
+}
+
+/* What stays is brought to its place: so many online, and so many at standby where that was asked. */
+static int fill_to_count(struct draft *d)
+{
+	const struct op_request *r = d->request;
+	unsigned int online = count_at(d, CPUHP_ONLINE), standby, wanted;
+	int rc = r->count > online ? plan_up(d, r->count - online, CPUHP_ONLINE)
+				   : rest(d, online - r->count);
+
+	if (rc || d->plan->n_refusals || r->standby < 0)
+		return rc;
+	standby = count_at(d, CPUHP_STANDBY);
+	wanted = (unsigned int)r->standby;
+	if (standby < wanted)
+		return plan_up(d, wanted - standby, CPUHP_STANDBY);
+	return cut(d, (struct cut){ .excess = standby - wanted, .standby = true });
 }
 
 static int plan_count(struct draft *d)
 {
 	const struct op_request *r = d->request;
-	unsigned int online = count_at(d, CPUHP_ONLINE);
-	unsigned int standby, wanted = r->standby < 0 ? 0 : (unsigned int)r->standby;
-	int rc = 0;
+	unsigned int wanted =
+		r->standby < 0 ? count_at(d, CPUHP_STANDBY) : (unsigned int)r->standby;
+	int rc;
 
 	if (r->count > d->in->n)
 		return refuse(d->plan, "limit", "%u vCPUs asked, the domain's maximum is %u",
@@ -160,17 +209,8 @@ static int plan_count(struct draft *d)
 		return refuse(d->plan, "limit",
 			      "%u online and %u standby vCPUs asked, the domain's maximum is %u",
 			      r->count, wanted, d->in->n);
-	if (r->count > online)
-		rc = plan_up(d, r->count - online, CPUHP_ONLINE);
-	standby = count_at(d, CPUHP_STANDBY);
-	if (!rc && r->count < online)
-		rc = plan_down(d, online - r->count, wanted > standby ? wanted - standby : 0);
-	if (rc || r->standby < 0)
-		return rc;
-	standby = count_at(d, CPUHP_STANDBY);
-	if (standby < wanted)
-		return plan_up(d, wanted - standby, CPUHP_STANDBY);
-	return plan_drop_standby(d, standby - wanted);
+	rc = cut_to_count(d, wanted);
+	return rc || d->plan->n_refusals ? rc : fill_to_count(d);
 }
 
 static int plan_one(struct draft *d, unsigned int i)
@@ -245,6 +285,58 @@ static int check_limits(struct draft *d)
 	return 0;
 }
 
+#define WITHOUT_KVM "without KVM a hole in the slots makes the guest lose wakeups"
+
+/* Will the slot hold a vCPU for sure? One that is on its way out or in may be gone or there. */
+static bool stays_filled(const struct draft *d, unsigned int i)
+{
+	return d->goal[i] != CPUHP_OFFLINE && !d->in->vcpus[i].pending;
+}
+
+static int check_plugs(struct draft *d)
+{
+	unsigned int hole = 0;
+
+	while (hole < d->in->n && stays_filled(d, hole))
+		hole++;
+	for (unsigned int i = hole + 1; i < d->in->n; i++)
+		if (!d->in->vcpus[i].present && d->goal[i] > CPUHP_OFFLINE)
+			return refuse(
+				d->plan, "policy",
+				"vcpu %u cannot be plugged above slot %u, which is %s: " WITHOUT_KVM
+				"; %s",
+				i, hole, d->in->vcpus[hole].present ? "in doubt" : "free",
+				d->in->vcpus[hole].present ? "wait until it is not pending"
+							   : "plug that one as well");
+	return 0;
+}
+
+static int check_removals(struct draft *d)
+{
+	unsigned int top = 0; /* the highest that stays, whatever becomes of what is pending */
+
+	for (unsigned int i = 0; i < d->in->n; i++)
+		if (d->in->vcpus[i].present && d->goal[i] != CPUHP_OFFLINE)
+			top = i;
+	for (unsigned int i = top; i-- > 0;)
+		if (d->in->vcpus[i].present && d->goal[i] == CPUHP_OFFLINE)
+			return refuse(
+				d->plan, "policy",
+				"vcpu %u cannot leave below vcpu %u, which stays: " WITHOUT_KVM
+				"; remove vcpu %u as well, or let vcpu %u rest "
+				"at standby",
+				i, top, top, i);
+	return 0;
+}
+
+/* QEMU's TCG wants the slots to be a prefix. A hole that is there already is nobody's fault now. */
+static int check_holes(struct draft *d)
+{
+	int rc = d->in->contiguous ? check_plugs(d) : 0;
+
+	return rc || d->plan->n_refusals || !d->in->contiguous ? rc : check_removals(d);
+}
+
 static int collect_moves(struct draft *d)
 {
 	struct plan *p = d->plan;
@@ -282,6 +374,8 @@ int plan_make(const struct plan_input *in, const struct op_request *request, str
 		rc = plan_target(&d);
 	if (!rc && !plan.n_refusals)
 		rc = check_limits(&d);
+	if (!rc && !plan.n_refusals)
+		rc = check_holes(&d);
 	if (!rc && !plan.n_refusals)
 		rc = collect_moves(&d);
 	free(d.goal);

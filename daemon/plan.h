@@ -23,6 +23,8 @@ struct plan_vcpu {
  * @max_present: policy ceiling (MaxVcpus=), 0 none
  * @kvm_max, @kvm_max_id: KVM's limits of how many vCPUs and of their ids, 0 where they do not apply
  * @guest_possible: CPUs the guest kernel has room for, 0 unknown
+ * @contiguous: the plugged slots have to stay a prefix (QEMU's TCG): a plan that would make a hole
+ *              is refused
  */
 struct plan_input {
 	const struct plan_vcpu *vcpus;
@@ -32,14 +34,16 @@ struct plan_input {
 	unsigned int kvm_max;
 	unsigned int kvm_max_id;
 	unsigned int guest_possible;
+	bool contiguous;
 };
 
 /**
  * plan_make() - what has to move to give a request its wish
  *
  * Going up: what stands between standby and online first, then standby vCPUs, then the lowest
- * free slots. Going down: the highest first; the boot vCPU never. Moves up come in ascending,
- * moves down in descending order. With a refusal there are no moves.
+ * free slots. Going down: the highest leave first and the lowest rest at standby; the boot vCPU
+ * never. Moves up come in ascending, moves down in descending order. With a refusal there are no
+ * moves.
  *
  * Return: 0 (look at @ret->n_refusals), or -ENOMEM.
  */

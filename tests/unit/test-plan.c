@@ -152,16 +152,20 @@ static const struct {
 	{ "up and standby at once", "B...", 2, 1, false, "1:0>44 2:0>6" },
 	{ "standby taken for online is made up for", "Bs..", 2, 1, false, "1:6>44 2:0>6" },
 	{ "going down may end at standby", "BOO.", 1, 1, false, "2:44>0 1:44>6" },
-	{ "enough standby already", "BOOs", 2, 1, false, "2:44>0" },
+	{ "the highest leave, and the lowest rest", "BOOs", 2, 1, false, "3:6>0 2:44>6" },
+	{ "also where several rest", "BOOOs", 2, 2, false, "4:6>0 3:44>6 2:44>6" },
+	{ "what is in service is not taken down for one at standby", "BsO.", 2, 0, false, "1:6>0" },
 	{ "too many at standby leave, the highest first", "Bsss", 1, 1, false, "3:6>0 2:6>0" },
 	{ "no standby wanted", "Bss.", 1, 0, false, "2:6>0 1:6>0" },
 	{ "boot vCPUs may rest at standby", "BBB.", 2, 1, false, "2:44>6" },
 	{ "one that cannot leave rests, one that can leaves", "BOB.", 1, 1, false,
 	  "2:44>6 1:44>0" },
 	{ "boot vCPUs at standby cannot be dropped", "Bbb.", 1, 1, false,
-	  "policy: 1 standby vCPUs cannot be removed" },
+	  "policy: 1 vCPUs cannot be removed: the rest was there at boot" },
 	{ "others' standby cannot be dropped", "Bf..", 1, 0, false,
-	  "policy: 1 standby vCPUs cannot be removed" },
+	  "policy: 1 vCPUs cannot be removed: vCPUs plugged by others need --foreign" },
+	{ "what is leaving already is not counted on", "BOP", 1, 0, false,
+	  "policy: 1 vCPUs cannot be removed: an earlier change of the rest is not confirmed" },
 	{ "the boot vCPU stays though all else is gone", "B...", 1, 0, false, "" },
 };
 
@@ -238,6 +242,69 @@ static void the_targets(void **ctx)
 		in.n = draw(targets[i].picture, vcpus);
 		assert_int_equal(plan_make(&in, &r, &p), 0);
 		check_said(targets[i].what, &p, targets[i].want);
+		plan_done(&p);
+	}
+}
+
+/* Where a hole in the slots is harm (TCG). A row has a LIST and a state, or a COUNT and standby. */
+static const struct {
+	const char *what;
+	const char *picture;
+	const char *list;
+	int target; /* or COUNT */
+	int standby;
+	const char *want;
+} holes[] = {
+	{ "the highest leaves", "BOO.", "2", CPUHP_OFFLINE, ANY, "2:44>0" },
+	{ "one below does not", "BOO.", "1", CPUHP_OFFLINE, ANY,
+	  "policy: vcpu 1 cannot leave below vcpu 2, which stays: without KVM a hole in the slots "
+	  "makes the guest lose wakeups; remove vcpu 2 as well, or let vcpu 1 rest at standby" },
+	{ "also where that one rests", "BOs.", "1", CPUHP_OFFLINE, ANY,
+	  "policy: vcpu 1 cannot leave below vcpu 2" },
+	{ "nor where it may be leaving", "BOP.", "1", CPUHP_OFFLINE, ANY,
+	  "policy: vcpu 1 cannot leave below vcpu 2" },
+	{ "nor where the guest does not show it", "BOh.", "1", CPUHP_OFFLINE, ANY,
+	  "policy: vcpu 1 cannot leave below vcpu 2" },
+	{ "it may rest", "BOO.", "1", CPUHP_STANDBY, ANY, "1:44>6" },
+	{ "all from it upwards leave", "BOO.", "1-2", CPUHP_OFFLINE, ANY, "2:44>0 1:44>0" },
+	{ "the lowest free slot is plugged", "BO..", "2", CPUHP_ONLINE, ANY, "2:0>44" },
+	{ "one above it is not", "BO..", "3", CPUHP_ONLINE, ANY,
+	  "policy: vcpu 3 cannot be plugged above slot 2, which is free: without KVM a hole in the "
+	  "slots makes the guest lose wakeups; plug that one as well" },
+	{ "not to rest either", "BO..", "3", CPUHP_STANDBY, ANY,
+	  "policy: vcpu 3 cannot be plugged" },
+	{ "both are plugged", "BO..", "2-3", CPUHP_ONLINE, ANY, "2:0>44 3:0>44" },
+	{ "nor above one that may be leaving", "BP..", "2", CPUHP_ONLINE, ANY,
+	  "policy: vcpu 2 cannot be plugged above slot 1, which is in doubt" },
+	{ "a hole that is there is filled", "B.O.", "1", CPUHP_ONLINE, ANY, "1:0>44" },
+	{ "or left as it is", "B.O.", "2", CPUHP_STANDBY, ANY, "2:44>6" },
+	{ "or what is above it leaves", "B.O.", "2", CPUHP_OFFLINE, ANY, "2:44>0" },
+	{ "the highest leave", "BOOO", NULL, 2, ANY, "3:44>0 2:44>0" },
+	{ "one at standby leaves for one that goes to rest", "BOOs", NULL, 2, ANY, "3:6>0 2:44>6" },
+	{ "one in service leaves for one at standby", "BsO.", NULL, 2, 0, "1:6>44 2:44>0" },
+	{ "no standby is left, and no hole", "BssO", NULL, 3, 0, "1:6>44 2:6>44 3:44>0" },
+	{ "others' above keep ours", "BOF.", NULL, 2, ANY,
+	  "policy: vcpu 1 cannot leave below vcpu 2" },
+	{ "the lowest free slots are plugged", "B.O.", NULL, 4, ANY, "1:0>44 3:0>44" },
+	{ "as many as there are is nothing to do", "B.O.", NULL, 2, ANY, "" },
+};
+
+static void the_holes(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
+		struct plan_vcpu vcpus[SLOTS_MAX];
+		struct plan_input in = { .vcpus = vcpus, .contiguous = true };
+		struct op_request r = { .goal = holes[i].list ? OP_GOAL_TARGET : OP_GOAL_COUNT,
+					.count = (unsigned int)holes[i].target,
+					.target = holes[i].target,
+					.standby = holes[i].standby };
+		struct plan p;
+
+		if (holes[i].list)
+			assert_int_equal(cpulist_parse(holes[i].list, &r.list), 0);
+		in.n = draw(holes[i].picture, vcpus);
+		assert_int_equal(plan_make(&in, &r, &p), 0);
+		check_said(holes[i].what, &p, holes[i].want);
 		plan_done(&p);
 	}
 }
@@ -343,7 +410,19 @@ static void apply(const struct plan *p, struct plan_vcpu *v, const struct op_req
 		if (m->to == CPUHP_OFFLINE)
 			assert_true(v[m->vcpu].removable && (v[m->vcpu].owned || r->foreign));
 		v[m->vcpu].state = m->to;
+		v[m->vcpu].present = m->to > CPUHP_OFFLINE;
 	}
+}
+
+/* Nothing left below one that stays, and nothing came above a slot that is free. */
+static void check_prefix(const char *picture, const struct plan_vcpu *was,
+			 const struct plan_vcpu *is)
+{
+	for (unsigned int low = 0; low < SPACE_SLOTS; low++)
+		for (unsigned int high = low + 1; high < SPACE_SLOTS; high++)
+			if (is[high].present && !is[low].present &&
+			    (was[low].present || !was[high].present))
+				fail_msg("%s: a hole at %u", picture, low);
 }
 
 /* Up in ascending, then down in descending order. */
@@ -362,10 +441,12 @@ static void check_order(const struct plan *p)
 	}
 }
 
-static void check_request(const char *picture, const struct op_request *r)
+static void check_request(const char *picture, const struct op_request *r, bool contiguous)
 {
-	struct plan_vcpu vcpus[SLOTS_MAX] = { 0 };
-	struct plan_input in = { .vcpus = vcpus, .n = draw(picture, vcpus) };
+	struct plan_vcpu vcpus[SLOTS_MAX] = { 0 }, before[SLOTS_MAX];
+	struct plan_input in = { .vcpus = vcpus,
+				 .n = draw(picture, vcpus),
+				 .contiguous = contiguous };
 	unsigned int standby = n_at(vcpus, CPUHP_STANDBY), online = n_at(vcpus, CPUHP_ONLINE);
 	struct plan p;
 
@@ -379,7 +460,10 @@ static void check_request(const char *picture, const struct op_request *r)
 		plan_done(&p);
 		return;
 	}
+	memcpy(before, vcpus, sizeof(before));
 	apply(&p, vcpus, r);
+	if (contiguous)
+		check_prefix(picture, before, vcpus);
 	if (n_at(vcpus, CPUHP_ONLINE) != r->count)
 		fail_msg("%s: %u online asked, %u planned", picture, r->count,
 			 n_at(vcpus, CPUHP_ONLINE));
@@ -391,15 +475,17 @@ static void check_request(const char *picture, const struct op_request *r)
 	plan_done(&p);
 }
 
-static void check_picture(const char *picture)
+static void check_picture(const char *picture, bool foreign, bool contiguous)
 {
-	for (int foreign = 0; foreign < 2; foreign++)
-		for (unsigned int count = 1; count <= SPACE_SLOTS + 1; count++)
-			for (int standby = -1; standby <= SPACE_SLOTS; standby++)
-				check_request(picture, &(struct op_request){ .goal = OP_GOAL_COUNT,
-									     .count = count,
-									     .standby = standby,
-									     .foreign = foreign });
+	for (unsigned int count = 1; count <= SPACE_SLOTS + 1; count++)
+		for (int standby = -1; standby <= SPACE_SLOTS; standby++) {
+			const struct op_request r = { .goal = OP_GOAL_COUNT,
+						      .count = count,
+						      .standby = standby,
+						      .foreign = foreign };
+
+			check_request(picture, &r, contiguous);
+		}
 }
 
 static void the_whole_space(void **ctx)
@@ -411,16 +497,16 @@ static void the_whole_space(void **ctx)
 		picture[1] = letters[i % n];
 		picture[2] = letters[i / n % n];
 		picture[3] = letters[i / n / n];
-		check_picture(picture);
+		for (int way = 0; way < 4; way++)
+			check_picture(picture, way & 1, way & 2);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_counts),
-		cmocka_unit_test(the_targets),
-		cmocka_unit_test(the_limits),
+		cmocka_unit_test(the_counts),      cmocka_unit_test(the_targets),
+		cmocka_unit_test(the_holes),       cmocka_unit_test(the_limits),
 		cmocka_unit_test(the_whole_space),
 	};
 
