@@ -8,6 +8,10 @@
  * op_moves_settle()'s decision after the climb, and call_back()'s and the failures' on the way.
  * Nothing here ends the operation: whoever changed something asks the engine to look again.
  *
+ * Without KVM the slots have to stay a prefix (QEMU's TCG loses wakeups else): removals go one at
+ * a time, the highest first, and none below a slot that stays filled. Only what undoes an add is
+ * exempt: it is better gone.
+ *
  * What a walk reached is kept in @at: a vCPU at rest settles to what is observed, and while the
  * agent is away nothing is known of it. A walk can only start from a known state, so a move of
  * such a vCPU stays todo until the agent has told its table again, or is given up.
@@ -103,6 +107,12 @@ static bool plugs(const struct move *m)
 	return m->entry->from < CPUHP_QEMU_DEVICE && m->goal >= CPUHP_STANDBY;
 }
 
+/* Is a removal of a higher slot still to be started? Then this one waits for it. */
+static bool comes_after(const struct move *m, const struct move *o)
+{
+	return o->todo && o->goal < CPUHP_STANDBY && o->v->vcpu > m->v->vcpu;
+}
+
 /* May this move's walk start now, beside those under way? */
 static bool may_start(const struct op_run *run, const struct move *m)
 {
@@ -111,10 +121,11 @@ static bool may_start(const struct op_run *run, const struct move *m)
 	for (unsigned int i = 0; i < run->n_moves; i++) {
 		const struct move *o = &run->moves[i];
 
+		if (!d->facts.kvm && removes(m) &&
+		    (comes_after(m, o) || (o->walking && removes(o))))
+			return false;
 		if (!o->walking)
 			continue;
-		if (!d->facts.kvm && removes(m) && removes(o))
-			return false;
 		if (domain_is_one_by_one(d) && plugs(m) && plugs(o) &&
 		    !hostwalk_is_settled_in_firmware(o->v))
 			return false;
@@ -242,6 +253,60 @@ static void start_walk(struct op_run *run, struct move *m)
 		 m->entry->vcpu);
 }
 
+/* The vCPU under which this removal would leave a hole, or NULL. */
+static const struct vcpu *find_keeper(const struct op_run *run, const struct move *m)
+{
+	const struct domain *d = run->domain;
+
+	if (d->facts.kvm || m->undoing)
+		return NULL;
+	for (unsigned int i = m->v->vcpu + 1; i < d->n_vcpus; i++)
+		if (d->vcpus[i].present)
+			return &d->vcpus[i];
+	return NULL;
+}
+
+/* A removal that is not sent. Where one of ours above has not gone, that is what failed. */
+static void keep_back(struct op_run *run, struct move *m, const struct vcpu *keeper)
+{
+	struct hostwalk_outcome o = {
+		.rc = -EPERM,
+		.failed_at = CPUHP_QEMU_DEVICE,
+		.teardown = true,
+		.rollback_failed_at = -1,
+	};
+
+	m->todo = false;
+	snprintf(o.text, sizeof(o.text),
+		 "vcpu %u above it stays, and without KVM a hole in the slots makes the guest lose "
+		 "wakeups",
+		 keeper->vcpu);
+	op_run_look_again(run);
+	if (!op_find_vcpu(run->op, keeper->vcpu)) {
+		on_walk_failed(run, m, &o);
+		return;
+	}
+	m->called_back = true;
+	m->goal = m->entry->from;
+	m->undoing = m->todo = m->at != m->goal;
+	snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: not removed: %s",
+		 m->entry->vcpu, o.text);
+}
+
+static void start_removals(struct op_run *run)
+{
+	struct move *m;
+
+	for (m = highest_removal(run); m && may_start(run, m); m = highest_removal(run)) {
+		const struct vcpu *keeper = find_keeper(run, m);
+
+		if (keeper)
+			keep_back(run, m, keeper);
+		else
+			start_walk(run, m);
+	}
+}
+
 bool op_moves_start(struct op_run *run)
 {
 	struct move *m;
@@ -252,8 +317,7 @@ bool op_moves_start(struct op_run *run)
 		if (is_startable(m) && !removes(m) && may_start(run, m))
 			start_walk(run, m);
 	}
-	for (m = highest_removal(run); m && may_start(run, m); m = highest_removal(run))
-		start_walk(run, m);
+	start_removals(run);
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		busy |= run->moves[i].walking || run->moves[i].todo;
 	return busy;

@@ -134,6 +134,82 @@ static void under_tcg_an_add_is_undone_the_highest_first(void **ctx)
 	bench_stop(b);
 }
 
+/* How one of three vCPUs stays: not even to standby, not out of the slot, or without a word. */
+enum stays { BUSY, REFUSED, SILENT };
+
+static const struct {
+	const char *sentence;
+	unsigned int vcpu;
+	enum stays stays;
+	enum op_policy policy;
+	enum op_result result;
+	const char *vcpus;
+	const char *error; /* of vCPU 1 */
+	unsigned int unplugs;
+} stayers[] = {
+	{ "the highest refuses to rest", 3, BUSY, OP_POLICY_BEST_EFFORT, OP_REFUSED,
+	  "3:refused 2:rolled-back 1:rolled-back", "vcpu 2 above it stays", 0 },
+	{ "the highest refuses to leave", 3, REFUSED, OP_POLICY_BEST_EFFORT, OP_REFUSED,
+	  "3:refused 2:rolled-back 1:rolled-back", "vcpu 2 above it stays", 1 },
+	{ "the one between refuses to leave", 2, REFUSED, OP_POLICY_BEST_EFFORT, OP_PARTIAL,
+	  "3:ok 2:refused 1:rolled-back", "vcpu 2 above it stays", 2 },
+	{ "the one between refuses to rest", 2, BUSY, OP_POLICY_BEST_EFFORT, OP_PARTIAL,
+	  "3:ok 2:refused 1:rolled-back", "vcpu 2 above it stays", 1 },
+	{ "the lowest refuses", 1, REFUSED, OP_POLICY_BEST_EFFORT, OP_PARTIAL,
+	  "3:ok 2:ok 1:refused", "EBUSY", 3 },
+	{ "nobody knows of the highest", 3, SILENT, OP_POLICY_BEST_EFFORT, OP_PENDING,
+	  "3:pending 2:rolled-back 1:rolled-back", "vcpu 2 above it stays", 2 /* sent twice */ },
+	{ "enough would go, but for the hole", 3, BUSY, OP_POLICY_AT_LEAST, OP_REFUSED,
+	  "3:refused 2:rolled-back 1:rolled-back", "vcpu 2 above it stays", 0 },
+};
+
+static void let_stay(struct bench *b, unsigned int vcpu, enum stays stays)
+{
+	if (stays == BUSY)
+		bench_plant(b, vcpu, bench_busy_offline);
+	b->qemu_refuses[vcpu] = stays == REFUSED;
+	b->qemu_silent[vcpu] = stays == SILENT;
+}
+
+static void under_tcg_nothing_leaves_below_one_that_stays(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(stayers) / sizeof(stayers[0]); i++) {
+		struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+		struct op *o;
+
+		print_message("# %s\n", stayers[i].sentence);
+		bench_put_online(b, 1, 3);
+		let_stay(b, stayers[i].vcpu, stayers[i].stays);
+		o = bench_count_op(b, 1, stayers[i].policy, 2);
+		bench_check(b, o, stayers[i].result);
+		assert_int_equal(bench_count(b, "unplug"), stayers[i].unplugs);
+		assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+		assert_non_null(strstr(o->vcpus[2].error, stayers[i].error));
+		bench_ends(b, o, stayers[i].result, stayers[i].vcpus);
+		bench_stop(b);
+	}
+}
+
+static void under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->auto_agent = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "kick 1 6");
+	bench_plug_foreign(b, 3);
+	b->auto_agent = true;
+	bench_check(b, o, OP_REFUSED);
+	assert_string_equal(o->refused_by, "policy");
+	assert_non_null(strstr(o->error, "vcpu 3 above it stays, and without KVM"));
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_ends(b, o, OP_REFUSED, "2:refused 1:rolled-back");
+	bench_stop(b);
+}
+
 static void a_refused_eject_takes_back_what_was_not_sent(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
@@ -227,6 +303,8 @@ int main(void)
 		cmocka_unit_test(under_kvm_all_are_removed_at_once),
 		cmocka_unit_test(under_tcg_one_at_a_time_the_highest_first),
 		cmocka_unit_test(under_tcg_an_add_is_undone_the_highest_first),
+		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_stays),
+		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile),
 		cmocka_unit_test(a_refused_eject_takes_back_what_was_not_sent),
 		cmocka_unit_test(what_qemu_refuses_is_refused_by_policy),
 		cmocka_unit_test(what_the_guest_never_showed_can_be_removed),
