@@ -20,6 +20,17 @@ static bool guest_may(struct hv_qmp *hv)
 	return false;
 }
 
+/*
+ * A removal that goes on changes no slot, nor does an addition that is in the table already. One
+ * that is not was made by another, for QEMU has no event of its own for a device_add.
+ */
+static bool may_have_changed(const struct hv_qmp *hv, const struct slot_ost *o)
+{
+	if (o->source == HV_OST_ADD)
+		return !hv->slots->table.slots[o->slot].present;
+	return o->status != OST_IN_PROGRESS;
+}
+
 static void on_ost_event(struct hv_qmp *hv, json_object *data)
 {
 	json_object *info;
@@ -27,8 +38,7 @@ static void on_ost_event(struct hv_qmp *hv, json_object *data)
 
 	if (json_in_obj(data, "info", &info) < 0 || slots_ost(info, hv->slots->table.n, &o) != 0)
 		return;
-	/* An addition's _OST changes no slot, nor does a removal that goes on. */
-	if (o.source != HV_OST_ADD && o.status != OST_IN_PROGRESS)
+	if (may_have_changed(hv, &o))
 		hv_refresh_want(hv, REFRESH_TABLE, 0);
 	if (!guest_may(hv))
 		return;

@@ -105,6 +105,17 @@ def an_eject_nobody_asked_for_is_noticed_within_5_s():
 
 
 @case()
+def a_foreign_plug_is_seen_as_soon_as_the_guest_has_it():
+    """The guest's word makes QEMU be asked; three in a row cannot all meet the 5 s tick."""
+    with Scene(1) as (vm, guest, d):
+        for slot in (1, 2, 3):
+            vm.plug(slot)
+            wait_for(lambda slot=slot: drift_of(d, slot) == "it was plugged by another", 1, d.brief, pause=0.02)
+        equal(d.counts()[0], 4)
+        done(d.setvcpus(4), present=4, online=4)
+
+
+@case()
 def forged_refusals_for_slots_that_rest_change_nothing():
     with Scene(2) as (vm, guest, d):
         guest.storm(1, 500)

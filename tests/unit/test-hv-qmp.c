@@ -110,7 +110,9 @@ static void an_ost_is_told_and_the_table_read_when_it_may_have_changed(void **st
 	struct hv_bench *rig = *state;
 	int reads;
 
-	hv_bench_attach(rig);
+	strcpy(rig->id[1], "peripheral/v1");
+	hv_bench_connect(rig, 5000);
+	hv_bench_expect(rig, "attached 4; table br..; running");
 	reads = rig->table_reads;
 #define OST(slot, source, status)                                             \
 	"{\"event\":\"ACPI_DEVICE_OST\",\"data\":{\"info\":{\"slot\":\"" slot \
@@ -122,13 +124,35 @@ static void an_ost_is_told_and_the_table_read_when_it_may_have_changed(void **st
 		hv_bench_turn(rig);
 	assert_int_equal(rig->table_reads, reads);
 	hv_bench_say(rig, OST("1", "3", "0"));
-	hv_bench_expect(rig, "ost 1 3 0; table b...");
+	hv_bench_expect(rig, "ost 1 3 0; table br..");
 	/* Forged or broken ones have no effect. */
 	hv_bench_say(rig, OST("4", "3", "0"));
 	hv_bench_say(rig, OST("x", "3", "0"));
 	hv_bench_say(rig, "{\"event\":\"ACPI_DEVICE_OST\"}");
 	hv_bench_say(rig, "{\"event\":\"RESET\",\"data\":{}}");
-	hv_bench_expect(rig, "reset; table b...");
+	hv_bench_expect(rig, "reset; table br..");
+}
+
+/* There is no event for a device_add; the guest's word for it comes at once. */
+static void the_guest_takes_a_vcpu_that_another_plugged(void **state)
+{
+	struct hv_bench *rig = *state;
+	int reads;
+
+	hv_bench_attach(rig);
+	strcpy(rig->id[2], "peripheral/foreign");
+	hv_bench_say(rig, OST("2", "1", "0"));
+	/* The table, and then its thread. */
+	hv_bench_expect(rig, "ost 2 1 0; table b.r.; table b.r.");
+	/* Said again it is no news. */
+	hv_bench_query(rig);
+	hv_bench_expect(rig, "table b.r.; done 0");
+	reads = rig->table_reads;
+	hv_bench_say(rig, OST("2", "1", "0"));
+	hv_bench_expect(rig, "ost 2 1 0");
+	for (int i = 0; i < 10; i++)
+		hv_bench_turn(rig);
+	assert_int_equal(rig->table_reads, reads);
 }
 
 static void an_old_ost_is_not_told_again(void **state)
@@ -388,8 +412,8 @@ static void a_storm_is_bounded(void **state)
 	for (int i = 0; i < 3000; i++) {
 		hv_bench_say(rig,
 			     "{\"event\":\"ACPI_DEVICE_OST\",\"data\":{\"info\":{\"slot\":\"%d\","
-			     "\"slot-type\":\"CPU\",\"source\":3,\"status\":%d}}}",
-			     i % SLOTS, i % 100 + 200);
+			     "\"slot-type\":\"CPU\",\"source\":%d,\"status\":%d}}}",
+			     i % SLOTS, i % 3 ? 3 : 1, i % 100 + 200);
 		if (i % 50 == 0)
 			hv_bench_turn(rig);
 	}
@@ -412,6 +436,7 @@ int main(void)
 		TEST(a_refused_plug_tells_why),
 		TEST(an_unplug_is_known_by_the_table_alone),
 		TEST(an_ost_is_told_and_the_table_read_when_it_may_have_changed),
+		TEST(the_guest_takes_a_vcpu_that_another_plugged),
 		TEST(an_old_ost_is_not_told_again),
 		TEST(queries_share_a_reading),
 		TEST(the_status_is_read_not_believed),
