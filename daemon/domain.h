@@ -146,7 +146,7 @@ struct manager {
 	struct event_bus *bus;
 	struct domain **domains;
 	unsigned int n_domains;
-	sd_event_source *tick; /* the one timer of all domains, every 5 s: QEMU's table, drift */
+	sd_event_source *tick; /* the one timer of all domains, within 5 s: QEMU's table, drift */
 	uint64_t started_us;
 };
 

@@ -269,6 +269,32 @@ static void what_an_operation_moves_is_no_drift(void **ctx)
 	bench_stop(b);
 }
 
+static bool has_asked(struct bench *b, void *arg)
+{
+	return b->queries > *(unsigned int *)arg;
+}
+
+/* What nobody tells is found by asking QEMU, at the latest 5 s after it happened. */
+static void qemu_is_asked_within_5_s_of_the_last_time(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	sd_event_source *tick = b->manager->tick;
+
+	for (int i = 0; i < 3; i++) {
+		unsigned int before = b->queries;
+		uint64_t asked = now_us(), at, slack;
+
+		/* The slack is the kernel's to use up; some of the rest is for QEMU's answer. */
+		assert_return_code(sd_event_source_get_time(tick, &at), 0);
+		assert_return_code(sd_event_source_get_time_accuracy(tick, &slack), 0);
+		assert_in_range(at + slack - asked, 4000000, 4600000);
+		assert_return_code(sd_event_source_set_time(tick, asked), 0);
+		bench_wait(b, has_asked, &before);
+		assert_int_equal(b->queries, before + 1);
+	}
+	bench_stop(b);
+}
+
 /* Whatever is seen in whatever order, the wish is what was asked for. */
 static void no_observation_moves_a_wish(void **ctx)
 {
@@ -408,6 +434,7 @@ int main(void)
 		cmocka_unit_test(an_agent_restart_parks_nothing),
 		cmocka_unit_test(an_agent_that_is_away_is_no_drift),
 		cmocka_unit_test(what_an_operation_moves_is_no_drift),
+		cmocka_unit_test(qemu_is_asked_within_5_s_of_the_last_time),
 		cmocka_unit_test(no_observation_moves_a_wish),
 		cmocka_unit_test(a_guest_that_contradicts_qemu_is_not_believed),
 		cmocka_unit_test(two_slots_cannot_claim_one_cpu),
