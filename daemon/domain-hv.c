@@ -128,7 +128,7 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 		v->props = strdup(s->props); /* fixed as long as the machine is */
 	hostwalk_on_table(v);
 	if (left) {
-		v->guest_present = v->guest_online = false;
+		v->guest_present = v->guest_online = v->park_again = false;
 		v->cpu = v->ran_on = -1;
 	}
 	vcpu_settle(v);
@@ -183,7 +183,7 @@ static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)
 		struct vcpu *v = &d->vcpus[i];
 
 		hostwalk_drop(v);
-		v->present = v->removable = v->owned = false;
+		v->present = v->removable = v->owned = v->park_again = false;
 		v->pending = VCPU_PENDING_NONE;
 		v->wish = -1;
 		v->drift[0] = '\0';

@@ -74,6 +74,7 @@ struct domain *domain_free(struct domain *d)
 	link_free(d->link);
 	sd_event_source_disable_unref(d->lost);
 	sd_event_source_disable_unref(d->next);
+	sd_event_source_disable_unref(d->look);
 	trace_ring_done(&d->trace);
 	domain_config_free(d->config);
 	free(d);

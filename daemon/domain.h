@@ -2,6 +2,7 @@
 #ifndef DAEMON_DOMAIN_H
 #define DAEMON_DOMAIN_H
 
+#include "daemon/bucket.h"
 #include "daemon/config.h"
 #include "daemon/event.h"
 #include "daemon/hv.h"
@@ -30,6 +31,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
  * @ran_on: CPU its worker last proved itself on, -1 none
  * @drift: a sentence, "" none
+ * @park_again: the guest was rebooted while it was to rest at standby; taken there once
  * @since_us: CLOCK_MONOTONIC of the last change of @state
  * @entered_us: when the step it is in was entered (host clock), 0 between steps
  * @armed: host state armed to fail once (R18), 0 none
@@ -53,6 +55,7 @@ struct vcpu {
 	int ran_on;
 	enum vcpu_pending pending;
 	char drift[OP_TEXT_MAX];
+	bool park_again;
 	uint64_t since_us;
 	uint64_t entered_us;
 	int armed;
@@ -133,6 +136,7 @@ struct domain {
 	sd_event_source *arm_timer;
 	sd_event_source *lost; /* QMP is gone: when it runs out, the VM is */
 	sd_event_source *next; /* takes the next operation from the queue */
+	sd_event_source *look; /* looks for drift, once for all that came in before */
 	char lost_why[OP_TEXT_MAX];
 };
 

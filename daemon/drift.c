@@ -43,26 +43,6 @@ static void publish_drift(struct vcpu *v)
 		      });
 }
 
-/* An operation of our own accord: on one vCPU, to a target. */
-static void ask_for(struct vcpu *v, int target)
-{
-	struct op_request r = { .goal = OP_GOAL_TARGET, .standby = -1, .target = target };
-	enum request_error error;
-	char *text = NULL;
-	struct op *op;
-
-	cpulist_set(&r.list, v->vcpu);
-	if (domain_submit(v->domain, &r, &op, &error, &text) < 0) {
-		log_line(LOG_WARNING, "%s: vcpu %u: cannot be taken to %s: %s",
-			 v->domain->config->name, v->vcpu, ladder_name(target),
-			 text ? text : "out of memory");
-		free(text);
-		return;
-	}
-	v->wish = target;
-	op_unref(op);
-}
-
 static bool is_asked_for(const struct op *op, const struct vcpu *v)
 {
 	return op && op->request.goal == OP_GOAL_TARGET && cpulist_has(&op->request.list, v->vcpu);
@@ -79,26 +59,89 @@ static bool in_operation(const struct vcpu *v)
 	return v->hw || op_find_vcpu(d->running, v->vcpu) || is_asked_for(d->running, v);
 }
 
+static bool is_foreign(const struct vcpu *v)
+{
+	return v->present && !v->owned && !v->boot;
+}
+
+/* Where it is to be taken of our own accord, or -1; of a vCPU in no operation. */
+static int own_target(const struct vcpu *v)
+{
+	if (v->hw)
+		return -1;
+	if (v->park_again && v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY)
+		return CPUHP_STANDBY;
+	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v) &&
+	    v->wish == CPUHP_OFFLINE && v->guest_present && !v->guest_walking &&
+	    v->state == CPUHP_STANDBY)
+		return CPUHP_ONLINE;
+	return -1;
+}
+
+/* One operation for all that go there, each on its own: what cannot go holds nobody up. */
+static void submit(struct domain *d, const struct cpulist *list, int target)
+{
+	const struct op_request r = {
+		.goal = OP_GOAL_TARGET,
+		.standby = -1,
+		.target = target,
+		.list = *list,
+		.policy = OP_POLICY_BEST_EFFORT,
+	};
+	enum request_error error;
+	char *text = NULL;
+	struct op *op;
+
+	if (domain_submit(d, &r, &op, &error, &text) < 0) {
+		log_line(LOG_WARNING, "%s: vCPUs cannot be taken to %s: %s", d->config->name,
+			 ladder_name(target), text ? text : "out of memory");
+		free(text);
+		return;
+	}
+	for (int i = cpulist_next(list, 0); i >= 0; i = cpulist_next(list, (unsigned int)i + 1)) {
+		d->vcpus[i].wish = target;
+		d->vcpus[i].park_again = false;
+	}
+	op_unref(op);
+}
+
+/*
+ * Operations of our own accord give way to all others: what those leave behind is looked at again
+ * at the end of each.
+ */
+static void act(struct domain *d)
+{
+	static const int targets[] = { CPUHP_STANDBY, CPUHP_ONLINE };
+
+	for (size_t t = 0; t < sizeof(targets) / sizeof(targets[0]); t++) {
+		struct cpulist list;
+
+		if (d->running || d->n_queued)
+			return;
+		cpulist_zero(&list);
+		for (unsigned int i = 0; i < d->n_vcpus; i++)
+			if (own_target(&d->vcpus[i]) == targets[t])
+				cpulist_set(&list, i);
+		if (cpulist_count(&list))
+			submit(d, &list, targets[t]);
+	}
+}
+
 static void check_one(struct vcpu *v)
 {
-	const struct domain_config *c = v->domain->config;
 	const char *reason;
 
 	/* An adoption or a registration is at work on it: where it comes to rest is what counts. */
 	if (in_operation(v) || v->guest_walking)
 		return;
-	if (c->foreign == FOREIGN_ONLINE && v->wish == CPUHP_OFFLINE && !v->owned &&
-	    v->guest_present && v->state == CPUHP_STANDBY) {
-		ask_for(v, CPUHP_ONLINE);
-		return;
-	}
 	reason = drift_reason(v);
 	if (strncmp(reason, v->drift, sizeof(v->drift) - 1) == 0)
 		return;
 	snprintf(v->drift, sizeof(v->drift), "%s", reason);
 	if (*v->drift) {
 		v->domain->counters.drift++;
-		log_line(LOG_NOTICE, "%s: vcpu %u: drift: %s", c->name, v->vcpu, v->drift);
+		log_line(LOG_NOTICE, "%s: vcpu %u: drift: %s", v->domain->config->name, v->vcpu,
+			 v->drift);
 	}
 	publish_drift(v);
 }
@@ -107,8 +150,24 @@ void drift_check(struct domain *d)
 {
 	if (!d->table_known)
 		return;
+	act(d);
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		check_one(&d->vcpus[i]);
+}
+
+static int on_look(sd_event_source *s, void *userdata)
+{
+	struct domain *d = userdata;
+
+	d->look = sd_event_source_disable_unref(d->look);
+	drift_check(d);
+	return 0;
+}
+
+void drift_look(struct domain *d)
+{
+	if (!d->look && sd_event_add_defer(d->manager->event, &d->look, on_look, d) < 0)
+		log_line(LOG_ERR, "%s: out of memory; drift is looked for later", d->config->name);
 }
 
 void drift_on_session(struct domain *d, bool same_boot)
@@ -120,12 +179,11 @@ void drift_on_session(struct domain *d, bool same_boot)
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		struct vcpu *v = &d->vcpus[i];
 
-		/* What the kernel has online is in service; its adoption may still be under way. */
 		if (v->wish < 0 && !v->hw)
+			/* What the kernel has online is in service; its adoption may still be under way. */
 			v->wish = v->present && v->guest_online ? CPUHP_ONLINE : v->state;
-		else if (!first && !same_boot && v->wish == CPUHP_STANDBY &&
-			 v->state > CPUHP_STANDBY && !in_operation(v))
-			ask_for(v, CPUHP_STANDBY);
+		if (!first && !same_boot)
+			v->park_again = v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY;
 	}
 	drift_check(d);
 }

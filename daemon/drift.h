@@ -10,6 +10,9 @@ const char *drift_reason(const struct vcpu *v);
 /* Compare wish and reality of every vCPU at rest; tell what is new, act as configured. */
 void drift_check(struct domain *d);
 
+/* Have that done from the loop, once for all that changes until then. */
+void drift_look(struct domain *d);
+
 /* The agent has told its whole table. The first time the wishes are taken over from what is
  * found; after a guest reboot what rests at standby by our wish is parked again, once. */
 void drift_on_session(struct domain *d, bool same_boot);

@@ -13,6 +13,7 @@
  * An operation is counted: the domain holds one reference while it is queued, running or kept,
  * each client and each walk another. One whose domain was detached has ended and has no domain.
  */
+#include "daemon/drift.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
 #include "daemon/plan.h"
@@ -257,6 +258,7 @@ void op_end(struct op *o, enum op_result result)
 	keep(d, o);
 	publish_op(o);
 	take_next(d);
+	drift_look(d);
 }
 
 void op_end_queued(struct domain *d, enum op_result result, const char *why)

@@ -132,6 +132,21 @@ static void a_foreign_plug_is_brought_online_where_configured(void **ctx)
 	bench_stop(b);
 }
 
+static void foreign_plugs_are_brought_online_together(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	for (unsigned int i = 1; i < 8; i++)
+		bench_plug_foreign(b, i);
+	for (unsigned int i = 1; i < 8; i++)
+		bench_row(b, i, CPUHP_STANDBY);
+	bench_turn(b);
+	bench_states(b, 1, 7, CPUHP_ONLINE);
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "kick"), 7);
+	bench_stop(b);
+}
+
 static void a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
@@ -224,6 +239,69 @@ static void standby_is_parked_again_after_a_reboot_once(void **ctx)
 	bench_agent_up(b, 2);
 	bench_silent(b);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_STANDBY);
+	bench_stop(b);
+}
+
+/* The guest is rebooted, and the new kernel brings vCPUs 1 to @last online. */
+static void reboot(struct bench *b, unsigned int last)
+{
+	bench_agent_down(b);
+	for (unsigned int i = 1; i <= last; i++)
+		b->guest_state[i] = CPUHP_ONLINE;
+	bench_agent_up(b, 2);
+}
+
+static void many_are_parked_again_by_one_operation(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .slots = 16 });
+	unsigned int last = OP_QUEUE_MAX + 4;
+
+	for (unsigned int i = 1; i <= last; i++)
+		bench_put(b, i, CPUHP_STANDBY);
+	/* One that cannot holds the others up no more than it must. */
+	bench_plant(b, 3, bench_busy_offline);
+	reboot(b, last);
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "kick"), last);
+	bench_states(b, 4, last, CPUHP_STANDBY);
+	bench_states(b, 1, 2, CPUHP_STANDBY);
+	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
+	assert_int_equal(b->d->n_kept, 1);
+	assert_int_equal(b->d->kept[0]->request.policy, OP_POLICY_BEST_EFFORT);
+	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	b->n_read = b->n_words;
+	bench_table(b);
+	bench_silent(b);
+	bench_stop(b);
+}
+
+/* Ours makes nobody wait and is refused by nobody: it comes when nothing else is to be done. */
+static void parking_again_gives_way_to_what_was_asked_for(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *ops[OP_QUEUE_MAX + 1];
+
+	for (unsigned int i = 1; i <= 3; i++)
+		bench_put(b, i, CPUHP_STANDBY);
+	b->mute = true;
+	for (unsigned int i = 0; i <= OP_QUEUE_MAX; i++) {
+		ops[i] = bench_count_op(b, 4, OP_POLICY_ALL, 0);
+		bench_turn(b);
+	}
+	assert_int_equal(b->d->n_queued, OP_QUEUE_MAX);
+	reboot(b, 3);
+	for (int i = 0; i < 5; i++)
+		bench_table(b);
+	bench_silent(b);
+	/* Until then it is shown. */
+	check_drift(b, 1, "the guest brought it up without being asked", 3);
+	b->mute = false;
+	for (unsigned int i = 0; i <= OP_QUEUE_MAX; i++)
+		bench_ends(b, ops[i], OP_DONE, "");
+	bench_turn(b);
+	bench_states(b, 1, 3, CPUHP_STANDBY);
+	assert_int_equal(bench_count(b, "kick"), 3);
+	assert_string_equal(b->d->vcpus[1].drift, "");
 	bench_stop(b);
 }
 
@@ -424,6 +502,7 @@ int main(void)
 		cmocka_unit_test(what_is_found_first_is_what_is_wished),
 		cmocka_unit_test(a_foreign_plug_is_shown_once),
 		cmocka_unit_test(a_foreign_plug_is_brought_online_where_configured),
+		cmocka_unit_test(foreign_plugs_are_brought_online_together),
 		cmocka_unit_test(
 			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
@@ -431,6 +510,8 @@ int main(void)
 		cmocka_unit_test(root_takes_one_offline),
 		cmocka_unit_test(the_boot_vcpus_drift_as_well),
 		cmocka_unit_test(standby_is_parked_again_after_a_reboot_once),
+		cmocka_unit_test(many_are_parked_again_by_one_operation),
+		cmocka_unit_test(parking_again_gives_way_to_what_was_asked_for),
 		cmocka_unit_test(an_agent_restart_parks_nothing),
 		cmocka_unit_test(an_agent_that_is_away_is_no_drift),
 		cmocka_unit_test(what_an_operation_moves_is_no_drift),
