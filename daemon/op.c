@@ -238,12 +238,26 @@ static void close_moves(struct op *o)
 	}
 }
 
+/* What stood where it was asked to be needed no move, and is wished there from now on as well. */
+static void wish_as_asked(const struct op *o)
+{
+	const struct op_request *r = &o->request;
+
+	if (o->result != OP_DONE || r->goal != OP_GOAL_TARGET)
+		return;
+	for (int i = cpulist_next(&r->list, 0); i >= 0 && (unsigned int)i < o->domain->n_vcpus;
+	     i = cpulist_next(&r->list, (unsigned int)i + 1))
+		if (o->domain->vcpus[i].state == r->target)
+			o->domain->vcpus[i].wish = r->target;
+}
+
 void op_end(struct op *o, enum op_result result)
 {
 	struct domain *d = o->domain;
 
 	o->result = result;
 	close_moves(o);
+	wish_as_asked(o);
 	domain_counts(d, &o->present, &o->online, &o->standby);
 	o->ended = true;
 	o->running = false;

@@ -210,6 +210,22 @@ static void root_takes_one_offline(void **ctx)
 	bench_stop(b);
 }
 
+static void asking_for_what_is_there_ends_the_drift(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_row(b, 3, CPUHP_ONLINE);
+	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	o = bench_target_op(b, 3, 3, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_ends(b, o, OP_DONE, "");
+	bench_silent(b);
+	check_drift(b, 3, "", 1);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
 static void the_boot_vcpus_drift_as_well(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
@@ -302,6 +318,25 @@ static void parking_again_gives_way_to_what_was_asked_for(void **ctx)
 	bench_states(b, 1, 3, CPUHP_STANDBY);
 	assert_int_equal(bench_count(b, "kick"), 3);
 	assert_string_equal(b->d->vcpus[1].drift, "");
+	bench_stop(b);
+}
+
+/* Who has asked for something else meanwhile is not overruled. */
+static void parking_again_is_void_where_another_wish_came_first(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	b->mute = true;
+	o = bench_target_op(b, 3, 3, CPUHP_ONLINE, OP_POLICY_ALL);
+	bench_turn(b);
+	reboot(b, 3);
+	bench_turn(b);
+	b->mute = false;
+	bench_ends(b, o, OP_DONE, "");
+	bench_silent(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
 	bench_stop(b);
 }
 
@@ -508,10 +543,12 @@ int main(void)
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
 		cmocka_unit_test(root_takes_one_offline),
+		cmocka_unit_test(asking_for_what_is_there_ends_the_drift),
 		cmocka_unit_test(the_boot_vcpus_drift_as_well),
 		cmocka_unit_test(standby_is_parked_again_after_a_reboot_once),
 		cmocka_unit_test(many_are_parked_again_by_one_operation),
 		cmocka_unit_test(parking_again_gives_way_to_what_was_asked_for),
+		cmocka_unit_test(parking_again_is_void_where_another_wish_came_first),
 		cmocka_unit_test(an_agent_restart_parks_nothing),
 		cmocka_unit_test(an_agent_that_is_away_is_no_drift),
 		cmocka_unit_test(what_an_operation_moves_is_no_drift),
