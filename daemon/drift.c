@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Drift is a vCPU at rest that is not where it was wished to be. QEMU's table and the guest's word
+ * move what is observed; only operations move wishes. So drift is found by comparing the two, here
+ * and nowhere else, whenever one of them may have changed, and again with every tick's table.
+ *
+ * What an operation is about, or the guest is at work on, is no drift: it is looked at when that is
+ * over. All else is shown. Two kinds are acted on, each once: standby vCPUs that a reboot of the
+ * guest brought up, and with Foreign=online those that others plugged and the guest left offline.
+ * Those are operations like any other, one for all vCPUs that go to the same state, and only when
+ * the domain has no other; if one fails, the vCPU drifts and is left alone.
+ *
+ * The first table of an agent's gives the wishes: nothing was asked for yet, so it is as found.
+ */
 #include "daemon/drift.h"
 #include "daemon/log.h"
 #include "daemon/vcpu.h"
@@ -170,6 +185,20 @@ void drift_look(struct domain *d)
 		log_line(LOG_ERR, "%s: out of memory; drift is looked for later", d->config->name);
 }
 
+/*
+ * The wish of a vCPU whose past nobody knows is what it is found at. What the kernel has online is
+ * in service; its adoption may still be under way. What another plugged he may have wished online
+ * or not: where the configuration decides that, it decides it for those found as well.
+ */
+static int wish_as_found(const struct vcpu *v)
+{
+	if (v->present && v->guest_online)
+		return CPUHP_ONLINE;
+	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v))
+		return CPUHP_OFFLINE;
+	return v->state;
+}
+
 void drift_on_session(struct domain *d, bool same_boot)
 {
 	bool first = !d->table_known;
@@ -180,8 +209,7 @@ void drift_on_session(struct domain *d, bool same_boot)
 		struct vcpu *v = &d->vcpus[i];
 
 		if (v->wish < 0 && !v->hw)
-			/* What the kernel has online is in service; its adoption may still be under way. */
-			v->wish = v->present && v->guest_online ? CPUHP_ONLINE : v->state;
+			v->wish = wish_as_found(v);
 		if (!first && !same_boot)
 			v->park_again = v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY;
 	}

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -130,6 +131,47 @@ static void a_foreign_plug_is_brought_online_where_configured(void **ctx)
 	check_drift(b, 3, "", 1);
 	assert_int_equal(b->d->n_kept, 1);
 	bench_stop(b);
+}
+
+/* Row: a vCPU that the daemon finds plugged and offline in the guest when it starts. */
+static const struct {
+	const char *what;
+	enum foreign_mode foreign;
+	const char *id;
+	int wish, ends;
+} found[] = {
+	{ "another's, and to be brought online", FOREIGN_ONLINE, "vcpu3", CPUHP_ONLINE,
+	  CPUHP_ONLINE },
+	{ "ours: standby was our wish", FOREIGN_ONLINE, "vhp-3-00c0ffee", CPUHP_STANDBY,
+	  CPUHP_STANDBY },
+	{ "from boot", FOREIGN_ONLINE, "", CPUHP_STANDBY, CPUHP_STANDBY },
+	{ "another's, and to be left", FOREIGN_LEAVE, "vcpu3", CPUHP_STANDBY, CPUHP_STANDBY },
+	{ "another's, on a QMP domain by default", FOREIGN_DEFAULT, "vcpu3", CPUHP_STANDBY,
+	  CPUHP_STANDBY },
+};
+
+static void foreign_plugs_found_at_the_start_are_seen_to(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+		struct bench *b = bench_start(&(struct bench_options){
+			.foreign = found[i].foreign, .no_attach = true, .no_agent = true });
+		struct hv_slot *s = &b->slots[3];
+
+		print_message("# %s\n", found[i].what);
+		s->present = true;
+		s->removable = *found[i].id;
+		snprintf(s->id, sizeof(s->id), "%s", found[i].id);
+		b->guest_present[3] = true;
+		b->guest_state[3] = CPUHP_STANDBY;
+		bench_attach(b);
+		bench_agent_up(b, 1);
+		bench_turn(b);
+		assert_int_equal(bench_state(b, 3), found[i].ends);
+		assert_int_equal(b->d->vcpus[3].wish, found[i].wish);
+		assert_int_equal(bench_count(b, "kick"), found[i].ends != CPUHP_STANDBY);
+		check_drift(b, 3, "", 0);
+		bench_stop(b);
+	}
 }
 
 static void foreign_plugs_are_brought_online_together(void **ctx)
@@ -537,6 +579,7 @@ int main(void)
 		cmocka_unit_test(what_is_found_first_is_what_is_wished),
 		cmocka_unit_test(a_foreign_plug_is_shown_once),
 		cmocka_unit_test(a_foreign_plug_is_brought_online_where_configured),
+		cmocka_unit_test(foreign_plugs_found_at_the_start_are_seen_to),
 		cmocka_unit_test(foreign_plugs_are_brought_online_together),
 		cmocka_unit_test(
 			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
