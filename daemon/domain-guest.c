@@ -7,6 +7,10 @@
  * the table that QEMU gave before it is used as an index, and a word that contradicts QEMU (a CPU
  * in a slot that is empty) is dropped.
  *
+ * It may also say as much as it likes: link.c bounds the frames, and hundreds of records fit one.
+ * So a record costs its own vCPU alone; what has to look at all of them is done from the loop, once
+ * for all that came, and listeners and the journal have budgets of their own.
+ *
  * A new session voids what was known. The agent is asked for its whole table; only its end
  * (RECORD_END) makes the agent "up", so that nothing is planned on half a table.
  */
@@ -43,7 +47,7 @@ static void publish(struct domain *d, enum event_type type, int vcpu, const char
 				       });
 }
 
-void domain_guest_forget(struct domain *d)
+static void forget(struct domain *d)
 {
 	d->agent_up = false;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
@@ -56,16 +60,22 @@ void domain_guest_forget(struct domain *d)
 	}
 }
 
+void domain_guest_ask(struct domain *d)
+{
+	forget(d);
+	d->table_due = true;
+	link_query(d->link);
+}
+
 static void on_up(void *ctx, const struct msg_hello *hello)
 {
 	struct domain *d = ctx;
 
-	domain_guest_forget(d);
 	memset(d->dyn_names, 0, sizeof(d->dyn_names));
 	d->hello = *hello;
 	d->hello_known = true;
 	d->counters.agent_connects++;
-	link_query(d->link);
+	domain_guest_ask(d);
 }
 
 static void on_down(void *ctx, const char *why)
@@ -73,7 +83,7 @@ static void on_down(void *ctx, const char *why)
 	struct domain *d = ctx;
 	bool was_up = d->agent_up;
 
-	domain_guest_forget(d);
+	forget(d);
 	domain_armed(d, -ENOTCONN);
 	if (was_up)
 		publish(d, EVENT_AGENT, -1, why);
@@ -125,12 +135,12 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	v->guest_state = r->state;
 	v->ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
 	snprintf(v->guest_text, sizeof(v->guest_text), "%s", r->text);
-	if ((r->flags & RECORD_CPU_TAKEN) && was_online)
+	if ((r->flags & RECORD_CPU_TAKEN) && was_online && vcpu_may_talk(v))
 		publish(d, EVENT_DRIFT, (int)v->vcpu, "the CPU was taken away without asking");
 	hostwalk_on_guest(v);
 	vcpu_settle(v);
 	if (d->agent_up)
-		drift_check(d);
+		drift_look(d);
 	/* OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
 	if (domain_is_one_by_one(d))
 		op_run_poke(d);
@@ -205,14 +215,14 @@ static void on_done(struct domain *d, const struct record_done *r)
 }
 
 /* Hundreds of lines fit one frame: a guest must not fill the journal, nor wake all who watch. */
-static bool may_log(struct domain *d)
+bool domain_guest_may_log(struct domain *d)
 {
 	uint64_t now = now_us();
 
 	if (now - d->log_since_us >= LOG_WINDOW_US) {
 		if (d->log_lines > LOG_LINES_MAX)
-			log_line(LOG_NOTICE, "%s: agent: %u lines were left out", d->config->name,
-				 d->log_lines - LOG_LINES_MAX);
+			log_line(LOG_NOTICE, "%s: %u lines about the guest were left out",
+				 d->config->name, d->log_lines - LOG_LINES_MAX);
 		d->log_since_us = now;
 		d->log_lines = 0;
 	}
@@ -221,7 +231,7 @@ static bool may_log(struct domain *d)
 
 static void on_log(struct domain *d, const struct record_log *r)
 {
-	if (!may_log(d))
+	if (!domain_guest_may_log(d))
 		return;
 	log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
 	publish(d, EVENT_LOG, -1, r->text);
@@ -233,9 +243,11 @@ static void on_end(struct domain *d)
 	bool same_boot = memcmp(d->boot_id, d->hello.boot_id, sizeof(d->boot_id)) == 0;
 	bool first = !d->agent_up;
 
-	/* Before QEMU is heard its rows have no place to go; they are asked for again then. */
-	if (!d->vcpus)
+	/* Before QEMU is heard its rows have no place to go; they are asked for again then. An end
+	 * that was not asked for is none, or a frame full of them would be work. */
+	if (!d->vcpus || !d->table_due)
 		return;
+	d->table_due = false;
 	d->agent_up = true;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		struct vcpu *v = &d->vcpus[i];

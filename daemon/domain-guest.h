@@ -7,7 +7,10 @@
 /* What the domain's link calls; the context is the struct domain. */
 extern const struct link_ops domain_guest_ops;
 
-/* Nothing is known of the guest any more. */
-void domain_guest_forget(struct domain *d);
+/* Forget what is known of the guest and ask its agent, if there is one, for its whole table. */
+void domain_guest_ask(struct domain *d);
+
+/* May the journal have another line that the guest can cause? It is taken for written. */
+bool domain_guest_may_log(struct domain *d);
 
 #endif

@@ -84,10 +84,8 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	d->attached = true;
 	d->lost_why[0] = '\0';
 	/* What an agent said before QEMU was there had no place to go: it is asked again. */
-	if (!d->table_known) {
-		domain_guest_forget(d);
-		link_query(d->link);
-	}
+	if (!d->table_known)
+		domain_guest_ask(d);
 	log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
 		 facts->version, facts->accel, facts->maximum);
 	publish_domain(d, "attached");
@@ -102,7 +100,7 @@ static int make_vcpus(struct domain *d, unsigned int n)
 	if (!d->vcpus)
 		return -ENOMEM;
 	d->n_vcpus = n;
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
 		d->vcpus[i] = (struct vcpu){ .vcpu = i,
 					     .domain = d,
 					     .cpu = -1,
@@ -110,6 +108,8 @@ static int make_vcpus(struct domain *d, unsigned int n)
 					     .wish = -1,
 					     .state = -1,
 					     .since_us = now_us() };
+		vcpu_talk_init(&d->vcpus[i]);
+	}
 	return 0;
 }
 

@@ -31,6 +31,8 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
  * @ran_on: CPU its worker last proved itself on, -1 none
  * @drift: a sentence, "" none
+ * @drift_told: the listeners were told a drift last; @drift_untold, @state_untold: what it is now
+ *              is still to be told, when @talk has a token again
  * @park_again: the guest was rebooted while it was to rest at standby; taken there once
  * @since_us: CLOCK_MONOTONIC of the last change of @state
  * @entered_us: when the step it is in was entered (host clock), 0 between steps
@@ -55,6 +57,8 @@ struct vcpu {
 	int ran_on;
 	enum vcpu_pending pending;
 	char drift[OP_TEXT_MAX];
+	bool drift_told, drift_untold, state_untold;
+	struct bucket talk;
 	bool park_again;
 	uint64_t since_us;
 	uint64_t entered_us;
@@ -109,6 +113,7 @@ struct domain {
 	bool agent_up;
 	struct msg_hello hello; /* of the last agent heard */
 	bool hello_known;
+	bool table_due;        /* it was asked for its table and has not ended it yet */
 	uint64_t log_since_us; /* log_lines of the agent's have come since */
 	unsigned int log_lines;
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];

@@ -15,6 +15,7 @@
  * The first table of an agent's gives the wishes: nothing was asked for yet, so it is as found.
  */
 #include "daemon/drift.h"
+#include "daemon/domain-guest.h"
 #include "daemon/log.h"
 #include "daemon/vcpu.h"
 #include <stdio.h>
@@ -142,6 +143,19 @@ static void act(struct domain *d)
 	}
 }
 
+/* The newest text is told, and as often as a guest may be heard; it is tried again later. */
+static void tell_drift(struct vcpu *v)
+{
+	if (!v->drift_untold || !vcpu_may_talk(v))
+		return;
+	v->drift_untold = false;
+	v->drift_told = *v->drift;
+	if (*v->drift && domain_guest_may_log(v->domain))
+		log_line(LOG_NOTICE, "%s: vcpu %u: drift: %s", v->domain->config->name, v->vcpu,
+			 v->drift);
+	publish_drift(v);
+}
+
 static void check_one(struct vcpu *v)
 {
 	const char *reason;
@@ -150,19 +164,21 @@ static void check_one(struct vcpu *v)
 	if (in_operation(v) || v->guest_walking)
 		return;
 	reason = drift_reason(v);
-	if (strncmp(reason, v->drift, sizeof(v->drift) - 1) == 0)
-		return;
-	snprintf(v->drift, sizeof(v->drift), "%s", reason);
-	if (*v->drift) {
-		v->domain->counters.drift++;
-		log_line(LOG_NOTICE, "%s: vcpu %u: drift: %s", v->domain->config->name, v->vcpu,
-			 v->drift);
+	if (strncmp(reason, v->drift, sizeof(v->drift) - 1) != 0) {
+		snprintf(v->drift, sizeof(v->drift), "%s", reason);
+		v->domain->counters.drift += *v->drift != '\0';
+		v->drift_untold = true;
 	}
-	publish_drift(v);
+	/* An operation that moved it has ended its drift without a word. */
+	if (v->drift_told && !*v->drift)
+		v->drift_untold = true;
+	tell_drift(v);
 }
 
 void drift_check(struct domain *d)
 {
+	for (unsigned int i = 0; i < d->n_vcpus; i++)
+		vcpu_tell_state(&d->vcpus[i]);
 	if (!d->table_known)
 		return;
 	act(d);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { TALK_PER_SECOND = 1, TALK_BURST = 16 };
+
 uint64_t now_us(void)
 {
 	struct timespec t;
@@ -46,34 +48,62 @@ int vcpu_observed_state(const struct vcpu *v)
 	return v->guest_present ? v->guest_state : CPUHP_HOST_PLACE;
 }
 
+void vcpu_talk_init(struct vcpu *v)
+{
+	bucket_init(&v->talk, TALK_PER_SECOND, TALK_BURST, now_us());
+}
+
+bool vcpu_may_talk(struct vcpu *v)
+{
+	bucket_refill(&v->talk, now_us());
+	if (!bucket_has(&v->talk))
+		return false;
+	bucket_take(&v->talk, 1);
+	return true;
+}
+
+void vcpu_tell_state(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	char name[MSG_NAME_MAX + 16];
+
+	if (!v->state_untold || (!v->hw && !vcpu_may_talk(v)))
+		return;
+	v->state_untold = false;
+	event_publish(d->manager->bus,
+		      &(struct event){
+			      .type = EVENT_STATE,
+			      .t_us = v->since_us,
+			      .domain = d,
+			      .op = d->running,
+			      .vcpu = (int)v->vcpu,
+			      .cpu = v->cpu,
+			      .state = v->state,
+			      .name = domain_state_name(d, v->state, name, sizeof(name)),
+			      .ran_on = v->ran_on,
+			      .kstep = -1,
+			      .text = "",
+		      });
+}
+
 void vcpu_set_state(struct vcpu *v, int state)
 {
 	struct domain *d = v->domain;
 	char from[MSG_NAME_MAX + 16], to[MSG_NAME_MAX + 16];
-	struct op_vcpu *entry = op_find_vcpu(d->running, v->vcpu);
+	struct op_vcpu *entry;
 
-	if (entry)
-		entry->state = state;
 	if (v->state == state)
 		return;
+	entry = op_find_vcpu(d->running, v->vcpu);
+	if (entry)
+		entry->state = state;
 	log_line(LOG_DEBUG, "%s: vcpu %u: %s -> %s", d->config->name, v->vcpu,
 		 domain_state_name(d, v->state, from, sizeof(from)),
 		 domain_state_name(d, state, to, sizeof(to)));
 	v->state = state;
 	v->since_us = now_us();
-	event_publish(d->manager->bus, &(struct event){
-					       .type = EVENT_STATE,
-					       .t_us = v->since_us,
-					       .domain = d,
-					       .op = d->running,
-					       .vcpu = (int)v->vcpu,
-					       .cpu = v->cpu,
-					       .state = state,
-					       .name = domain_state_name(d, state, to, sizeof(to)),
-					       .ran_on = v->ran_on,
-					       .kstep = -1,
-					       .text = "",
-				       });
+	v->state_untold = true;
+	vcpu_tell_state(v);
 }
 
 void vcpu_settle(struct vcpu *v)

@@ -22,8 +22,18 @@ struct step_note {
 	const char *text;
 };
 
-/* The one setter of a vCPU's state; logs the change and tells the listeners. */
+/* The one setter of a vCPU's state; logs the change and tells the listeners, in a walk at once. */
 void vcpu_set_state(struct vcpu *v, int state);
+
+/*
+ * A guest can change its word about a vCPU at rest as fast as it likes; who listens is told a few
+ * changes at once and then one a second. Whether another may be told now: it is taken for told.
+ */
+void vcpu_talk_init(struct vcpu *v);
+bool vcpu_may_talk(struct vcpu *v);
+
+/* Tell the state, where the last change was left untold and may be told now. */
+void vcpu_tell_state(struct vcpu *v);
 
 /* The one place where a step becomes an event, a trace record, a time and a count. */
 void vcpu_note_step(struct vcpu *v, const struct step_note *note);

@@ -379,7 +379,7 @@ static void record(struct bench *b, const struct record *r)
 	b->link_ops->on_record(b->link_ctx, r);
 }
 
-static void send_row(struct bench *b, unsigned int slot)
+static void send_row(struct bench *b, unsigned int slot, const char *text)
 {
 	int state = b->guest_state[slot];
 	struct record r = {
@@ -395,14 +395,20 @@ static void send_row(struct bench *b, unsigned int slot)
 		},
 	};
 
+	snprintf(r.cpu.text, sizeof(r.cpu.text), "%s", text);
 	record(b, &r);
+}
+
+void bench_row_because(struct bench *b, unsigned int slot, int state, const char *text)
+{
+	b->guest_present[slot] = state >= CPUHP_STANDBY;
+	b->guest_state[slot] = state;
+	send_row(b, slot, text);
 }
 
 void bench_row(struct bench *b, unsigned int slot, int state)
 {
-	b->guest_present[slot] = state >= CPUHP_STANDBY;
-	b->guest_state[slot] = state;
-	send_row(b, slot);
+	bench_row_because(b, slot, state, "");
 }
 
 void bench_agent_hello(struct bench *b, unsigned int boot)
@@ -413,14 +419,19 @@ void bench_agent_hello(struct bench *b, unsigned int boot)
 	b->link_ops->on_up(b->link_ctx, &b->hello);
 }
 
-void bench_agent_table(struct bench *b)
+void bench_agent_end(struct bench *b)
 {
 	const struct record end = { .type = RECORD_END };
 
+	record(b, &end);
+}
+
+void bench_agent_table(struct bench *b)
+{
 	for (unsigned int i = 0; i < BENCH_SLOTS_MAX; i++)
 		if (b->guest_present[i])
-			send_row(b, i);
-	record(b, &end);
+			send_row(b, i, "");
+	bench_agent_end(b);
 }
 
 void bench_agent_up(struct bench *b, unsigned int boot)

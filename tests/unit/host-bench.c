@@ -32,8 +32,10 @@ void log_line(int priority, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	if (the_bench && priority < LOG_DEBUG)
+	if (the_bench && priority < LOG_DEBUG) {
 		vsnprintf(the_bench->last_log, sizeof(the_bench->last_log), format, ap);
+		the_bench->n_logs++;
+	}
 	va_end(ap);
 }
 
@@ -131,6 +133,7 @@ static void on_event(void *ctx, const struct event *e)
 {
 	struct bench *b = ctx;
 
+	b->n_events++;
 	if (e->type == EVENT_REMOVED)
 		b->removed[e->vcpu]++;
 	if (e->type == EVENT_DRIFT && *e->text)

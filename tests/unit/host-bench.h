@@ -102,6 +102,7 @@ struct bench {
 	unsigned int n_words, n_read;
 	struct event_listener *listener;
 	unsigned int removed[BENCH_SLOTS_MAX];
+	unsigned int n_logs, n_events; /* of any kind */
 	unsigned int drifts, entered[CPUHP_STATES], rolled_back[CPUHP_STATES];
 	char last_log[512];
 };
@@ -141,6 +142,10 @@ void bench_agent_table(struct bench *b);
 void bench_agent_up(struct bench *b, unsigned int boot);
 void bench_agent_down(struct bench *b);
 void bench_row(struct bench *b, unsigned int slot, int state);
+/* The same with a sentence of the agent's. */
+void bench_row_because(struct bench *b, unsigned int slot, int state, const char *text);
+/* The end of a table, asked for or not. */
+void bench_agent_end(struct bench *b);
 void bench_kicked(struct bench *b, unsigned int slot, int rc);
 void bench_done(struct bench *b, unsigned int slot, int state, int rc, int failed_at);
 void bench_record_done(struct bench *b, const struct record_done *r);
