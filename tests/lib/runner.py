@@ -205,6 +205,7 @@ def run_script(run, tier, script, folder, env=None, suffix=""):
 def tier_format(run):
     """clang-format without differences; house rules that a script can check"""
     run.command("format", "house rules", [sys.executable, "tests/lib/check_sources.py"])
+    run.command("format", "manual pages", [sys.executable, "tests/lib/check_docs.py"])
     need("clang-format")
     run.command("format", "clang-format", ["clang-format", "--dry-run", "-Werror"] + c_files())
 
