@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TARGET_TEXT_MAX = 320 };
-
 static bool is_op_id(const char *id)
 {
 	size_t len = strlen(id);
@@ -83,17 +81,14 @@ static void submit(struct api *a, struct varlink_call *call, struct domain *d,
 	struct op *o;
 
 	if (domain_submit(d, r, &o, &error, &text) < 0) {
-		if (error == ERR_REFUSED)
-			api_refuse(call, "policy", text ? text : "refused");
-		else
-			api_fail(call, error, "%s", text ? text : "out of memory");
+		api_deny(call, text ? error : ERR_INTERNAL, text ? text : "out of memory");
 		free(text);
 		return;
 	}
 	if (varlink_call_bool(call, "wait", true))
 		api_wait(a, call, o, 0, false);
 	else
-		api_reply_op(call, o, false);
+		api_reply_outcome(call, o, false);
 	op_unref(o);
 }
 
@@ -133,34 +128,13 @@ static int read_list(struct varlink_call *call, struct op_request *r)
 	return e;
 }
 
-/* A state by name or number that something can rest in. Negative: the call was answered. */
-static int read_target(struct varlink_call *call, const struct domain *d)
-{
-	const char *word = varlink_call_str(call, "target", "");
-	int state = domain_find_state(d, word);
-	char text[TARGET_TEXT_MAX];
-
-	if (state < 0) {
-		api_fail_parameter(call, "target", "there is no state %s", word);
-		return state;
-	}
-	if (!domain_is_target(d, state)) {
-		snprintf(text, sizeof(text), "%s is no state to rest in", word);
-		api_refuse(call, "policy", text);
-		return -EINVAL;
-	}
-	return state;
-}
-
 void api_set_target(void *ctx, struct varlink_call *call)
 {
 	struct op_request r = { .goal = OP_GOAL_TARGET, .standby = -1 };
 	struct domain *d = api_domain(ctx, call);
 
-	if (!d || read_options(call, &r) < 0 || read_list(call, &r) < 0)
-		return;
-	r.target = read_target(call, d);
-	if (r.target >= 0)
+	if (d && read_options(call, &r) >= 0 && read_list(call, &r) >= 0 &&
+	    api_read_state(call, "target", &r.target, r.callback) >= 0)
 		change(ctx, call, d, &r);
 }
 
@@ -189,6 +163,6 @@ void api_cancel_operation(void *ctx, struct varlink_call *call)
 	if (r < 0 && r != -EALREADY)
 		api_fail(call, ERR_INTERNAL, "cannot cancel operation %s: %s", o->id, strerror(-r));
 	else
-		api_reply_op(call, o, false);
+		api_reply_outcome(call, o, false);
 	op_unref(o);
 }

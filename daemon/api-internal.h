@@ -2,6 +2,7 @@
 #ifndef DAEMON_API_INTERNAL_H
 #define DAEMON_API_INTERNAL_H
 
+#include "daemon/admission.h"
 #include "daemon/api.h"
 
 /* Private to the api*.c files. */
@@ -26,6 +27,8 @@ void api_fail(struct varlink_call *call, enum request_error error, const char *f
 	__attribute__((format(printf, 3, 4)));
 /* Refused, with who refused; @refused_by may be NULL. */
 void api_refuse(struct varlink_call *call, const char *refused_by, const char *text);
+/* What admission_check() says of a request; @text borrowed. */
+void api_deny(struct varlink_call *call, enum request_error error, const char *text);
 /* InvalidArgument, with the parameter. */
 void api_fail_parameter(struct varlink_call *call, const char *parameter, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -36,6 +39,15 @@ void api_reply(struct varlink_call *call, const char *key, json_object *value);
 /* What the parameters "domain" and "op" name; NULL: the call was answered with an error. */
 struct domain *api_domain(struct api *a, struct varlink_call *call);
 struct op *api_op(struct api *a, struct varlink_call *call);
+
+/**
+ * api_read_state() - the parameter that names a state
+ * @ret_callback: a callback's name, "" for a number or another name
+ *
+ * Return: 0; or -EINVAL: the call was answered.
+ */
+int api_read_state(struct varlink_call *call, const char *parameter, int *ret_state,
+		   char ret_callback[MSG_NAME_MAX + 1]);
 
 /* The handlers; @ctx is struct api. */
 void api_get_host(void *ctx, struct varlink_call *call);
@@ -65,11 +77,17 @@ void api_arm_failure(void *ctx, struct varlink_call *call);
 void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t timeout_ms,
 	      bool trace);
 
-/* Answer with what a request would do, when the domain is attached. */
+/* Answer with what a request would do, when that is known. */
 void api_plan(struct api *a, struct varlink_call *call, struct domain *d,
 	      const struct op_request *r);
 
 /* Answer with how an operation stands now. */
 void api_reply_op(struct varlink_call *call, const struct op *o, bool trace);
+
+/* The same for who asked for it or waits for it: one that was denied is no operation to him. */
+void api_reply_outcome(struct varlink_call *call, const struct op *o, bool trace);
+
+/* An admission that ended without success and without a plan. */
+void api_fail_verdict(struct varlink_call *call, const struct verdict *v);
 
 #endif

@@ -43,6 +43,14 @@ void api_reply_op(struct varlink_call *call, const struct op *o, bool trace)
 	varlink_reply(call, params);
 }
 
+void api_reply_outcome(struct varlink_call *call, const struct op *o, bool trace)
+{
+	if (o->ended && o->denied)
+		api_deny(call, o->denial, o->error);
+	else
+		api_reply_op(call, o, trace);
+}
+
 static void notify_progress(struct waiter *w, const struct event *e)
 {
 	size_t lag = varlink_call_queued(w->call);
@@ -66,7 +74,7 @@ static void on_event(void *ctx, const struct event *e)
 		notify_progress(w, e);
 	} else if (e->type == EVENT_OPERATION && e->op->ended) {
 		varlink_call_on_gone(w->call, NULL, NULL);
-		api_reply_op(w->call, w->op, w->trace);
+		api_reply_outcome(w->call, w->op, w->trace);
 		waiter_free(w);
 	}
 }
@@ -98,7 +106,7 @@ void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t ti
 	struct waiter *w;
 
 	if (o->ended) {
-		api_reply_op(call, o, trace);
+		api_reply_outcome(call, o, trace);
 		return;
 	}
 	w = calloc(1, sizeof(*w));

@@ -159,6 +159,28 @@ void api_fail_parameter(struct varlink_call *call, const char *parameter, const 
 	fail(call, ERR_INVALID_ARGUMENT, params);
 }
 
+void api_deny(struct varlink_call *call, enum request_error error, const char *text)
+{
+	if (error == ERR_REFUSED)
+		api_refuse(call, admission_denier(error), text);
+	else if (error == ERR_INVALID_ARGUMENT)
+		api_fail_parameter(call, "target", "%s", text);
+	else
+		api_fail(call, error, "%s", text);
+}
+
+void api_fail_verdict(struct varlink_call *call, const struct verdict *v)
+{
+	if (v->denied)
+		api_deny(call, v->denial, v->text);
+	else if (v->result == OP_VM_GONE)
+		api_fail(call, ERR_VM_GONE, "%s", v->text);
+	else if (v->result == OP_NO_AGENT)
+		api_fail(call, ERR_NO_AGENT, "%s", v->text);
+	else
+		api_fail(call, ERR_INTERNAL, "%s", v->text);
+}
+
 void api_reply(struct varlink_call *call, const char *key, json_object *value)
 {
 	json_object *params = json_object_new_object();
@@ -193,6 +215,32 @@ struct op *api_op(struct api *a, struct varlink_call *call)
 	if (!o)
 		api_fail(call, ERR_NO_SUCH_OPERATION, "there is no operation %s", id);
 	return o;
+}
+
+static bool is_callback(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 1 && len <= MSG_NAME_MAX &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-") ==
+		       len;
+}
+
+int api_read_state(struct varlink_call *call, const char *parameter, int *ret_state,
+		   char ret_callback[MSG_NAME_MAX + 1])
+{
+	static const char dyn[] = "ap:dyn.";
+	const char *word = varlink_call_str(call, parameter, "");
+	bool named = strncmp(word, dyn, strlen(dyn)) == 0 && is_callback(word + strlen(dyn));
+	int state = named ? -1 : ladder_find(word);
+
+	if (state < 0 && !named) {
+		api_fail_parameter(call, parameter, "there is no state %s", word);
+		return -EINVAL;
+	}
+	*ret_state = state;
+	snprintf(ret_callback, MSG_NAME_MAX + 1, "%s", named ? word + strlen(dyn) : "");
+	return 0;
 }
 
 /* Allow= of the domain that a call is about, or NULL. */

@@ -113,16 +113,12 @@ bool domain_is_target(const struct domain *d, int state)
 				ladder_is_dyn(state) && d->dyn_names[state - CPUHP_AP_DYN][0]);
 }
 
-int domain_find_state(const struct domain *d, const char *word)
+int domain_find_callback(const struct domain *d, const char *name)
 {
-	int state = ladder_find(word);
-	char name[MSG_NAME_MAX + 16];
-
-	for (int s = CPUHP_AP_DYN; state < 0 && s <= CPUHP_AP_DYN_END; s++)
-		if (d->dyn_names[s - CPUHP_AP_DYN][0] &&
-		    strcmp(domain_state_name(d, s, name, sizeof(name)), word) == 0)
-			state = s;
-	return state;
+	for (int s = CPUHP_AP_DYN; s <= CPUHP_AP_DYN_END; s++)
+		if (strcmp(d->dyn_names[s - CPUHP_AP_DYN], name) == 0)
+			return s;
+	return -ENOENT;
 }
 
 unsigned int domain_slow_factor(const struct domain *d)
@@ -151,16 +147,26 @@ bool domain_is_one_by_one(const struct domain *d)
 	return false;
 }
 
+/* With the callback's number. Not told yet: each stands above standby, so all are refused alike. */
+static struct op_request resolve_target(const struct domain *d, const struct op_request *request)
+{
+	struct op_request r = *request;
+
+	if (*r.callback)
+		r.target = domain_find_callback(d, r.callback);
+	if (*r.callback && r.target < 0)
+		r.target = CPUHP_AP_DYN;
+	return r;
+}
+
 int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret)
 {
+	const struct op_request resolved = resolve_target(d, request);
 	const struct kvm_limits *kvm = &d->manager->kvm;
 	struct plan_vcpu *vcpus = calloc(d->n_vcpus ? d->n_vcpus : 1, sizeof(*vcpus));
 	struct plan_input in = {
 		.vcpus = vcpus,
 		.n = d->n_vcpus,
-		.why_unsupported = !d->vcpus      ? "the domain is not attached yet"
-				   : d->supported ? NULL
-						  : d->unsupported_why,
 		.max_present = d->config->max_vcpus,
 		.kvm_max = d->facts.kvm ? kvm->max_vcpus : 0,
 		.kvm_max_id = d->facts.kvm ? kvm->max_vcpu_id : 0,
@@ -186,7 +192,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 			.state = v->state >= 0 ? v->state : CPUHP_ONLINE
 		};
 	}
-	rc = plan_make(&in, request, ret);
+	rc = plan_make(&in, &resolved, ret);
 	free(vcpus);
 	return rc;
 }
@@ -211,7 +217,7 @@ static int on_arm_timer(sd_event_source *s, uint64_t usec, void *userdata)
 static int arm_in_guest(struct domain *d, const struct msg_arm *m, hv_done_fn cb, void *arg)
 {
 	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 *
-			   (d->facts.kvm ? 1 : 6);
+			   domain_slow_factor(d);
 	int rc;
 
 	if (d->arm_done)

@@ -100,6 +100,7 @@ struct trace_ring {
  * struct domain - one guest
  * @agent_up: an agent session is established and its tables have been read once
  * @dyn_names: callback names by dynamic state, "" none
+ * @admissions: requests that wait (admission.h)
  */
 struct domain {
 	struct manager *manager;
@@ -123,6 +124,7 @@ struct domain {
 	char unsupported_why[128];
 	bool table_known;    /* the wishes have been taken over from what was found */
 	uint8_t boot_id[16]; /* of the guest the wishes belong to */
+	struct admission *admissions;
 	struct op *running;
 	struct op *queue[OP_QUEUE_MAX];
 	unsigned int n_queued;
@@ -184,8 +186,8 @@ const char *domain_status_name(const struct domain *d);
 const char *domain_state_name(const struct domain *d, int state, char *buf, size_t size);
 /* Whether a callback stands at @state, or it is no dynamic state. */
 bool domain_is_target(const struct domain *d, int state);
-/* A state by number or name, callback names included. -EINVAL. */
-int domain_find_state(const struct domain *d, const char *word);
+/* The state where the callback of that name stands, as the agent told last. -ENOENT. */
+int domain_find_callback(const struct domain *d, const char *name);
 
 /**
  * domain_submit() - accept, answer from memory, or refuse an operation
@@ -196,7 +198,8 @@ int domain_find_state(const struct domain *d, const char *word);
  * @ret_text: on error a malloc'ed sentence
  *
  * Refusals that need the plan end the operation as OP_REFUSED; an error here means that no
- * operation exists (ERR_BUSY, ERR_CONFLICT, ERR_NO_SUCH_VCPU, ERR_REFUSED for a state that is no target).
+ * operation exists (ERR_BUSY, ERR_CONFLICT, and what admission_check() finds). What that finds only
+ * later ends the operation as denied.
  * The operation starts from the event loop, not inside this call.
  *
  * Return: 0 or -errno.
@@ -204,7 +207,8 @@ int domain_find_state(const struct domain *d, const char *word);
 int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
 		  enum request_error *ret_error, char **ret_text);
 
-/* PURE over what is known now; for --dry-run. Return: 0 or -ENOMEM. */
+/* PURE over what is known now. What the guest has not told yet is taken for online: then only the
+ * refusals count, and the moves are nobody's. Return: 0 or -ENOMEM. */
 int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret);
 
 /* The factor of every deadline that the guest's speed decides: 6 without KVM. */

@@ -2,9 +2,9 @@
 /*
  * Theory of operation
  *
- * An operation is a transaction over several vCPUs. It first waits, changing nothing: for QEMU,
- * for the agent, for the agent's answer to a ping. Then the plan is made from what is known at
- * that moment and every vCPU becomes a move.
+ * An operation is a transaction over several vCPUs. It is first admitted (admission.c), which
+ * changes nothing and ends with a plan of what is known at that moment; every line of it becomes a
+ * move.
  *
  * Climb. All moves start at once and overlap as the guest allows: those going up go all the way,
  * those going down go to standby (or to where they rest above it). Nothing is taken from QEMU
@@ -27,7 +27,6 @@
  * names the rest pending. Walks told pending go on without the operation.
  */
 #include "daemon/op-run.h"
-#include "daemon/plan.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,102 +57,6 @@ void op_run_look_again(struct op_run *run)
 		sd_event_add_defer(run->domain->manager->event, &run->next, on_next, run);
 }
 
-static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
-{
-	struct op_run *run = userdata;
-
-	run->agent_wait = sd_event_source_disable_unref(run->agent_wait);
-	if (run->phase == RUN_AGENT)
-		end_with(run, OP_NO_AGENT, NULL,
-			 "no agent answers in the guest; nothing was sent to QEMU");
-	return 0;
-}
-
-static void wait_for_agent(struct op_run *run)
-{
-	const struct domain *d = run->domain;
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
-
-	run->phase = RUN_AGENT;
-	if (!run->agent_wait &&
-	    sd_event_add_time(d->manager->event, &run->agent_wait, CLOCK_MONOTONIC,
-			      now_us() + wait_us, 1000, on_no_agent, run) < 0)
-		end_with(run, OP_FAILED, NULL, "out of memory");
-}
-
-static void on_ping(void *arg, int rc)
-{
-	struct op_run *run = arg;
-
-	if (run->phase != RUN_PING)
-		return;
-	if (rc == -ETIMEDOUT) {
-		end_with(run, OP_NO_AGENT, NULL,
-			 "the agent does not answer; nothing was sent to QEMU");
-		return;
-	}
-	/* Its session ended before it could answer: the next one may be under way already. */
-	if (rc) {
-		wait_for_agent(run);
-		return;
-	}
-	run->phase = RUN_CLIMB;
-	op_run_look_again(run);
-}
-
-/* Can this VM be changed now? True when the operation has ended instead. */
-static bool refuse_status(struct op_run *run)
-{
-	struct domain *d = run->domain;
-	char text[OP_TEXT_MAX] = "";
-
-	if (d->status == HV_SHUT_DOWN) {
-		end_with(run, OP_VM_GONE, NULL, "the VM has shut down");
-		return true;
-	}
-	if (d->status != HV_RUNNING) {
-		snprintf(text, sizeof(text), "the domain is %s", domain_status_name(d));
-		end_with(run, OP_REFUSED, "policy", text);
-		return true;
-	}
-	return false;
-}
-
-/*
- * Before the agent is heard every vCPU of QEMU's is taken for online. A COUNT below that may still
- * be a way up, from standby: what is refused there the agent's table may mend.
- */
-static bool is_mendable(const struct op_run *run)
-{
-	const struct domain *d = run->domain;
-	unsigned int present, online, standby;
-
-	domain_counts(d, &present, &online, &standby);
-	return !d->agent_up && run->op->request.goal == OP_GOAL_COUNT &&
-	       run->op->request.count < present;
-}
-
-/* What can be refused without a word from the guest. True when the operation has ended. */
-static bool refuse_early(struct op_run *run)
-{
-	struct domain *d = run->domain;
-	struct plan plan;
-
-	if (refuse_status(run))
-		return true;
-	if (domain_plan(d, &run->op->request, &plan) < 0) {
-		end_with(run, OP_FAILED, NULL, "out of memory");
-		return true;
-	}
-	if (plan.n_refusals && !is_mendable(run)) {
-		end_with(run, OP_REFUSED, plan.refused_by, plan.refusals[0]);
-		plan_done(&plan);
-		return true;
-	}
-	plan_done(&plan);
-	return false;
-}
-
 /* One that was accepted before QEMU was there could not know that everything takes longer. */
 static void stretch_deadline(struct op_run *run)
 {
@@ -167,50 +70,6 @@ static void stretch_deadline(struct op_run *run)
 	op->stretched = true;
 	if (sd_event_source_get_time(op->deadline, &at) >= 0)
 		sd_event_source_set_time(op->deadline, at + more_ms * 1000);
-}
-
-static void ask_agent(struct op_run *run)
-{
-	struct domain *d = run->domain;
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 *
-			   domain_slow_factor(d);
-
-	if (!(d->hello.features & MSG_FEATURE_HOTPLUG)) {
-		end_with(
-			run, OP_REFUSED, "guest",
-			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
-		return;
-	}
-	run->phase = RUN_PING;
-	if (link_ping(d->link, wait_us, on_ping, run) < 0)
-		wait_for_agent(run);
-}
-
-/* False when the operation has ended instead (and @run is gone). */
-static bool begin_climb(struct op_run *run)
-{
-	struct plan plan;
-	bool begun = false;
-
-	if (refuse_status(run))
-		return false;
-	/* Lost again since its answer: without its table there is no plan. */
-	if (!run->domain->agent_up) {
-		wait_for_agent(run);
-		return false;
-	}
-	if (domain_plan(run->domain, &run->op->request, &plan) < 0) {
-		end_with(run, OP_FAILED, NULL, "out of memory");
-		return false;
-	}
-	if (plan.n_refusals)
-		end_with(run, OP_REFUSED, plan.refused_by, plan.refusals[0]);
-	else if (op_moves_add(run, &plan) < 0)
-		end_with(run, OP_FAILED, NULL, "out of memory");
-	else
-		begun = true;
-	plan_done(&plan);
-	return begun;
 }
 
 static int on_give_up(sd_event_source *s, uint64_t usec, void *userdata)
@@ -235,31 +94,20 @@ static void bound_undoing(struct op_run *run)
 		op_moves_give_up(run);
 }
 
-static void on_status_known(void *arg, int rc, const char *text)
+static void on_admitted(void *ctx, const struct verdict *v)
 {
-	op_run_poke(arg);
-}
+	struct op_run *run = ctx;
 
-/* A domain that was just resumed may not have said so yet: nothing is refused by an old word. */
-static bool ask_status(struct op_run *run)
-{
-	struct domain *d = run->domain;
-
-	if (d->status == HV_RUNNING || run->asked_status)
-		return false;
-	run->asked_status = true;
-	return d->hv->ops->query(d->hv, on_status_known, d) >= 0;
-}
-
-static void begin(struct op_run *run)
-{
-	if (!run->domain->attached || ask_status(run) || refuse_early(run))
-		return;
-	stretch_deadline(run);
-	if (!run->domain->agent_up)
-		wait_for_agent(run);
-	else
-		ask_agent(run);
+	if (v->result != OP_ACCEPTED) {
+		run->op->denied = v->denied;
+		run->op->denial = v->denial;
+		end_with(run, v->result, v->refused_by, v->text);
+	} else if (op_moves_add(run, v->plan) < 0) {
+		end_with(run, OP_FAILED, NULL, "out of memory");
+	} else {
+		run->phase = RUN_CLIMB;
+		go_on(run);
+	}
 }
 
 /* True while moves are under way, or to be started. */
@@ -338,11 +186,10 @@ static void conclude(struct op_run *run)
 static void go_on(struct op_run *run)
 {
 	switch (run->phase) {
-	case RUN_ATTACH:
-	case RUN_AGENT:
-		begin(run);
+	case RUN_ADMIT:
+		if (run->domain->attached)
+			stretch_deadline(run);
 		return;
-	case RUN_PING:
 	case RUN_OVER:
 		return;
 	case RUN_CLIMB:
@@ -351,8 +198,6 @@ static void go_on(struct op_run *run)
 	}
 	/* QEMU is back in a moment, or the VM is gone: only then there is something to judge. */
 	if (!run->domain->attached)
-		return;
-	if (!run->moves && !begin_climb(run))
 		return;
 	if (is_busy(run))
 		return;
@@ -368,18 +213,23 @@ static void go_on(struct op_run *run)
 int op_run_start(struct op *op)
 {
 	struct op_run *run = calloc(1, sizeof(*run));
+	int rc;
 
 	if (!run)
 		return -ENOMEM;
-	*run = (struct op_run){ .op = op, .domain = op->domain, .phase = RUN_ATTACH };
+	*run = (struct op_run){ .op = op, .domain = op->domain, .phase = RUN_ADMIT };
 	op->run = run;
 	op->running = true;
-	op_run_look_again(run);
-	return run->next ? 0 : -ENOMEM;
+	rc = admission_start(&run->admission, op->domain, ADMISSION_CHANGE, &op->request, 0,
+			     on_admitted, run);
+	if (rc >= 0)
+		op_run_look_again(run);
+	return rc < 0 ? rc : 0;
 }
 
 void op_run_poke(struct domain *d)
 {
+	admission_poke(d);
 	if (d->running && d->running->run)
 		op_run_look_again(d->running->run);
 }
@@ -390,14 +240,11 @@ void op_run_stop(struct op *op, int rc)
 
 	if (!run || run->stop_rc)
 		return;
-	if (run->phase < RUN_CLIMB || !run->moves) {
+	if (run->phase == RUN_ADMIT) {
 		if (rc == -ECANCELED)
 			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");
-		else if (!run->domain->attached)
-			end_with(run, OP_VM_GONE, NULL, "QEMU could not be reached in time");
 		else
-			end_with(run, OP_NO_AGENT, NULL,
-				 "no agent answers in the guest; nothing was sent to QEMU");
+			admission_expire(&run->admission);
 		return;
 	}
 	run->stop_rc = rc;
@@ -416,6 +263,7 @@ void op_run_vm_gone(struct domain *d, const char *why)
 		op_moves_gone(run);
 		end_with(run, OP_VM_GONE, NULL, why);
 	}
+	admission_end_all(d, OP_VM_GONE, why);
 	op_end_queued(d, OP_VM_GONE, why);
 }
 
@@ -426,9 +274,7 @@ void op_run_drop(struct op *op)
 	if (!run)
 		return;
 	run->phase = RUN_OVER;
-	if (run->domain->link)
-		link_ping_forget(run->domain->link, run);
-	sd_event_source_disable_unref(run->agent_wait);
+	admission_drop(&run->admission);
 	sd_event_source_disable_unref(run->give_up);
 	sd_event_source_disable_unref(run->next);
 	free(run->moves);

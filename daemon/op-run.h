@@ -2,14 +2,15 @@
 #ifndef DAEMON_OP_RUN_H
 #define DAEMON_OP_RUN_H
 
+#include "daemon/admission.h"
 #include "daemon/hostwalk.h"
 
 /*
- * The engine: takes a running operation through its phases. RUN_ATTACH, RUN_AGENT and RUN_PING
- * only wait and change nothing; RUN_CLIMB moves every vCPU but takes nothing away from QEMU;
- * RUN_SETTLE removes what is to be removed, or undoes.
+ * The engine: takes a running operation through its phases. RUN_ADMIT only waits and changes
+ * nothing; RUN_CLIMB moves every vCPU but takes nothing away from QEMU; RUN_SETTLE removes what is
+ * to be removed, or undoes.
  */
-enum run_phase { RUN_ATTACH, RUN_AGENT, RUN_PING, RUN_CLIMB, RUN_SETTLE, RUN_OVER };
+enum run_phase { RUN_ADMIT, RUN_CLIMB, RUN_SETTLE, RUN_OVER };
 
 /**
  * struct move - one vCPU of a running operation
@@ -32,12 +33,11 @@ struct op_run {
 	struct op *op;
 	struct domain *domain;
 	enum run_phase phase;
+	struct admission admission;
 	struct move *moves;
 	unsigned int n_moves;
 	int stop_rc;       /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
-	bool asked_status; /* QEMU was asked whether the domain still does not run */
 	bool planned_anew; /* the count was missed once, and what was left has been planned again */
-	sd_event_source *agent_wait;
 	sd_event_source *give_up; /* what cannot be undone without an agent */
 	sd_event_source *next;    /* a look at what can go on, from the loop */
 };
@@ -45,7 +45,7 @@ struct op_run {
 /* Begin; the domain's running operation is @op. Return: 0 or -errno. */
 int op_run_start(struct op *op);
 
-/* Something changed that a waiting operation may have waited for. */
+/* Something changed that an operation or another request may have waited for. */
 void op_run_poke(struct domain *d);
 
 /* Look from the loop at what can go on: nobody is called back inside his own call. */

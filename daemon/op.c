@@ -16,7 +16,6 @@
 #include "daemon/drift.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
-#include "daemon/plan.h"
 #include "proto/frame.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -47,8 +46,9 @@ static bool is_same_request(const struct op_request *a, const struct op_request 
 {
 	return a->goal == b->goal && a->count == b->count && a->standby == b->standby &&
 	       memcmp(&a->list, &b->list, sizeof(a->list)) == 0 && a->target == b->target &&
-	       a->policy == b->policy && a->at_least == b->at_least &&
-	       a->timeout_ms == b->timeout_ms && a->foreign == b->foreign;
+	       strcmp(a->callback, b->callback) == 0 && a->policy == b->policy &&
+	       a->at_least == b->at_least && a->timeout_ms == b->timeout_ms &&
+	       a->foreign == b->foreign;
 }
 
 static int make_id(char id[MSG_OP_MAX + 1])
@@ -324,30 +324,12 @@ __attribute__((format(printf, 4, 5))) static int deny(enum request_error *ret_er
 	return -EINVAL;
 }
 
-/* What can be told from the request alone, before an operation exists. */
-static int check_request(struct domain *d, const struct op_request *r,
-			 enum request_error *ret_error, char **ret_text)
-{
-	int beyond = d->attached ? cpulist_next(&r->list, d->n_vcpus) : -1;
-	char name[MSG_NAME_MAX + 16];
-
-	if (r->goal == OP_GOAL_COUNT)
-		return 0;
-	if (!domain_is_target(d, r->target))
-		return deny(ret_error, ret_text, ERR_REFUSED, "%s is not a state to rest in",
-			    domain_state_name(d, r->target, name, sizeof(name)));
-	if (beyond >= 0)
-		return deny(ret_error, ret_text, ERR_NO_SUCH_VCPU,
-			    "%s has no vcpu %d: its maximum is %u", d->config->name, beyond,
-			    d->n_vcpus);
-	return 0;
-}
-
 int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
 		  enum request_error *ret_error, char **ret_text)
 {
 	struct op *o = *request->id ? manager_find_op(d->manager, request->id) : NULL;
 	int rc;
+	char why[OP_TEXT_MAX];
 
 	if (o && (o->domain != d || !is_same_request(&o->request, request)))
 		return deny(ret_error, ret_text, ERR_CONFLICT,
@@ -356,9 +338,8 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 		*ret = op_ref(o);
 		return 0;
 	}
-	rc = check_request(d, request, ret_error, ret_text);
-	if (rc)
-		return rc;
+	if (admission_check(d, request, ret_error, why) < 0)
+		return deny(ret_error, ret_text, *ret_error, "%s", why);
 	if (d->n_queued == OP_QUEUE_MAX)
 		return deny(ret_error, ret_text, ERR_BUSY,
 			    "%s has %d operations waiting already; try again later",

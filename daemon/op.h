@@ -28,7 +28,9 @@ enum op_policy { OP_POLICY_ALL, OP_POLICY_AT_LEAST, OP_POLICY_BEST_EFFORT };
  * @count: 1..65535
  * @standby: -1 not asked
  * @list: OP_GOAL_TARGET: which vCPUs
- * @target: OP_GOAL_TARGET: CPUHP_OFFLINE.. any target state
+ * @target: OP_GOAL_TARGET: CPUHP_OFFLINE.. any target state; -1 with @callback
+ * @callback: OP_GOAL_TARGET: the target by the name of the callback that stands there, "" none. It
+ *            is kept as a name: its number is the agent's to tell, and may be another the next time
  * @at_least: OP_POLICY_AT_LEAST: K
  * @timeout_ms: 0 for the configured deadline
  * @foreign: may also remove what others plugged
@@ -41,6 +43,7 @@ struct op_request {
 	int standby;
 	struct cpulist list;
 	int target;
+	char callback[MSG_NAME_MAX + 1];
 	enum op_policy policy;
 	unsigned int at_least;
 	unsigned int timeout_ms;
@@ -103,6 +106,7 @@ void plan_done(struct plan *p);
  * @ended: @result is final; until then it is OP_ACCEPTED
  * @running: taken from the queue
  * @refused_by: NULL, or as in struct plan
+ * @denied: it should not have been accepted, which showed only later: clients get @denial instead
  * @error: why the operation as a whole ended so, "" none
  * @present, @online, @standby: counts at the end (while it runs: now)
  * @vcpus: @n_vcpus entries, in the order of the plan
@@ -119,6 +123,8 @@ struct op {
 	bool running;
 	enum op_result result;
 	const char *refused_by;
+	bool denied;
+	enum request_error denial;
 	char error[OP_TEXT_MAX];
 	uint64_t accepted_us; /* CLOCK_MONOTONIC */
 	uint64_t ended_us;

@@ -366,9 +366,7 @@ int plan_make(const struct plan_input *in, const struct op_request *request, str
 		return -ENOMEM;
 	for (unsigned int i = 0; i < in->n; i++)
 		d.goal[i] = in->vcpus[i].state;
-	if (in->why_unsupported)
-		rc = refuse(&plan, "policy", "%s", in->why_unsupported);
-	else if (request->goal == OP_GOAL_COUNT)
+	if (request->goal == OP_GOAL_COUNT)
 		rc = plan_count(&d);
 	else
 		rc = plan_target(&d);

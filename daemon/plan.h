@@ -19,7 +19,6 @@ struct plan_vcpu {
 /**
  * struct plan_input - the domain as the plan sees it
  * @vcpus: @n slots, borrowed; the index is the vCPU number
- * @why_unsupported: NULL, or why changes are refused
  * @max_present: policy ceiling (MaxVcpus=), 0 none
  * @kvm_max, @kvm_max_id: KVM's limits of how many vCPUs and of their ids, 0 where they do not apply
  * @guest_possible: CPUs the guest kernel has room for, 0 unknown
@@ -29,7 +28,6 @@ struct plan_vcpu {
 struct plan_input {
 	const struct plan_vcpu *vcpus;
 	unsigned int n;
-	const char *why_unsupported;
 	unsigned int max_present;
 	unsigned int kvm_max;
 	unsigned int kvm_max_id;

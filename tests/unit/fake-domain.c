@@ -188,9 +188,9 @@ bool domain_is_target(const struct domain *d, int state)
 				ladder_is_dyn(state) && d->dyn_names[state - CPUHP_AP_DYN][0]);
 }
 
-int domain_find_state(const struct domain *d, const char *word)
+int domain_find_callback(const struct domain *d, const char *name)
 {
-	return strcmp(word, "ap:dyn.20-log") == 0 ? CPUHP_AP_DYN + 1 : ladder_find(word);
+	return strcmp(name, "20-log") == 0 ? CPUHP_AP_DYN + 1 : -ENOENT;
 }
 
 int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
@@ -221,27 +221,72 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 	return 0;
 }
 
-int domain_plan(const struct domain *d, const struct op_request *request, struct plan *ret)
+static void admit(struct admission *a, const struct verdict *v)
 {
-	struct fake *f = fake_of(d);
+	struct fake *f = fake_of(a->domain);
+	struct plan_move move = { .vcpu = 2, .from = 0, .to = CPUHP_ONLINE };
+	char refusals[1][OP_TEXT_MAX] = { "too many" };
+	const struct plan go = { .n_moves = 1, .moves = &move };
+	const struct plan no = { .n_refusals = 1, .refusals = refusals, .refused_by = "limit" };
+	struct verdict made = { .result = OP_ACCEPTED };
+	admission_done_fn done = a->done;
+	void *ctx = a->ctx;
 
-	f->planned++;
-	f->request = *request;
-	*ret = (struct plan){ .n_moves = 1, .moves = calloc(1, sizeof(*ret->moves)) };
-	ret->moves[0] = (struct plan_move){ .vcpu = 2, .from = 0, .to = CPUHP_ONLINE };
-	if (request->count > d->n_vcpus) {
-		ret->n_refusals = 1;
-		ret->refusals = calloc(1, sizeof(*ret->refusals));
-		snprintf(ret->refusals[0], sizeof(ret->refusals[0]), "too many");
+	if (a->needs == ADMISSION_CHANGE) {
+		bool many = a->request->count > a->domain->n_vcpus;
+
+		f->request = *a->request;
+		made.result = many ? OP_REFUSED : OP_ACCEPTED;
+		made.plan = many ? &no : &go;
 	}
+	admission_drop(a);
+	f->admitted++;
+	done(ctx, v ? v : &made);
+}
+
+void fake_admit(struct fake *f, const struct verdict *v)
+{
+	admit(f->domain.admissions, v);
+}
+
+static int on_look(sd_event_source *s, void *userdata)
+{
+	struct admission *a = userdata;
+
+	if (!fake_of(a->domain)->hold)
+		admit(a, NULL);
 	return 0;
 }
 
-void plan_done(struct plan *p)
+int admission_start(struct admission *a, struct domain *d, enum admission_needs needs,
+		    const struct op_request *request, unsigned int timeout_ms,
+		    admission_done_fn done, void *ctx)
 {
-	free(p->moves);
-	free(p->refusals);
-	*p = (struct plan){ 0 };
+	*a = (struct admission){
+		.domain = d,
+		.needs = needs,
+		.request = request,
+		.done = done,
+		.ctx = ctx,
+		.next = d->admissions,
+	};
+	d->admissions = a;
+	return sd_event_add_defer(d->manager->event, &a->look, on_look, a);
+}
+
+void admission_drop(struct admission *a)
+{
+	struct admission **at = &a->domain->admissions;
+
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
+	a->look = sd_event_source_disable_unref(a->look);
+}
+
+const char *admission_denier(enum request_error error)
+{
+	return error == ERR_REFUSED ? "policy" : "guest";
 }
 
 int domain_cancel(struct op *o)
@@ -259,6 +304,7 @@ int domain_arm_failure(struct domain *d, unsigned int vcpu, int state, hv_done_f
 	if (state == CPUHP_STANDBY)
 		return -EINVAL;
 	f->armed++;
+	f->armed_state = state;
 	f->arm_done = cb;
 	f->arm_arg = arg;
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_FAKE_DOMAIN_H
 #define TESTS_UNIT_FAKE_DOMAIN_H
 
+#include "daemon/admission.h"
 #include "daemon/domain.h"
 
 /*
@@ -20,10 +21,12 @@ struct fake {
 	unsigned int n_ops;
 	/* What was asked of it last. */
 	struct op_request request;
-	unsigned int submitted, planned, cancelled, attached, detached, armed;
+	unsigned int submitted, cancelled, attached, detached, armed, admitted;
+	int armed_state;
 	/* How it answers. */
 	enum request_error error; /* of domain_submit(), where @refuse */
 	bool refuse;
+	bool hold; /* admissions wait for fake_admit() */
 	hv_done_fn arm_done;
 	void *arm_arg;
 };
@@ -33,6 +36,10 @@ void fake_done(struct fake *f);
 
 /* Publish a step of @o. */
 void fake_step(struct fake *f, struct op *o, enum event_type type, int state, bool enter);
+
+/* What waits is admitted, a change with a plan of one move (COUNT above the maximum: refused); or it
+ * ends with @v. */
+void fake_admit(struct fake *f, const struct verdict *v);
 
 /* The operation is over. */
 void fake_end(struct fake *f, struct op *o, enum op_result result);

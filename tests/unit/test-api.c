@@ -3,9 +3,7 @@
  * io.vcpuhp.Manager over a real socket, with a domain that only pretends: what is taken, what is
  * handed over, who may, and how answers come late.
  */
-#include "daemon/api.h"
-#include "fake-domain.h"
-#include "varlink-bench.h"
+#include "api-bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,73 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-struct bench {
-	struct varlink_bench varlink;
-	struct fake fake;
-	struct api *api;
-	int fd;
-};
-
-static char operators_group[] = "daemon", allowed_user[] = "nobody", allowed_group[] = "@bin";
-static char *operators[] = { operators_group, NULL };
-static char *allow[] = { allowed_user, allowed_group, NULL };
-
-enum { DAEMON_UID = 54321 };
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-	sd_event *event;
-
-	assert_non_null(b);
-	assert_true(sd_event_new(&event) >= 0);
-	fake_init(&b->fake, event);
-	b->fake.config.operators = operators;
-	b->fake.domain_configs[0].allow = allow;
-	assert_int_equal(api_new(&b->api, &b->fake.manager, getuid() ? getuid() : DAEMON_UID), 0);
-	sd_event_unref(event);
-	varlink_bench_init(&b->varlink, api_interface(b->api));
-	b->fake.manager.event = b->varlink.event;
-	b->fd = varlink_bench_connect(&b->varlink);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	close(b->fd);
-	varlink_bench_done(&b->varlink);
-	api_free(b->api);
-	fake_done(&b->fake);
-	free(b);
-	return 0;
-}
-
-static void send_call(struct bench *b, const char *method, const char *params, bool more)
-{
-	char text[2048];
-
-	snprintf(text, sizeof(text), "{\"method\":\"io.vcpuhp.Manager.%s\",\"parameters\":{%s}%s}",
-		 method, params, more ? ",\"more\":true" : "");
-	varlink_bench_send(&b->varlink, b->fd, text);
-}
-
-static const char *receive(struct bench *b)
-{
-	const char *text = varlink_bench_receive(&b->varlink, b->fd);
-
-	assert_non_null(text);
-	return text;
-}
-
-static void assert_part(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("%s\nis not in\n%s", part, text);
-}
 
 /* Row: a call and a part of its answer. */
 static const struct {
@@ -152,10 +83,12 @@ static const struct {
 	  "\"domain\":\"web1\",\"vcpus\":\"1-99999\",\"target\":\"online\"", "NoSuchVcpu" },
 	{ "an unknown STATE", "SetTarget", "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"up\"",
 	  "\"parameter\":\"target\"" },
-	{ "a STATE nothing rests in", "SetTarget",
-	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"ap:kick\"", "Manager.Refused" },
-	{ "a STATE without a callback", "SetTarget",
-	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"12\"", "Manager.Refused" },
+	{ "a callback without a name", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"ap:dyn.\"",
+	  "\"parameter\":\"target\"" },
+	{ "a callback that no file can be", "SetTarget",
+	  "\"domain\":\"web1\",\"vcpus\":\"1\",\"target\":\"ap:dyn.10 x\"",
+	  "\"parameter\":\"target\"" },
 	{ "a name in use", "Attach", "\"name\":\"web1\",\"qmp\":\"/a\",\"agent\":\"/b\"",
 	  "Manager.Conflict" },
 	{ "a relative path", "Attach", "\"name\":\"web2\",\"qmp\":\"/a\",\"agent\":\"b\"",
@@ -211,7 +144,8 @@ static void hands_over_what_was_asked(void **state)
 		  false);
 	assert_part(receive(b), "\"result\":\"accepted\"");
 	assert_int_equal(r->goal, OP_GOAL_TARGET);
-	assert_int_equal(r->target, 13);
+	assert_int_equal(r->target, -1);
+	assert_string_equal(r->callback, "20-log");
 	assert_int_equal(r->standby, -1);
 	assert_int_equal(r->policy, OP_POLICY_BEST_EFFORT);
 	assert_int_equal(cpulist_count(&r->list), 2);
@@ -320,48 +254,6 @@ static void refusals_keep_their_names(void **state)
 	}
 }
 
-static void dry_run_changes_nothing(void **state)
-{
-	struct bench *b = *state;
-
-	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", true);
-	assert_string_equal(receive(b),
-			    "{\"parameters\":{\"plan\":[{\"vcpu\":2,\"from\":\"offline\","
-			    "\"to\":\"online\"}],\"refusals\":[]}}");
-	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":9,\"dry_run\":true", false);
-	assert_part(receive(b), "\"refusals\":[\"too many\"]");
-	send_call(b, "SetTarget",
-		  "\"domain\":\"web1\",\"vcpus\":\"9\",\"target\":\"online\",\"dry_run\":true",
-		  false);
-	assert_part(receive(b), "NoSuchVcpu");
-	assert_int_equal(b->fake.submitted, 0);
-	assert_int_equal(b->fake.planned, 2);
-}
-
-static void dry_run_waits_for_the_domain(void **state)
-{
-	struct bench *b = *state;
-	const struct event e = { .type = EVENT_DOMAIN, .domain = &b->fake.domain, .text = "" };
-
-	b->fake.domain.n_vcpus = 0;
-	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", false);
-	event_publish(b->fake.manager.bus, &e);
-	assert_string_equal(receive(b), "");
-	b->fake.domain.n_vcpus = 4;
-	event_publish(b->fake.manager.bus, &e);
-	assert_part(receive(b), "\"plan\":[{\"vcpu\":2");
-	/* One that leaves meanwhile. */
-	b->fake.domain.n_vcpus = 0;
-	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", false);
-	close(b->fd);
-	varlink_bench_pump(&b->varlink);
-	b->fake.domain.n_vcpus = 4;
-	event_publish(b->fake.manager.bus, &e);
-	b->fd = varlink_bench_connect(&b->varlink);
-	varlink_bench_pump(&b->varlink);
-	assert_int_equal(b->fake.planned, 1);
-}
-
 static void cancels(void **state)
 {
 	struct bench *b = *state;
@@ -430,37 +322,6 @@ static void streams_events(void **state)
 	close(b->fd);
 	varlink_bench_pump(&b->varlink);
 	event_publish(b->fake.manager.bus, &e);
-	b->fd = varlink_bench_connect(&b->varlink);
-}
-
-static void arms_a_failure(void **state)
-{
-	static const struct {
-		int rc;
-		const char *part;
-	} ends[] = {
-		{ 0, "{\"parameters\":{}}" },          { -EINVAL, "Manager.Refused" },
-		{ -EPERM, "--allow-fault-injection" }, { -ENOTCONN, "Manager.NoAgent" },
-		{ -EIO, "Manager.Internal" },
-	};
-	struct bench *b = *state;
-
-	b->fake.config.allow_fault_injection = true;
-	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":4,\"state\":\"9\"", false);
-	assert_part(receive(b), "NoSuchVcpu");
-	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"standby\"", false);
-	assert_part(receive(b), "Manager.Refused");
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"9\"", false);
-		assert_string_equal(receive(b), "");
-		b->fake.arm_done(b->fake.arm_arg, ends[i].rc, "");
-		assert_part(receive(b), ends[i].part);
-	}
-	/* The client leaves before the agent has answered. */
-	send_call(b, "ArmFailure", "\"domain\":\"web1\",\"vcpu\":1,\"state\":\"9\"", false);
-	close(b->fd);
-	varlink_bench_pump(&b->varlink);
-	b->fake.arm_done(b->fake.arm_arg, 0, "");
 	b->fd = varlink_bench_connect(&b->varlink);
 }
 
@@ -535,7 +396,7 @@ static void permits_by_method(void **state)
 	}
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, api_bench_setup, api_bench_teardown)
 
 int main(void)
 {
@@ -547,12 +408,9 @@ int main(void)
 		CASE(a_client_that_leaves_stops_nothing),
 		CASE(a_slow_reader_keeps_its_result),
 		CASE(refusals_keep_their_names),
-		CASE(dry_run_changes_nothing),
-		CASE(dry_run_waits_for_the_domain),
 		CASE(cancels),
 		CASE(lists_operations_newest_last),
 		CASE(streams_events),
-		CASE(arms_a_failure),
 		CASE(the_daemon_stops_while_clients_wait),
 		CASE(permits_by_method),
 	};

@@ -118,7 +118,8 @@ static void a_cancel_in_each_waiting_phase_changes_nothing(void **ctx)
 		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
 		bench_turn(b);
 		assert_true(o->running);
-		assert_int_equal(o->run->phase, i);
+		assert_int_equal(o->run->phase, RUN_ADMIT);
+		assert_int_equal(o->run->admission.phase, i);
 		assert_int_equal(domain_cancel(o), 0);
 		bench_check(b, o, OP_CANCELLED);
 		assert_int_equal(domain_cancel(o), -EALREADY);

@@ -352,11 +352,6 @@ static const struct {
 	  { .guest_possible = 3 },
 	  "guest: 4 vCPUs would be plugged, the guest kernel has room for 3" },
 	{ "the guest has room", "BO..", 3, { .guest_possible = 3 }, "2:0>44" },
-	{ "what cannot be supported",
-	  "BO..",
-	  3,
-	  { .why_unsupported = "it is a pSeries" },
-	  "policy: it is a pSeries" },
 };
 
 static void the_limits(void **ctx)
