@@ -33,6 +33,8 @@ static void reply_plan(struct varlink_call *call, const struct domain *d, const 
 		json_object_array_add(refusals, json_object_new_string(v->text));
 	json_object_object_add(params, "plan", report_plan(d, plan));
 	json_object_object_add(params, "refusals", refusals);
+	if (v->result == OP_ACCEPTED)
+		report_warning(params, plan->warning);
 	varlink_reply(call, params);
 }
 

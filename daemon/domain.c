@@ -170,6 +170,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 		.max_present = d->config->max_vcpus,
 		.kvm_max = d->facts.kvm ? kvm->max_vcpus : 0,
 		.kvm_max_id = d->facts.kvm ? kvm->max_vcpu_id : 0,
+		.kvm_recommended = d->facts.kvm ? kvm->nr_vcpus : 0,
 		.guest_possible = d->agent_up ? d->hello.possible : 0,
 		.contiguous = !d->facts.kvm,
 	};

@@ -27,6 +27,7 @@
  * names the rest pending. Walks told pending go on without the operation.
  */
 #include "daemon/op-run.h"
+#include "daemon/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,13 @@ static void bound_undoing(struct op_run *run)
 		op_moves_give_up(run);
 }
 
+static void warn(struct op *op, const char *warning)
+{
+	snprintf(op->warning, sizeof(op->warning), "%s", warning);
+	if (*warning)
+		log_line(LOG_WARNING, "%s: operation %s: %s", op->domain_name, op->id, warning);
+}
+
 static void on_admitted(void *ctx, const struct verdict *v)
 {
 	struct op_run *run = ctx;
@@ -105,6 +113,7 @@ static void on_admitted(void *ctx, const struct verdict *v)
 	} else if (op_moves_add(run, v->plan) < 0) {
 		end_with(run, OP_FAILED, NULL, "out of memory");
 	} else {
+		warn(run->op, v->plan->warning);
 		run->phase = RUN_CLIMB;
 		go_on(run);
 	}

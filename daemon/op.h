@@ -94,6 +94,7 @@ struct plan {
 	/* Of the first refusal: "guest", "limit", "policy" (which is also a domain in a state that
 	 * allows no change) or "hook"; NULL none. */
 	const char *refused_by;
+	char warning[OP_TEXT_MAX]; /* what does not keep it from being carried out, "" nothing */
 };
 
 void plan_done(struct plan *p);
@@ -108,6 +109,7 @@ void plan_done(struct plan *p);
  * @refused_by: NULL, or as in struct plan
  * @denied: it should not have been accepted, which showed only later: clients get @denial instead
  * @error: why the operation as a whole ended so, "" none
+ * @warning: its plan's, "" none
  * @present, @online, @standby: counts at the end (while it runs: now)
  * @vcpus: @n_vcpus entries, in the order of the plan
  * @deadline: counts from its acceptance, in the queue too
@@ -126,6 +128,7 @@ struct op {
 	bool denied;
 	enum request_error denial;
 	char error[OP_TEXT_MAX];
+	char warning[OP_TEXT_MAX];
 	uint64_t accepted_us; /* CLOCK_MONOTONIC */
 	uint64_t ended_us;
 	uint64_t accepted_realtime_us;

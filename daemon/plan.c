@@ -278,6 +278,11 @@ static int check_limits(struct draft *d)
 		return refuse(d->plan, "limit",
 			      "vcpu %u has the APIC id %u, and KVM's highest vCPU id is %u",
 			      highest, d->in->vcpus[highest].apic_id, d->in->kvm_max_id - 1);
+	if (d->in->kvm_recommended && present > d->in->kvm_recommended)
+		snprintf(d->plan->warning, sizeof(d->plan->warning),
+			 "%u vCPUs would be plugged, and KVM recommends no more than %u on this "
+			 "host",
+			 present, d->in->kvm_recommended);
 	if (d->in->guest_possible && present > d->in->guest_possible)
 		return refuse(d->plan, "guest",
 			      "%u vCPUs would be plugged, the guest kernel has room for %u",

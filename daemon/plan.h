@@ -21,6 +21,7 @@ struct plan_vcpu {
  * @vcpus: @n slots, borrowed; the index is the vCPU number
  * @max_present: policy ceiling (MaxVcpus=), 0 none
  * @kvm_max, @kvm_max_id: KVM's limits of how many vCPUs and of their ids, 0 where they do not apply
+ * @kvm_recommended: beyond that many KVM works, but the host was not meant for it: a warning
  * @guest_possible: CPUs the guest kernel has room for, 0 unknown
  * @contiguous: the plugged slots have to stay a prefix (QEMU's TCG): a plan that would make a hole
  *              is refused
@@ -31,6 +32,7 @@ struct plan_input {
 	unsigned int max_present;
 	unsigned int kvm_max;
 	unsigned int kvm_max_id;
+	unsigned int kvm_recommended;
 	unsigned int guest_possible;
 	bool contiguous;
 };

@@ -215,6 +215,17 @@ static json_object *report_op_vcpu(const struct op_vcpu *v, const struct op *op)
 	return o;
 }
 
+void report_warning(json_object *o, const char *warning)
+{
+	json_object *warnings;
+
+	if (!*warning)
+		return;
+	warnings = json_object_new_array();
+	json_object_array_add(warnings, json_object_new_string(warning));
+	json_object_object_add(o, "warnings", warnings);
+}
+
 json_object *report_result(const struct op *op)
 {
 	json_object *o = json_object_new_object();
@@ -232,6 +243,7 @@ json_object *report_result(const struct op *op)
 	for (unsigned int i = 0; i < op->n_vcpus; i++)
 		json_object_array_add(vcpus, report_op_vcpu(&op->vcpus[i], op));
 	json_object_object_add(o, "vcpus", vcpus);
+	report_warning(o, op->warning);
 	return o;
 }
 

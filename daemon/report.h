@@ -28,6 +28,9 @@ json_object *report_op_trace(const struct op *o);
 /* Remembered steps of @d as TraceStep; of operation @o only, unless NULL. */
 json_object *report_trace(const struct domain *d, const struct op *o);
 
+/* "warnings" of a result or a plan, where there are any: an optional key. */
+void report_warning(json_object *o, const char *warning);
+
 /* The moves and the refusals of a plan, for @d's names of states. */
 json_object *report_plan(const struct domain *d, const struct plan *p);
 json_object *report_refusals(const struct plan *p);

@@ -101,6 +101,17 @@ static void print_error(json_object *result)
 	fprintf(stderr, "vcpuhpctl: %s\n", output_clean(error, buf, sizeof(buf)));
 }
 
+static void print_warnings(json_object *o)
+{
+	json_object *warnings = value_array(o, "warnings");
+	char buf[CELL_MAX];
+
+	fflush(stdout);
+	for (size_t i = 0; i < value_count(warnings); i++)
+		fprintf(stderr, "vcpuhpctl: warning: %s\n",
+			output_cell(value_at(warnings, i), buf, sizeof(buf)));
+}
+
 void result_print(struct ctl *c, json_object *result)
 {
 	json_object *vcpus = value_array(result, "vcpus");
@@ -113,6 +124,7 @@ void result_print(struct ctl *c, json_object *result)
 	for (size_t i = 0; i < value_count(vcpus); i++)
 		if (strcmp(value_string(value_at(vcpus, i), "result", "?"), "ok") != 0)
 			print_vcpu(value_at(vcpus, i));
+	print_warnings(result);
 	print_error(result);
 }
 
@@ -159,6 +171,7 @@ void result_print_all(struct ctl *c, json_object *result)
 	}
 	if (t)
 		table_print(t, stdout);
+	print_warnings(result);
 	print_error(result);
 }
 
@@ -184,15 +197,19 @@ int result_print_plan(const struct ctl *c, json_object *reply)
 	_cleanup_json_ json_object *line = json_object_new_object();
 	json_object *plan = value_array(reply, "plan");
 	json_object *refusals = value_array(reply, "refusals");
+	json_object *warnings = value_array(reply, "warnings");
 
 	if (!c->command->json) {
 		print_plan_lines(plan, refusals);
+		print_warnings(reply);
 	} else {
 		json_object_object_add(line, "plan",
 				       plan ? json_object_get(plan) : json_object_new_array());
 		json_object_object_add(line, "refusals",
 				       refusals ? json_object_get(refusals)
 						: json_object_new_array());
+		if (warnings)
+			json_object_object_add(line, "warnings", json_object_get(warnings));
 		output_json(stdout, line);
 	}
 	return value_count(refusals) ? EXIT_REFUSED : EXIT_AS_ASKED;

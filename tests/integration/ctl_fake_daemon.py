@@ -69,6 +69,11 @@ ROWS = [
     ("setvcpus failed 4", 1, r"^web1: failed: 3 online", r"ap:verify ... 12.0 ms, failed: Resource temporarily unavailable \(-11\): "
      r"the timer did not fire\?\[2J\n.*ap:online down \(rollback\) ... 30.0 ms\n"),
     ("setvcpus refused 9", 4, r"^web1: refused by limit: ", r"vcpuhpctl: 9 vCPUs are more than the maximum of 8\n$"),
+    ("-q setvcpus warned 4", 0, r"^web1: done: .*\n$", r"^vcpuhpctl: warning: too \?\[2Jmany\nvcpuhpctl: warning: and old\n$"),
+    ("-o json -q setvcpus warned 4", 0, r'"warnings":\["too .*","and old"\]}\n$', NO),
+    ("op warned", 0, None, r"^vcpuhpctl: warning: too \?\[2Jmany\nvcpuhpctl: warning: and old\n$"),
+    ("setvcpus warned 5 --dry-run", 0, r"-> online\n$", r"^vcpuhpctl: warning: too many\n$"),
+    ("-o json setvcpus warned 5 --dry-run", 0, r'"refusals":\[\],"warnings":\["too many"\]}\n$', NO),
     ("setvcpus pending 4", 5, r"^web1: pending: ", None),
     ("setvcpus no-agent 4", 6, r"^web1: no-agent: ", None),
     ("setvcpus busy 4", 8, r"^web1: busy: ", None),

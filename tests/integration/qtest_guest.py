@@ -208,5 +208,23 @@ def an_agent_that_leaves_before_the_request_is_6():
         done(d.setvcpus(3), present=3, online=3)
 
 
+@case()
+def more_vcpus_than_kvm_recommends_are_plugged_with_a_warning():
+    with Scene(1) as (vm, guest, d):
+        most = d.ctl("host").result["kvm"]["nr_vcpus"]
+        if most >= 8:
+            raise tap.Skip("KVM recommends %d vCPUs here, the machine has 8" % most)
+        a = done(d.setvcpus(most), present=most)
+        assert "warnings" not in a.result, a
+        dry = d.setvcpus(most + 1, "--dry-run")
+        a = done(d.setvcpus(most + 1), present=most + 1)
+        equal(dry.result["warnings"], a.result["warnings"])
+        matches("KVM recommends no more than %d" % most, a.result["warnings"][0])
+        equal(len([t for t in d.text().splitlines() if a.result["warnings"][0] in t]), 1, "lines in the log")
+        table = d.ctl("-q", "setvcpus", "web1", most + 2, json_output=False)
+        equal(table.exit, 0, "%s" % table)
+        matches("^vcpuhpctl: warning: %d vCPUs would be plugged" % (most + 2), table.err)
+
+
 if __name__ == "__main__":
     tap.main(before=why_not)

@@ -137,7 +137,7 @@ class Server:
 
     def change(self, key, parameters, more, send):
         if parameters.get("dry_run"):
-            send(rec.PLAN_REFUSED if key == "refused" else rec.PLAN)
+            send({"refused": rec.PLAN_REFUSED, "warned": rec.PLAN_WARNED}.get(key, rec.PLAN))
             return
         word = key if key in rec.RESULTS else "done"
         if not parameters["wait"] and word == "done":

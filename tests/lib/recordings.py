@@ -121,6 +121,7 @@ RESULTS = {
     "refused": result("refused", vcpus=[], refused_by="limit", online=3, present=3,
                       error="9 vCPUs are more than the maximum of 8"),
     "pending": result("pending"),
+    "warned": result(warnings=["too \033[2Jmany", "and old"]),
     "cancelled": result("cancelled"),
     "stuck": result("stuck", vcpus=[STUCK_VCPU]),
     "busy": result("busy", vcpus=[]),
@@ -135,6 +136,7 @@ PLAN = {
              {"vcpu": 4, "from": "standby", "to": "online"}],
     "refusals": [],
 }  # fmt: skip
+PLAN_WARNED = dict(PLAN, warnings=["too many"])
 PLAN_REFUSED = {"plan": [], "refusals": ["vCPU 0 can't be unplugged"]}
 
 

@@ -226,12 +226,13 @@ static void admit(struct admission *a, const struct verdict *v)
 	struct fake *f = fake_of(a->domain);
 	struct plan_move move = { .vcpu = 2, .from = 0, .to = CPUHP_ONLINE };
 	char refusals[1][OP_TEXT_MAX] = { "too many" };
-	const struct plan go = { .n_moves = 1, .moves = &move };
+	struct plan go = { .n_moves = 1, .moves = &move };
 	const struct plan no = { .n_refusals = 1, .refusals = refusals, .refused_by = "limit" };
 	struct verdict made = { .result = OP_ACCEPTED };
 	admission_done_fn done = a->done;
 	void *ctx = a->ctx;
 
+	snprintf(go.warning, sizeof(go.warning), "%s", f->warning ? f->warning : "");
 	if (a->needs == ADMISSION_CHANGE) {
 		bool many = a->request->count > a->domain->n_vcpus;
 

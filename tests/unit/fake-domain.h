@@ -26,7 +26,8 @@ struct fake {
 	/* How it answers. */
 	enum request_error error; /* of domain_submit(), where @refuse */
 	bool refuse;
-	bool hold; /* admissions wait for fake_admit() */
+	bool hold;           /* admissions wait for fake_admit() */
+	const char *warning; /* of a plan, NULL none */
 	hv_done_fn arm_done;
 	void *arm_arg;
 };

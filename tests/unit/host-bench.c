@@ -37,6 +37,11 @@ void log_line(int priority, const char *format, ...)
 		the_bench->n_logs++;
 	}
 	va_end(ap);
+	if (the_bench && priority == LOG_WARNING) {
+		the_bench->n_warnings++;
+		memcpy(the_bench->last_warning, the_bench->last_log,
+		       sizeof(the_bench->last_warning));
+	}
 }
 
 /* What manager.c and domain.c need of the parts that are not built in. */

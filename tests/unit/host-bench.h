@@ -104,7 +104,8 @@ struct bench {
 	unsigned int removed[BENCH_SLOTS_MAX];
 	unsigned int n_logs, n_events; /* of any kind */
 	unsigned int drifts, entered[CPUHP_STATES], rolled_back[CPUHP_STATES];
-	char last_log[512];
+	char last_log[512], last_warning[512];
+	unsigned int n_warnings;
 };
 
 /* NULL for the usual: KVM, 8 slots, one vCPU from boot, agent connected and idle. */

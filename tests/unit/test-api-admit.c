@@ -87,6 +87,17 @@ static void a_dry_run_tells_what_an_operation_would_be_told(void **state)
 	assert_null(b->fake.domain.admissions);
 }
 
+static void a_dry_run_warns_as_the_operation_would(void **state)
+{
+	struct bench *b = *state;
+
+	b->fake.warning = "many";
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"dry_run\":true", false);
+	assert_part(receive(b), "\"refusals\":[],\"warnings\":[\"many\"]}}");
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":9,\"dry_run\":true", false);
+	assert_part(receive(b), "\"refusals\":[\"too many\"]}}");
+}
+
 static void a_dry_run_whose_client_leaves_is_forgotten(void **state)
 {
 	struct bench *b = *state;
@@ -251,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_dry_run_tells_what_an_operation_would_be_told),
+		CASE(a_dry_run_warns_as_the_operation_would),
 		CASE(a_dry_run_whose_client_leaves_is_forgotten),
 		CASE(an_operation_that_was_denied_later_is_none_to_who_asked),
 		CASE(arming_is_answered_by_the_domain),

@@ -238,6 +238,32 @@ static void what_no_answer_can_mend_is_refused_without_an_agent(void **ctx)
 	bench_stop(b);
 }
 
+static void more_than_kvm_recommends_is_done_with_a_warning(void **ctx)
+{
+	for (int tcg = 0; tcg < 2; tcg++) {
+		struct bench *b = bench_start(&(struct bench_options){ .tcg = tcg });
+		struct op *o;
+
+		b->manager->kvm.nr_vcpus = 3;
+		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+		bench_check(b, o, OP_DONE);
+		assert_string_equal(o->warning, "");
+		assert_int_equal(b->n_warnings, 0);
+		op_unref(o);
+		o = bench_count_op(b, 5, OP_POLICY_ALL, 0);
+		bench_check(b, o, OP_DONE);
+		assert_string_equal(o->warning,
+				    tcg ? ""
+					: "5 vCPUs would be plugged, and KVM recommends no more "
+					  "than 3 on this host");
+		assert_int_equal(b->n_warnings, tcg ? 0 : 1);
+		if (!tcg)
+			assert_non_null(strstr(b->last_warning, o->warning));
+		bench_ends(b, o, OP_DONE, "3:ok 4:ok");
+		bench_stop(b);
+	}
+}
+
 static void nothing_to_do_is_done(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -327,6 +353,7 @@ int main(void)
 		cmocka_unit_test(a_guest_that_cannot_hotplug_is_refused),
 		cmocka_unit_test(a_plans_refusal_is_the_operations),
 		cmocka_unit_test(what_no_answer_can_mend_is_refused_without_an_agent),
+		cmocka_unit_test(more_than_kvm_recommends_is_done_with_a_warning),
 		cmocka_unit_test(nothing_to_do_is_done),
 		cmocka_unit_test(R18_arming_is_answered_whatever_the_agent_does),
 		cmocka_unit_test(R18_only_states_with_a_callback_can_be_armed),

@@ -354,6 +354,42 @@ static const struct {
 	{ "the guest has room", "BO..", 3, { .guest_possible = 3 }, "2:0>44" },
 };
 
+/* Where KVM recommends no more than four. */
+static const struct {
+	const char *what;
+	const char *picture;
+	unsigned int count;
+	bool want;
+} warnings[] = {
+	{ "as many as are recommended", "BO...", 4, false },
+	{ "one more", "BO...", 5, true },
+	{ "plugged at standby counts", "Bss..", 5, true },
+	{ "above it already, and nothing is plugged", "BsOOO", 5, false },
+	{ "above it already, and going down", "BOOOO", 4, false },
+	{ "refused anyway", "BO...", 6, false },
+};
+
+static void the_warnings(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {
+		const struct op_request r = { .goal = OP_GOAL_COUNT,
+					      .count = warnings[i].count,
+					      .standby = -1 };
+		struct plan_vcpu vcpus[SLOTS_MAX];
+		struct plan_input in = { .vcpus = vcpus, .kvm_recommended = 4 };
+		struct plan p;
+
+		in.n = draw(warnings[i].picture, vcpus);
+		assert_int_equal(plan_make(&in, &r, &p), 0);
+		if (strcmp(p.warning, warnings[i].want
+					      ? "5 vCPUs would be plugged, and KVM recommends no "
+						"more than 4 on this host"
+					      : "") != 0)
+			fail_msg("%s: \"%s\"", warnings[i].what, p.warning);
+		plan_done(&p);
+	}
+}
+
 static void the_limits(void **ctx)
 {
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
@@ -500,9 +536,9 @@ static void the_whole_space(void **ctx)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_counts),      cmocka_unit_test(the_targets),
-		cmocka_unit_test(the_holes),       cmocka_unit_test(the_limits),
-		cmocka_unit_test(the_whole_space),
+		cmocka_unit_test(the_counts),   cmocka_unit_test(the_targets),
+		cmocka_unit_test(the_holes),    cmocka_unit_test(the_limits),
+		cmocka_unit_test(the_warnings), cmocka_unit_test(the_whole_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

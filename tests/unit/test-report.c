@@ -190,6 +190,20 @@ static void result_of_a_success(void **state)
 		    "\"ap:dyn.20-log\":0.0}}]}");
 }
 
+static void warnings_are_there_where_there_are_any(void **state)
+{
+	struct fake *f = *state;
+	struct op *o = new_op(f);
+
+	o->ended = true;
+	o->result = OP_DONE;
+	strcpy(o->warning, "many");
+	assert_json(report_result(o),
+		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"done\",\"asked\":2,"
+		    "\"present\":0,\"online\":0,\"standby\":0,\"refused_by\":null,\"error\":null,"
+		    "\"vcpus\":[],\"warnings\":[\"many\"]}");
+}
+
 static void R17_result_of_a_rollback_that_failed(void **state)
 {
 	struct fake *f = *state;
@@ -457,6 +471,7 @@ int main(void)
 		CASE(progress_of_a_step),
 		CASE(progress_of_the_kernel),
 		CASE(result_of_a_success),
+		CASE(warnings_are_there_where_there_are_any),
 		CASE(R17_result_of_a_rollback_that_failed),
 		CASE(an_operation_under_way_claims_nothing),
 		CASE(info_of_a_running_domain),
