@@ -208,11 +208,8 @@ static bool refuse_state(struct admission *a)
  */
 static bool is_mendable(const struct admission *a)
 {
-	unsigned int present, online, standby;
-
-	domain_counts(a->domain, &present, &online, &standby);
 	return !a->domain->agent_up && a->request->goal == OP_GOAL_COUNT &&
-	       a->request->count < present;
+	       (int)a->request->count < domain_counts(a->domain).present;
 }
 
 static void look_at_plan(struct admission *a)

@@ -81,15 +81,25 @@ struct domain *domain_free(struct domain *d)
 	return NULL;
 }
 
-void domain_counts(const struct domain *d, unsigned int *present, unsigned int *online,
-		   unsigned int *standby)
+struct vcpu_counts domain_counts(const struct domain *d)
 {
-	*present = *online = *standby = 0;
+	struct vcpu_counts c = { .maximum = (int)d->n_vcpus };
+	bool heard = true;
+
+	/* QEMU that is lost may be back in a moment; one that was given up is no machine any more. */
+	if (d->n_vcpus == 0 || (!d->attached && !d->lost))
+		return VCPU_COUNTS_UNKNOWN;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
-		*present += d->vcpus[i].present;
-		*online += d->vcpus[i].state == CPUHP_ONLINE;
-		*standby += d->vcpus[i].state == CPUHP_STANDBY;
+		const struct vcpu *v = &d->vcpus[i];
+
+		c.present += v->present;
+		c.online += v->state == CPUHP_ONLINE;
+		c.standby += v->state == CPUHP_STANDBY;
+		heard &= !v->present || v->state >= 0;
 	}
+	if (!heard)
+		c.online = c.standby = -1;
+	return c;
 }
 
 const char *domain_status_name(const struct domain *d)

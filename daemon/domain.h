@@ -177,9 +177,7 @@ struct op *manager_find_op(struct manager *m, const char *id);
 int domain_new(struct domain **ret, struct manager *m, const struct domain_config *config,
 	       bool configured);
 struct domain *domain_free(struct domain *d);
-/* Counts: present includes those whose removal is pending; online at CPUHP_ONLINE; standby resting there. */
-void domain_counts(const struct domain *d, unsigned int *present, unsigned int *online,
-		   unsigned int *standby);
+struct vcpu_counts domain_counts(const struct domain *d);
 /* "attaching", "running", "paused", "migrating", "shutdown" */
 const char *domain_status_name(const struct domain *d);
 /* The name of @state as users see it, with the callback's: "ap:dyn.10-log". Static or in @d; borrowed. */

@@ -55,37 +55,30 @@ static void put_count(FILE *f, const char *family, const char *suffix, const str
 	fprintf(f, "%" PRIu64 "\n", n);
 }
 
+static void put_known(FILE *f, const char *family, const struct domain *d, int n)
+{
+	if (n >= 0)
+		put_count(f, family, "", d, (uint64_t)n);
+}
+
 static void put_maximum(FILE *f, const char *family, const struct domain *d)
 {
-	if (d->n_vcpus > 0)
-		put_count(f, family, "", d, d->n_vcpus);
+	put_known(f, family, d, domain_counts(d).maximum);
 }
 
 static void put_present(FILE *f, const char *family, const struct domain *d)
 {
-	unsigned int present, online, standby;
-
-	domain_counts(d, &present, &online, &standby);
-	if (d->n_vcpus > 0)
-		put_count(f, family, "", d, present);
+	put_known(f, family, d, domain_counts(d).present);
 }
 
 static void put_online(FILE *f, const char *family, const struct domain *d)
 {
-	unsigned int present, online, standby;
-
-	domain_counts(d, &present, &online, &standby);
-	if (d->agent_up)
-		put_count(f, family, "", d, online);
+	put_known(f, family, d, domain_counts(d).online);
 }
 
 static void put_standby(FILE *f, const char *family, const struct domain *d)
 {
-	unsigned int present, online, standby;
-
-	domain_counts(d, &present, &online, &standby);
-	if (d->agent_up)
-		put_count(f, family, "", d, standby);
+	put_known(f, family, d, domain_counts(d).standby);
 }
 
 static void put_drifting(FILE *f, const char *family, const struct domain *d)

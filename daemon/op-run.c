@@ -146,12 +146,12 @@ static const char *find_refuser(const struct op_run *run)
 static bool is_count_missed(const struct op_run *run)
 {
 	const struct op_request *r = &run->op->request;
-	unsigned int present, online, standby;
+	struct vcpu_counts c = domain_counts(run->domain);
 
 	if (r->goal != OP_GOAL_COUNT || !run->domain->agent_up || !op_moves_all_reached(run))
 		return false;
-	domain_counts(run->domain, &present, &online, &standby);
-	return online != r->count || (r->standby >= 0 && standby != (unsigned int)r->standby);
+	return c.online >= 0 &&
+	       (c.online != (int)r->count || (r->standby >= 0 && c.standby != r->standby));
 }
 
 /* Others moved vCPUs meanwhile. True when there is something to do about it, and it has begun. */

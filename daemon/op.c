@@ -190,11 +190,22 @@ static void keep(struct domain *d, struct op *o)
 	d->kept[d->n_kept++] = o;
 }
 
+static const char *format_count(int n, char buf[16])
+{
+	if (n < 0)
+		return "-";
+	snprintf(buf, 16, "%d", n);
+	return buf;
+}
+
 static void log_end(const struct op *o)
 {
+	char online[16], standby[16], present[16];
+
 	log_line(o->result == OP_DONE ? LOG_INFO : LOG_NOTICE,
-		 "%s: operation %s: %s: %u online, %u standby, %u present%s%s", o->domain_name,
-		 o->id, op_result_name(o->result), o->online, o->standby, o->present,
+		 "%s: operation %s: %s: %s online, %s standby, %s present%s%s", o->domain_name,
+		 o->id, op_result_name(o->result), format_count(o->counts.online, online),
+		 format_count(o->counts.standby, standby), format_count(o->counts.present, present),
 		 *o->error ? ": " : "", o->error);
 	for (unsigned int i = 0; i < o->n_vcpus; i++)
 		if (*o->vcpus[i].error)
@@ -258,7 +269,8 @@ void op_end(struct op *o, enum op_result result)
 	o->result = result;
 	close_moves(o);
 	wish_as_asked(o);
-	domain_counts(d, &o->present, &o->online, &o->standby);
+	/* Of a VM that is gone nothing is known any more, whatever was counted last. */
+	o->counts = result == OP_VM_GONE ? VCPU_COUNTS_UNKNOWN : domain_counts(d);
 	o->ended = true;
 	o->running = false;
 	o->ended_us = now_us();

@@ -100,6 +100,19 @@ struct plan {
 void plan_done(struct plan *p);
 
 /**
+ * struct vcpu_counts - how many vCPUs of a domain, -1 unknown
+ * @maximum, @present: QEMU's slots, and those filled (also where the removal is pending); unknown
+ *                     before QEMU was heard and after the VM is gone
+ * @online, @standby: at CPUHP_ONLINE, and resting at CPUHP_STANDBY; unknown as well while the
+ *                    guest was not heard of all that are present
+ */
+struct vcpu_counts {
+	int maximum, present, online, standby;
+};
+
+#define VCPU_COUNTS_UNKNOWN ((struct vcpu_counts){ -1, -1, -1, -1 })
+
+/**
  * struct op - an operation, from its acceptance until it is forgotten
  * @id: unique in the daemon
  * @tag: 8 hex digits of it for device ids (CRC32C of @id)
@@ -110,7 +123,7 @@ void plan_done(struct plan *p);
  * @denied: it should not have been accepted, which showed only later: clients get @denial instead
  * @error: why the operation as a whole ended so, "" none
  * @warning: its plan's, "" none
- * @present, @online, @standby: counts at the end (while it runs: now)
+ * @counts: at the end; until then whoever shows it counts what there is then
  * @vcpus: @n_vcpus entries, in the order of the plan
  * @deadline: counts from its acceptance, in the queue too
  * @stretched: the deadline is as long as this domain's speed asks for
@@ -133,7 +146,7 @@ struct op {
 	uint64_t ended_us;
 	uint64_t accepted_realtime_us;
 	unsigned int asked;
-	unsigned int present, online, standby;
+	struct vcpu_counts counts;
 	unsigned int n_vcpus;
 	struct op_vcpu *vcpus;
 	struct op_run *run; /* the engine's own, NULL unless running */

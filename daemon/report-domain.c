@@ -35,27 +35,14 @@ static json_object *report_agent(const struct domain *d)
 	return o;
 }
 
-/* Without an agent's word a vCPU that QEMU has may be online or not. */
-static bool guest_is_known(const struct domain *d)
-{
-	if (d->agent_up)
-		return true;
-	for (unsigned int i = 0; i < d->n_vcpus; i++)
-		if (d->vcpus[i].present && d->vcpus[i].state < 0)
-			return false;
-	return true;
-}
-
 static void add_counts(json_object *o, const struct domain *d)
 {
-	bool known = d->n_vcpus > 0, guest = known && guest_is_known(d);
-	unsigned int present, online, standby;
+	const struct vcpu_counts c = domain_counts(d);
 
-	domain_counts(d, &present, &online, &standby);
-	json_out_known(o, "maximum", known ? (int64_t)d->n_vcpus : -1);
-	json_out_known(o, "present", known ? (int64_t)present : -1);
-	json_out_known(o, "online", guest ? (int64_t)online : -1);
-	json_out_known(o, "standby", guest ? (int64_t)standby : -1);
+	json_out_known(o, "maximum", c.maximum);
+	json_out_known(o, "present", c.present);
+	json_out_known(o, "online", c.online);
+	json_out_known(o, "standby", c.standby);
 }
 
 static const char *pending_name(enum vcpu_pending p)

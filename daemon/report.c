@@ -230,14 +230,16 @@ json_object *report_result(const struct op *op)
 {
 	json_object *o = json_object_new_object();
 	json_object *vcpus = json_object_new_array();
+	const struct vcpu_counts c =
+		op->ended || !op->domain ? op->counts : domain_counts(op->domain);
 
 	json_out_str(o, "op", op->id);
 	json_out_str(o, "domain", op->domain_name);
 	json_out_str(o, "result", op_result_name(op->ended ? op->result : OP_ACCEPTED));
 	json_out_int(o, "asked", op->asked);
-	json_out_int(o, "present", op->present);
-	json_out_int(o, "online", op->online);
-	json_out_int(o, "standby", op->standby);
+	json_out_known(o, "present", c.present);
+	json_out_known(o, "online", c.online);
+	json_out_known(o, "standby", c.standby);
 	json_out_str(o, "refused_by", op->refused_by);
 	json_out_text(o, "error", op->error);
 	for (unsigned int i = 0; i < op->n_vcpus; i++)

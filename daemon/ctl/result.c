@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * An operation's result for people: a line of what became of it, then a line for each vCPU that did
+ * not get where it was asked to (or, for `op`, a table of all), and its error on stderr. As JSON
+ * the daemon's object is handed on as it is. A number that is null there is "-": nobody knows it.
+ */
 #include "daemon/ctl/result.h"
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/step.h"
@@ -32,6 +39,7 @@ static int64_t ask_maximum(struct ctl *c, const char *domain)
 static void print_summary(struct ctl *c, json_object *result)
 {
 	char domain[CELL_MAX], word[CELL_MAX], by[CELL_MAX];
+	char online[CELL_MAX], standby[CELL_MAX], present[CELL_MAX];
 	const char *refused_by = value_string(result, "refused_by", NULL);
 	int64_t maximum = ask_maximum(c, value_string(result, "domain", ""));
 
@@ -39,9 +47,10 @@ static void print_summary(struct ctl *c, json_object *result)
 	       output_clean(value_string(result, "result", "?"), word, sizeof(word)));
 	if (refused_by)
 		printf(" by %s", output_clean(refused_by, by, sizeof(by)));
-	printf(": %" PRId64 " online, %" PRId64 " standby, %" PRId64 " present",
-	       value_int(result, "online", 0), value_int(result, "standby", 0),
-	       value_int(result, "present", 0));
+	printf(": %s online, %s standby, %s present",
+	       output_cell(value_get(result, "online"), online, sizeof(online)),
+	       output_cell(value_get(result, "standby"), standby, sizeof(standby)),
+	       output_cell(value_get(result, "present"), present, sizeof(present)));
 	if (maximum >= 0)
 		printf(" of %" PRId64, maximum);
 	putchar('\n');

@@ -80,6 +80,8 @@ def a_late_eject_within_the_deadline_is_a_success():
         guest.mode = "late"
         asking = d.begin("setvcpus", "web1", "3")
         wait_for(lambda: guest.in_progress == {3}, 5, "the request at the guest")
+        under_way = d.ctl("ops", "web1").lines[-1]
+        equal([under_way[k] for k in ("result", "present", "online", "standby")], ["accepted", 4, 3, 1])
         guest.eject(3)
         done(asking.wait(20), present=3, online=3)
 
@@ -224,6 +226,21 @@ def more_vcpus_than_kvm_recommends_are_plugged_with_a_warning():
         table = d.ctl("-q", "setvcpus", "web1", most + 2, json_output=False)
         equal(table.exit, 0, "%s" % table)
         matches("^vcpuhpctl: warning: %d vCPUs would be plugged" % (most + 2), table.err)
+
+
+@case()
+def what_no_agent_has_told_is_not_made_up():
+    with QtestVM(agent=False) as vm, Daemon(vm, daemon={"AgentWaitSec": 1}) as d:
+        wait_for(lambda: d.info()["status"] == "running", 10, d.brief)
+        asking = d.begin("setvcpus", "web1", "2", "--op-id", "early")
+        wait_for(lambda: d.ctl("op", "early").exit == 0, 5, "the operation")
+        under_way = d.ctl("op", "early").result
+        equal([under_way[k] for k in ("result", "present", "online", "standby")], ["accepted", 1, None, None])
+        a = result(asking.wait(20), 6, "no-agent")
+        equal([a.result[k] for k in ("present", "online", "standby")], [1, None, None])
+        equal(d.counts(), (1, None, None))
+        table = d.ctl("setvcpus", "web1", "2", json_output=False)
+        matches(r"^web1: no-agent: - online, - standby, 1 present of 8\n", table.out)
 
 
 if __name__ == "__main__":

@@ -126,8 +126,8 @@ RESULTS = {
     "stuck": result("stuck", vcpus=[STUCK_VCPU]),
     "busy": result("busy", vcpus=[]),
     "conflict": result("conflict", vcpus=[]),
-    "no-agent": result("no-agent", vcpus=[]),
-    "vm-gone": result("vm-gone", vcpus=[]),
+    "no-agent": result("no-agent", vcpus=[], online=None, standby=None),
+    "vm-gone": result("vm-gone", vcpus=[], present=None, online=None, standby=None),
     "accepted": result("accepted", vcpus=[result_vcpu(3, result="pending", state=7, name="ap:online")]),
 }  # fmt: skip
 

@@ -158,15 +158,21 @@ struct op *manager_find_op(struct manager *m, const char *id)
 	return NULL;
 }
 
-void domain_counts(const struct domain *d, unsigned int *present, unsigned int *online,
-		   unsigned int *standby)
+struct vcpu_counts domain_counts(const struct domain *d)
 {
-	*present = *online = *standby = 0;
+	struct vcpu_counts c = { .maximum = (int)d->n_vcpus };
+
+	if (d->n_vcpus == 0)
+		return VCPU_COUNTS_UNKNOWN;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
-		*present += d->vcpus[i].present;
-		*online += d->vcpus[i].state == CPUHP_ONLINE;
-		*standby += d->vcpus[i].state == CPUHP_STANDBY;
+		c.present += d->vcpus[i].present;
+		c.online += d->vcpus[i].state == CPUHP_ONLINE;
+		c.standby += d->vcpus[i].state == CPUHP_STANDBY;
 	}
+	for (unsigned int i = 0; i < d->n_vcpus; i++)
+		if (d->vcpus[i].present && d->vcpus[i].state < 0)
+			c.online = c.standby = -1;
+	return c;
 }
 
 const char *domain_status_name(const struct domain *d)

@@ -75,8 +75,11 @@ static void leaves_out_the_unknown(void **state)
 	char *text;
 
 	f->domain.agent_up = false;
+	f->vcpus[0].state = -1;
 	text = metrics_format(&f->manager);
+	assert_has(text, "vcpuhp_vcpus_present{domain=\"web1\"} 2");
 	assert_null(strstr(text, "vcpuhp_vcpus_online{"));
+	assert_null(strstr(text, "vcpuhp_vcpus_standby{"));
 	assert_has(text, "vcpuhp_agent_up{domain=\"web1\"} 0");
 	free(text);
 	f->domain.n_vcpus = 0;

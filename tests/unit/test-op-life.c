@@ -185,6 +185,7 @@ static void an_operation_outlives_its_client_and_its_domain(void **ctx)
 static void a_vm_that_goes_takes_the_operation_with_it(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
+	struct vcpu_counts now;
 	struct op *o;
 
 	b->agent_silent[2] = true;
@@ -196,10 +197,13 @@ static void a_vm_that_goes_takes_the_operation_with_it(void **ctx)
 	bench_agent_down(b);
 	bench_check(b, o, OP_VM_GONE);
 	assert_int_equal(op_result_exit(o->result), EXIT_VM_GONE);
-	assert_int_equal(o->present, 2 + 1);
+	/* Of a VM that is not there nothing is counted, neither in the result nor afterwards. */
+	assert_memory_equal(&o->counts, &VCPU_COUNTS_UNKNOWN, sizeof(o->counts));
 	bench_ends(b, o, OP_VM_GONE, "1:gone 2:gone");
 	bench_turn(b);
 	assert_int_equal(b->d->vcpus[1].present, false);
+	now = domain_counts(b->d);
+	assert_memory_equal(&now, &VCPU_COUNTS_UNKNOWN, sizeof(now));
 	bench_stop(b);
 }
 
@@ -285,6 +289,46 @@ static void a_shutdown_is_gone_at_once(void **ctx)
 	bench_status(b, HV_SHUT_DOWN);
 	assert_true(o->ended);
 	bench_ends(b, o, OP_VM_GONE, "1:gone");
+	bench_stop(b);
+}
+
+/* Row: who was heard when it was counted. */
+static const struct {
+	const char *what;
+	bool no_attach, no_agent;
+	struct vcpu_counts want;
+} heard[] = {
+	{ "nobody", true, true, { -1, -1, -1, -1 } },
+	{ "QEMU alone: the boot vCPU is there, and maybe online", false, true, { 8, 1, -1, -1 } },
+	{ "QEMU and the guest", false, false, { 8, 1, 1, 0 } },
+};
+
+static void what_was_not_heard_is_not_counted(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++) {
+		struct bench *b = bench_start(&(struct bench_options){
+			.no_attach = heard[i].no_attach, .no_agent = heard[i].no_agent });
+		struct op *o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+		struct vcpu_counts now = domain_counts(b->d);
+
+		print_message("# %s\n", heard[i].what);
+		assert_memory_equal(&now, &heard[i].want, sizeof(now));
+		bench_wait_ended(b, o);
+		assert_memory_equal(&o->counts, &heard[i].want, sizeof(now));
+		op_unref(o);
+		bench_stop(b);
+	}
+}
+
+static void a_moment_without_qemu_makes_nothing_unknown(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put_online(b, 1, 2);
+	bench_lose_qemu(b);
+	assert_int_equal(domain_counts(b->d).online, 3);
+	bench_attach(b);
+	assert_int_equal(domain_counts(b->d).online, 3);
 	bench_stop(b);
 }
 
@@ -447,6 +491,8 @@ int main(void)
 		cmocka_unit_test(a_deadline_counts_in_the_queue_too),
 		cmocka_unit_test(a_vm_that_goes_during_device_add_is_gone_and_not_stuck),
 		cmocka_unit_test(a_shutdown_is_gone_at_once),
+		cmocka_unit_test(what_was_not_heard_is_not_counted),
+		cmocka_unit_test(a_moment_without_qemu_makes_nothing_unknown),
 		cmocka_unit_test(nothing_is_judged_while_qemu_is_away),
 		cmocka_unit_test(qemu_back_in_time_is_no_loss),
 		cmocka_unit_test(an_agent_away_between_climb_and_settling_is_waited_for),

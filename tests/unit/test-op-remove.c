@@ -41,7 +41,7 @@ static void no_device_del_before_all_are_at_standby(void **ctx)
 	memset(b->kick_due, 0, sizeof(b->kick_due));
 	b->auto_agent = true;
 	bench_check(b, o, OP_DONE);
-	assert_int_equal(o->present, 1);
+	assert_int_equal(o->counts.present, 1);
 	for (unsigned int i = 1; i <= 3; i++)
 		assert_int_equal(b->removed[i], 1);
 	bench_ends(b, o, OP_DONE, "3:ok 2:ok 1:ok");
@@ -63,7 +63,7 @@ static void a_refusal_takes_all_back_and_no_device_del_was_sent(void **ctx)
 		o->error, "vcpu 2: ap:online teardown failed with EBUSY (Device or resource busy)");
 	assert_int_equal(bench_count(b, "unplug"), 0);
 	assert_int_equal(bench_count(b, "plug"), 0);
-	assert_int_equal(o->online, 4);
+	assert_int_equal(o->counts.online, 4);
 	bench_states(b, 1, 3, CPUHP_ONLINE);
 	bench_ends(b, o, OP_REFUSED, "3:rolled-back 2:refused 1:rolled-back");
 	bench_stop(b);
@@ -272,7 +272,7 @@ static void a_removal_that_is_not_confirmed_is_pending_and_completes_later(void 
 	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
 	bench_check(b, o, OP_PENDING);
 	assert_int_equal(op_result_exit(o->result), EXIT_PENDING);
-	assert_int_equal(o->present, 2);
+	assert_int_equal(o->counts.present, 2);
 	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_UNPLUG);
 	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
 	assert_non_null(strstr(o->vcpus[0].error, "vcpu 1: qemu:device teardown failed with "));

@@ -34,8 +34,8 @@ static void an_add_past_its_deadline_is_rolled_back(void **ctx)
 	bench_check(b, o, OP_FAILED);
 	assert_string_equal(o->error, "the operation's deadline passed");
 	assert_int_equal(o->vcpus[1].rc, -ETIMEDOUT);
-	assert_int_equal(o->online, 1);
-	assert_int_equal(o->present, 1);
+	assert_int_equal(o->counts.online, 1);
+	assert_int_equal(o->counts.present, 1);
 	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:rolled-back");
 	bench_stop(b);
 }

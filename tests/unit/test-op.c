@@ -30,9 +30,9 @@ static void a_count_is_reached(void **ctx)
 	assert_int_equal(o->result, OP_ACCEPTED);
 	bench_check(b, o, OP_DONE);
 	assert_int_equal(o->asked, 4);
-	assert_int_equal(o->present, 4);
-	assert_int_equal(o->online, 4);
-	assert_int_equal(o->standby, 0);
+	assert_int_equal(o->counts.present, 4);
+	assert_int_equal(o->counts.online, 4);
+	assert_int_equal(o->counts.standby, 0);
 	assert_null(o->refused_by);
 	assert_string_equal(o->error, "");
 	for (unsigned int i = 0; i < 3; i++) {
@@ -167,8 +167,8 @@ static void all_or_nothing_rolls_everything_back(void **ctx)
 	assert_int_equal(o->vcpus[1].failed_at, CPUHP_AP_VERIFY);
 	assert_string_equal(o->vcpus[1].failed_name, "ap:verify");
 	assert_string_equal(o->vcpus[0].error, "");
-	assert_int_equal(o->present, 1);
-	assert_int_equal(o->online, 1);
+	assert_int_equal(o->counts.present, 1);
+	assert_int_equal(o->counts.online, 1);
 	bench_states(b, 1, 3, CPUHP_OFFLINE);
 	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed 3:rolled-back");
 	/* And the way is free for the next. */
@@ -243,8 +243,8 @@ static void at_least_k_is_success(void **ctx)
 		bench_plant(b, 2, bench_broken_verify);
 		o = bench_count_op(b, 4, OP_POLICY_AT_LEAST, cases[i].k);
 		bench_check(b, o, cases[i].result);
-		assert_int_equal(o->online, cases[i].online);
-		assert_int_equal(o->present, cases[i].online);
+		assert_int_equal(o->counts.online, cases[i].online);
+		assert_int_equal(o->counts.present, cases[i].online);
 		bench_ends(b, o, cases[i].result, cases[i].vcpus);
 		bench_stop(b);
 	}
@@ -268,7 +268,7 @@ static void best_effort_undoes_each_failure_alone(void **ctx)
 	o = bench_count_op(b, 4, OP_POLICY_BEST_EFFORT, 0);
 	bench_check(b, o, OP_PARTIAL);
 	assert_int_equal(op_result_exit(o->result), EXIT_PARTIAL);
-	assert_int_equal(o->online, 3);
+	assert_int_equal(o->counts.online, 3);
 	assert_int_equal(bench_count(b, "unplug"), 1);
 	assert_false(b->slots[2].present);
 	bench_ends(b, o, OP_PARTIAL, "1:ok 2:failed 3:ok");
@@ -397,7 +397,7 @@ static void a_count_missed_because_of_others_is_planned_once_more(void **ctx)
 	b->agent_silent[2] = true;
 	o = count_missed(b, bench_count_op(b, 3, OP_POLICY_ALL, 0));
 	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
-	assert_int_equal(o->online, 3);
+	assert_int_equal(o->counts.online, 3);
 	bench_ends(b, o, OP_DONE, "2:ok 1:ok");
 	bench_stop(b);
 }
@@ -413,7 +413,7 @@ static void a_count_that_stays_missed_is_no_success(void **ctx)
 	bench_wait_word(b, "kick 2");
 	o->run->planned_anew = true;
 	count_missed(b, o);
-	assert_int_equal(o->online, 2);
+	assert_int_equal(o->counts.online, 2);
 	assert_non_null(strstr(o->error, "others were moved meanwhile"));
 	bench_ends(b, o, OP_PARTIAL, "2:ok");
 	bench_stop(b);

@@ -180,7 +180,7 @@ static void result_of_a_success(void **state)
 	o->vcpus[0].step_us[CPUHP_AP_DYN + 1] = 0;
 	o->ended = true;
 	o->result = OP_DONE;
-	o->present = o->online = 2;
+	o->counts.present = o->counts.online = 2;
 	assert_json(report_result(o),
 		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"done\",\"asked\":2,"
 		    "\"present\":2,\"online\":2,\"standby\":0,\"refused_by\":null,\"error\":null,"
@@ -247,10 +247,29 @@ static void an_operation_under_way_claims_nothing(void **state)
 	o->result = OP_DONE; /* not final yet */
 	assert_json(report_result(o),
 		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"accepted\",\"asked\":2,"
-		    "\"present\":0,\"online\":0,\"standby\":0,\"refused_by\":null,\"error\":null,"
+		    "\"present\":2,\"online\":1,\"standby\":1,\"refused_by\":null,\"error\":null,"
 		    "\"vcpus\":[{\"vcpu\":1,\"cpu\":null,\"state\":0,\"name\":\"offline\","
 		    "\"result\":\"pending\",\"ran_on\":null,\"error\":null,\"failed_at\":null,"
 		    "\"rc\":0,\"rollback\":null,\"ms\":{}}]}");
+}
+
+static void an_operation_shows_what_is_known_of_the_counts(void **state)
+{
+	struct fake *f = *state;
+	struct op *o = new_op(f);
+
+	f->vcpus[0].state = -1;
+	assert_json(report_result(o),
+		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"accepted\",\"asked\":2,"
+		    "\"present\":2,\"online\":null,\"standby\":null,\"refused_by\":null,"
+		    "\"error\":null,\"vcpus\":[]}");
+	o->ended = true;
+	o->result = OP_VM_GONE;
+	o->counts = VCPU_COUNTS_UNKNOWN;
+	assert_json(report_result(o),
+		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"vm-gone\",\"asked\":2,"
+		    "\"present\":null,\"online\":null,\"standby\":null,\"refused_by\":null,"
+		    "\"error\":null,\"vcpus\":[]}");
 }
 
 static void info_of_a_running_domain(void **state)
@@ -474,6 +493,7 @@ int main(void)
 		CASE(warnings_are_there_where_there_are_any),
 		CASE(R17_result_of_a_rollback_that_failed),
 		CASE(an_operation_under_way_claims_nothing),
+		CASE(an_operation_shows_what_is_known_of_the_counts),
 		CASE(info_of_a_running_domain),
 		CASE(unknown_is_null),
 		CASE(events_of_every_kind),
