@@ -63,6 +63,7 @@ static void forget(struct domain *d)
 void domain_guest_ask(struct domain *d)
 {
 	forget(d);
+	memset(d->dyn_names, 0, sizeof(d->dyn_names));
 	d->table_due = true;
 	link_query(d->link);
 }
@@ -71,9 +72,9 @@ static void on_up(void *ctx, const struct msg_hello *hello)
 {
 	struct domain *d = ctx;
 
-	memset(d->dyn_names, 0, sizeof(d->dyn_names));
 	d->hello = *hello;
 	d->hello_known = true;
+	d->hello_doubted = false;
 	d->counters.agent_connects++;
 	domain_guest_ask(d);
 }
@@ -84,6 +85,7 @@ static void on_down(void *ctx, const char *why)
 	bool was_up = d->agent_up;
 
 	forget(d);
+	d->hello_known &= !d->hello_doubted;
 	domain_armed(d, -ENOTCONN);
 	if (was_up)
 		publish(d, EVENT_AGENT, -1, why);

@@ -69,6 +69,15 @@ static bool is_same_vm(const struct hv_facts *a, const struct hv_facts *b)
 	       (!a->peer || !b->peer || a->peer == b->peer);
 }
 
+/* An agent whose port is open may be that of the next VM already, or of this one still. */
+static void doubt_agent(struct domain *d)
+{
+	if (link_is_up(d->link))
+		d->hello_doubted = true;
+	else
+		d->hello_known = false;
+}
+
 static void on_attached(void *ctx, const struct hv_facts *facts)
 {
 	struct domain *d = ctx;
@@ -79,6 +88,9 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	if (!same && d->vcpus) {
 		op_run_vm_gone(d, "another VM answers on its socket");
 		domain_hv_forget(d);
+		doubt_agent(d);
+	} else {
+		d->hello_doubted = false;
 	}
 	d->facts = *facts;
 	d->attached = true;
@@ -206,6 +218,7 @@ static void on_gone(void *ctx, const char *why)
 	log_line(LOG_NOTICE, "%s: QEMU is gone: %s", d->config->name, why);
 	d->attached = false;
 	d->status = HV_CONNECTING;
+	doubt_agent(d);
 	snprintf(d->lost_why, sizeof(d->lost_why), "the VM is gone: %s", why);
 	publish_domain(d, d->lost_why);
 	if (!d->lost)

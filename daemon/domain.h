@@ -112,9 +112,10 @@ struct domain {
 	enum hv_status status;
 	struct link *link;
 	bool agent_up;
-	struct msg_hello hello; /* of the last agent heard */
+	struct msg_hello hello; /* of the last agent heard of this VM */
 	bool hello_known;
-	bool table_due;        /* it was asked for its table and has not ended it yet */
+	bool hello_doubted; /* it may be of a VM that is gone: its port has not been closed yet */
+	bool table_due;     /* it was asked for its table and has not ended it yet */
 	uint64_t log_since_us; /* log_lines of the agent's have come since */
 	unsigned int log_lines;
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];

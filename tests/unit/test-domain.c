@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a domain knows of the VM and the agent behind its two sockets, and whose they are. */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Another VM answers on the same QMP socket. */
+static void attach_another(struct bench *b)
+{
+	struct hv_facts f = b->d->facts;
+
+	snprintf(f.uuid, sizeof(f.uuid), "another");
+	b->hv_events->on_attached(b->hv_ctx, &f);
+	bench_table(b);
+}
+
+/* Row: what happens to QEMU and the agent; is what the agent said of itself still known? */
+static const struct {
+	const char *what;
+	const char *happens; /* q: QEMU is lost, a: its agent, Q A: back again, O: another's QEMU */
+	bool known;
+} lives[] = {
+	{ "the agent is there", "", true },
+	{ "it is restarted in the same VM", "a", true },
+	{ "the QMP connection is lost for a moment", "qQ", true },
+	{ "QEMU ends, and the agent's port with it", "qa", false },
+	{ "the port is found closed first", "aq", false },
+	{ "another VM, and no agent there yet", "aqO", false },
+	{ "another VM that QMP tells from the first, its agent heard before QEMU", "aqAO", true },
+	{ "another VM, and the old agent's port closed after it", "qOa", false },
+	{ "the same VM again, and its agent", "qaQA", true },
+	{ "the QMP connection lost for a moment, and later the agent", "qQa", true },
+};
+
+static void play(struct bench *b, char c)
+{
+	switch (c) {
+	case 'q':
+		bench_lose_qemu(b);
+		break;
+	case 'Q':
+		bench_attach(b);
+		break;
+	case 'O':
+		attach_another(b);
+		break;
+	case 'a':
+		bench_agent_down(b);
+		break;
+	case 'A':
+		bench_agent_up(b, 2);
+		break;
+	}
+	bench_turn(b);
+}
+
+static void an_agents_word_is_not_another_vms(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		struct bench *b = bench_start(NULL);
+
+		print_message("# %s\n", lives[i].what);
+		for (const char *c = lives[i].happens; *c; c++)
+			play(b, *c);
+		assert_int_equal(b->d->hello_known, lives[i].known);
+		bench_stop(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_agents_word_is_not_another_vms),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
