@@ -530,6 +530,31 @@ def ten_thousand_log_records_of_a_hostile_guest():
         witness.did_not_grow()
 
 
+@case(deadline=60)
+def a_guest_that_changes_its_mind_a_hundred_thousand_times():
+    """The newest word is shown; neither the log nor those who watch get all of them."""
+    with HostileScene() as (vm, d, agent):
+        wait_for(lambda: d.counts()[1] == 2, SECONDS, d.brief)
+        witness = Witness(vm, d)
+        watching = d.begin("events", "web1")
+        minds = [dict(table.ROW, state=8, text=t) for t in ("a", "b")]
+        # What the daemon reads at once, about two frames, ends now with the one and now with the other.
+        texts = [table.report(*[(wire.CPU, mind) for mind in order] * 120) for order in (minds, minds[::-1])]
+        data = b"".join(agent.peer.bytes_for(wire.REPORT, texts[i // 3 % 2]) for i in range(500))
+        took, cpu = flood(d, agent, witness, data, 2)
+        wait_mark(witness, agent)
+        lines = d.text().count("drift: ")
+        assert 1 <= lines <= 20 + took, "%d lines logged in %.1f s" % (lines, took)
+        assert cpu < 0.5 * took, "%.2f s of CPU time in %.1f s" % (cpu, took)
+        equal(witness.info()["vcpus"][1]["drift"], "b", "the newest word")
+        watching.interrupt()
+        told = [e["type"] for e in watching.wait(SECONDS).lines]
+        assert 1 <= told.count("drift") <= 20 + took, "%d events" % told.count("drift")
+        agent.send(agent.peer.bytes_for(wire.REPORT, table.report((wire.CPU, dict(minds[0], text="c")))))
+        wait_for(lambda: "drift: c" in d.text(), 5, "the last word in the log")
+        witness.did_not_grow()
+
+
 # A hostile host
 
 

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""vcpuhpd where a guest, its QEMU or the daemon's own start is not as it should be: what it says."""
+
+import socket
+import sys
+import threading
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+import wire
+from daemon import Daemon
+from tap import case, equal, matches
+from vm import Machine, wait_for
+
+
+def why(d):
+    """(why the domain is not attached, why no agent is connected)"""
+    i = d.info()
+    return i["why"], i["agent"]["why"]
+
+
+def wait_why(d, qemu, agent):
+    wait_for(lambda: why(d) == (qemu, agent), 5, lambda: "why: %s" % (why(d),), pause=0.02)
+
+
+def listen(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(1)
+    return s
+
+
+@case()
+def info_says_why_a_domain_is_not_attached():
+    with Machine("web1") as m, Daemon(m) as d:
+        no_qemu = "cannot connect to %s: No such file or directory" % m.qmp_path
+        wait_why(d, no_qemu, "the agent's socket is not there")
+        table = d.ctl("info", "web1", json_output=False).out
+        matches(r"Not attached: +%s\n" % no_qemu, table)
+        matches(r"No agent: +the agent's socket is not there\n", table)
+        equal(d.ctl("list").result["why"], no_qemu)
+        for path in (m.qmp_path, m.agent_path):
+            listen(path).close()
+        wait_why(d, "cannot connect to %s: Connection refused" % m.qmp_path,
+                 "nobody listens on the agent's socket")  # fmt: skip
+
+
+@case()
+def what_waits_for_qemu_says_so_and_ends_with_the_reason():
+    with Machine("web1") as m, Daemon(m) as d:
+        reason = "cannot connect to %s: No such file or directory" % m.qmp_path
+        waiting = "web1: waiting for QEMU: %s\n" % reason
+        failed = "vcpuhpctl: QEMU could not be reached in time: %s\n" % reason
+        wait_for(lambda: why(d)[0] == reason, 5, "the first try")
+        a = d.ctl("setvcpus", "web1", "2", "--timeout", "1", json_output=False)
+        equal((a.exit, a.err), (11, waiting + failed))
+        a = d.ctl("setvcpus", "web1", "2", "--timeout", "1")
+        equal((a.exit, a.err, len(a.lines)), (11, waiting, 1))
+        equal(a.result["error"], "QEMU could not be reached in time: " + reason)
+        a = d.ctl("-q", "setvcpus", "web1", "2", "--timeout", "1", json_output=False)
+        equal((a.exit, a.err), (11, failed))
+        a = d.ctl("setvcpus", "web1", "2", "--timeout", "1", "--dry-run", json_output=False)
+        equal((a.exit, a.err), (11, "vcpuhpctl: web1: QEMU could not be reached in time: %s\n" % reason))
+
+
+class OtherAgent:
+    """An agent's port where whoever connects is greeted with HELLO of these versions."""
+
+    def __init__(self, path, **hello):
+        self.listener = listen(path)
+        self.hello = hello
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            sock, _ = self.listener.accept()
+            values = dict(session=1, version="9.0", kernel="9.9", **self.hello)
+            sock.sendall(wire.frame(wire.HELLO, wire.encode(wire.HELLO, **values)))
+            while sock.recv(65536):
+                pass
+
+
+@case()
+def info_says_why_a_session_is_refused():
+    with Machine("web1") as m, Daemon(m, start=False) as d:
+        OtherAgent(m.agent_path, version_min=2, version_max=3)
+        d.start()
+        wait_for(lambda: why(d)[1] == "the agent speaks another version of the protocol", 5,
+                 lambda: "%s" % (why(d),), pause=0.02)  # fmt: skip
+        equal(d.info()["agent"]["connected"], False)
+
+
+if __name__ == "__main__":
+    tap.main()
