@@ -73,6 +73,26 @@ static void end_with(struct admission *a, enum op_result result, const char *by,
 	end(a, &v);
 }
 
+static void end_unreached(struct admission *a)
+{
+	const char *why = domain_why_detached(a->domain);
+	char text[OP_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "QEMU could not be reached in time: %s",
+		 why ? why : "it has not told its vCPUs");
+	end_with(a, OP_VM_GONE, NULL, text);
+}
+
+static void end_without_agent(struct admission *a)
+{
+	const char *why = domain_why_no_agent(a->domain);
+	char text[OP_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "no agent answers in the guest%s%s; nothing was sent to QEMU",
+		 why ? ": " : "", why ? why : "");
+	end_with(a, OP_NO_AGENT, NULL, text);
+}
+
 static void look_again(struct admission *a)
 {
 	sd_event_source_set_enabled(a->look, SD_EVENT_ONESHOT);
@@ -88,10 +108,9 @@ void admission_expire(struct admission *a)
 	if (!a->done)
 		return;
 	if (!is_attached(a))
-		end_with(a, OP_VM_GONE, NULL, "QEMU could not be reached in time");
+		end_unreached(a);
 	else
-		end_with(a, OP_NO_AGENT, NULL,
-			 "no agent answers in the guest; nothing was sent to QEMU");
+		end_without_agent(a);
 }
 
 static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
@@ -106,8 +125,7 @@ static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
 
 	a->agent_wait = sd_event_source_disable_unref(a->agent_wait);
 	if (a->phase == ADMISSION_TABLE)
-		end_with(a, OP_NO_AGENT, NULL,
-			 "no agent answers in the guest; nothing was sent to QEMU");
+		end_without_agent(a);
 	return 0;
 }
 

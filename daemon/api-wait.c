@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/api-internal.h"
+#include "daemon/json-out.h"
 #include "daemon/report.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -17,6 +19,7 @@ struct waiter {
 	struct event_listener *listener;
 	sd_event_source *timer;
 	bool trace;
+	bool told_waiting;
 };
 
 static struct waiter *waiter_free(struct waiter *w)
@@ -64,10 +67,29 @@ static void notify_progress(struct waiter *w, const struct event *e)
 	varlink_notify(w->call, params);
 }
 
+/* Said once, for those who would see nothing happen for a long time. */
+static void notify_waiting(struct waiter *w)
+{
+	const struct domain *d = w->op->domain;
+	char text[2 * OP_TEXT_MAX];
+	json_object *params;
+
+	/* Before the first try has failed there is nothing to be said. */
+	if (!d || d->attached || !*d->why || w->told_waiting || !varlink_call_more(w->call))
+		return;
+	w->told_waiting = true;
+	snprintf(text, sizeof(text), "%s: waiting for QEMU: %s", d->config->name, d->why);
+	params = json_object_new_object();
+	json_out_str(params, "waiting", text);
+	varlink_notify(w->call, params);
+}
+
 static void on_event(void *ctx, const struct event *e)
 {
 	struct waiter *w = ctx;
 
+	if (e->type == EVENT_DOMAIN && e->domain == w->op->domain)
+		notify_waiting(w);
 	if (e->op != w->op)
 		return;
 	if (e->type == EVENT_STEP || e->type == EVENT_KSTEP) {
@@ -123,4 +145,5 @@ void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t ti
 		return;
 	}
 	varlink_call_on_gone(call, on_gone, w);
+	notify_waiting(w);
 }

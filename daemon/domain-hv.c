@@ -94,7 +94,7 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	}
 	d->facts = *facts;
 	d->attached = true;
-	d->lost_why[0] = '\0';
+	d->lost_why[0] = d->why[0] = '\0';
 	/* What an agent said before QEMU was there had no place to go: it is asked again. */
 	if (!d->table_known)
 		domain_guest_ask(d);
@@ -210,9 +210,11 @@ static void on_gone(void *ctx, const char *why)
 {
 	struct domain *d = ctx;
 
+	snprintf(d->why, sizeof(d->why), "%s", why);
 	if (!d->attached) {
 		/* Not at each try: the backend tells a reason when it is another than the last. */
 		log_line(LOG_NOTICE, "%s: not attached: %s", d->config->name, why);
+		publish_domain(d, d->why);
 		return;
 	}
 	log_line(LOG_NOTICE, "%s: QEMU is gone: %s", d->config->name, why);

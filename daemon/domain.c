@@ -102,6 +102,25 @@ struct vcpu_counts domain_counts(const struct domain *d)
 	return c;
 }
 
+const char *domain_why_detached(const struct domain *d)
+{
+	if (d->attached)
+		return NULL;
+	return *d->why ? d->why : "its socket was not tried yet";
+}
+
+const char *domain_why_no_agent(const struct domain *d)
+{
+	const char *why;
+
+	if (d->agent_up)
+		return NULL;
+	why = link_why_down(d->link);
+	if (*why)
+		return why;
+	return d->attached ? "it has not told its CPUs yet" : "QEMU is not attached";
+}
+
 const char *domain_status_name(const struct domain *d)
 {
 	return hv_status_name(d->attached ? d->status : HV_CONNECTING);

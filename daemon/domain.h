@@ -146,6 +146,7 @@ struct domain {
 	sd_event_source *next; /* takes the next operation from the queue */
 	sd_event_source *look; /* looks for drift, once for all that came in before */
 	char lost_why[OP_TEXT_MAX];
+	char why[OP_TEXT_MAX]; /* it is not attached, as last heard; "" while it is */
 };
 
 /**
@@ -179,6 +180,10 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 	       bool configured);
 struct domain *domain_free(struct domain *d);
 struct vcpu_counts domain_counts(const struct domain *d);
+/* Why it is not attached, and why no agent is there; NULL where it is. Borrowed, until the next
+ * turn of the loop. */
+const char *domain_why_detached(const struct domain *d);
+const char *domain_why_no_agent(const struct domain *d);
 /* "attaching", "running", "paused", "migrating", "shutdown" */
 const char *domain_status_name(const struct domain *d);
 /* The name of @state as users see it, with the callback's: "ap:dyn.10-log". Static or in @d; borrowed. */

@@ -32,6 +32,7 @@ static json_object *report_agent(const struct domain *d)
 			 b[12], b[13], b[14], b[15]);
 	}
 	json_out_text(o, "boot_id", h ? id : NULL);
+	json_out_text(o, "why", domain_why_no_agent(d));
 	return o;
 }
 
@@ -87,6 +88,7 @@ static void add_identity(json_object *o, const struct domain *d)
 	json_out_text(o, "uuid", d->facts.uuid);
 	json_out_str(o, "hypervisor", d->hv ? d->hv->ops->hypervisor : NULL);
 	json_out_str(o, "status", domain_status_name(d));
+	json_out_text(o, "why", domain_why_detached(d));
 	json_out_text(o, "accel", d->facts.accel);
 	json_object_object_add(o, "agent", report_agent(d));
 	add_counts(o, d);

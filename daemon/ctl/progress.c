@@ -112,6 +112,18 @@ void progress_take(struct progress *p, json_object *o, uint64_t now_us)
 		progress_redraw(p, now_us);
 }
 
+void progress_say(struct progress *p, const char *sentence)
+{
+	char text[LINE_MAX_BYTES];
+
+	if (p->mode == PROGRESS_NONE)
+		return;
+	fflush(stdout);
+	fprintf(stderr, "%s\n", output_clean(sentence, text, sizeof(text)));
+	/* What was drawn stays above it. */
+	p->n_drawn = 0;
+}
+
 uint64_t progress_due_us(const struct progress *p, uint64_t now_us)
 {
 	return p->mode == PROGRESS_LIVE && p->lines.n > 0 ? now_us + TICK_US : UINT64_MAX;

@@ -26,6 +26,9 @@ struct progress *progress_free(struct progress *p);
 /* Take a progress object of the daemon; one that makes no sense is not shown. */
 void progress_take(struct progress *p, json_object *o, uint64_t now_us);
 
+/* A sentence of the daemon's about what it waits for, on stderr; not with PROGRESS_NONE. */
+void progress_say(struct progress *p, const char *sentence);
+
 /* When progress_redraw() is due: UINT64_MAX where nothing ticks. */
 uint64_t progress_due_us(const struct progress *p, uint64_t now_us);
 void progress_redraw(struct progress *p, uint64_t now_us);

@@ -176,19 +176,24 @@ static bool is_free_slot(json_object *vcpu)
 static int print_info(const struct ctl *c, json_object *info)
 {
 	static const char *const fields[][2] = {
-		{ "Domain:", "domain" },           { "UUID:", "uuid" },
-		{ "Hypervisor:", "hypervisor" },   { "Status:", "status" },
-		{ "Accelerator:", "accel" },       { "Maximum:", "maximum" },
-		{ "Present:", "present" },         { "Online:", "online" },
-		{ "Standby:", "standby" },         { "Operation:", "operation" },
-		{ "Unsupported:", "unsupported" }, { NULL, NULL },
+		{ "Domain:", "domain" },
+		{ "UUID:", "uuid" },
+		{ "Hypervisor:", "hypervisor" },
+		{ "Status:", "status" },
+		{ "Accelerator:", "accel" },
+		{ "Maximum:", "maximum" },
+		{ "Present:", "present" },
+		{ "Online:", "online" },
+		{ "Standby:", "standby" },
+		{ "Operation:", "operation" },
+		{ "Unsupported:", "unsupported" },
+		{ "Not attached:", "why" },
+		{ NULL, NULL },
 	};
 	static const char *const agent_fields[][2] = {
-		{ "Agent:", "connected" },
-		{ "Agent version:", "version" },
-		{ "Guest kernel:", "kernel" },
-		{ "Boot id:", "boot_id" },
-		{ NULL, NULL },
+		{ "Agent:", "connected" },       { "No agent:", "why" },
+		{ "Agent version:", "version" }, { "Guest kernel:", "kernel" },
+		{ "Boot id:", "boot_id" },       { NULL, NULL },
 	};
 	static const char *const headers[] = { "VCPU",   "CPU",   "STATE",   "NAME",
 					       "RAN-ON", "OWNED", "PENDING", "DRIFT" };

@@ -53,7 +53,10 @@ static int print_final(struct watch *w, json_object *reply)
 static int on_reply(struct watch *w, const struct client_reply *reply, int *ret_exit)
 {
 	json_object *progress = value_object(reply->parameters, "progress");
+	const char *waiting = value_string(reply->parameters, "waiting", NULL);
 
+	if (waiting)
+		progress_say(w->progress, waiting);
 	if (progress)
 		progress_take(w->progress, progress, client_now_us());
 	if (is_final(reply)) {

@@ -44,7 +44,9 @@ ROWS = [
     ("states -o json", 0, r'^{"state":0,.*}\n{"state":2,.*}\n{"state":44,.*}\n$', NO),
     ("info web1", 0, r"Guest kernel: +6.1.0.*\nVCPU +CPU +STATE +NAME +RAN-ON +OWNED +PENDING +DRIFT\n"
      r"0 +0 +44 +online +0 +no +- +-\n.*3 +3 +6 +standby +- +yes +unplug +the guest brought", NO),
-    ("info db", 0, r"Online: +-\n", NO),
+    ("info db", 0, r"Online: +-\n.*Not attached: +cannot connect to /q: Connection refused\n"
+     r"Agent: +no\nNo agent: +no agent has answered\n", NO),
+    ("info web1", 0, r"Not attached: +-\nAgent: +yes\nNo agent: +-\n", NO),
     ("-ojson info web1", 0, r'^{"domain":"web1",.*"vcpus":\[.*\]}\n$', NO),
     ("vcpucount web1", 0, r"^maximum +8\npresent +4\nonline +3\nstandby +1\n$", NO),
     ("vcpucount web1 --maximum", 0, r"^8\n$", NO),
@@ -62,6 +64,9 @@ ROWS = [
     # Changing.
     ("setvcpus web1 4", 0, r"^web1: done: 4 online, 0 standby, 4 present of 8\n$",
      r"^vcpu 3: qemu:device ... 3.1 ms\nvcpu 3 \(cpu3\): ap:online ... 76.0 ms\nvcpu 3 \(cpu3\): ap:verify ... 1.5 ms\n$"),
+    ("setvcpus waits 4", 0, r"^web1: done", r"^web1: waiting for QEMU: \?\[2Jno\nvcpu 3: qemu:device"),
+    ("setvcpus waits 4 -o json", 0, r'^({"progress":{"op":"op-1","vcpu":3.*}}\n){8}{"op":', r"^web1: waiting for QEMU: \?\[2Jno\n$"),
+    ("-q setvcpus waits 4", 0, r"^web1: done", NO),
     ("-q setvcpus web1 4", 0, r"^web1: done", NO),
     ("setvcpus web1 4 -o json", 0, r'^({"progress":{"op":"op-1","vcpu":3.*}}\n){8}{"op":".*"result":"done",.*}\n$', NO),
     ("setvcpus web1 4 -o json -q", 0, r'^{"op":"[0-9a-f]{16}","domain":"web1","result":"done".*}\n$', NO),

@@ -142,6 +142,8 @@ class Server:
         word = key if key in rec.RESULTS else "done"
         if not parameters["wait"] and word == "done":
             word = "accepted"
+        if more and key == "waits":
+            send({"waiting": "web1: waiting for QEMU: \033[2Jno"}, True)
         if more:
             for step in rec.FAILING if word == "failed" else rec.PROGRESS:
                 send({"progress": step}, True)

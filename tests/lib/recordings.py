@@ -7,18 +7,19 @@ shape() reduces a reply to its keys and types.
 
 AGENT = {
     "connected": True, "version": "0.1.0", "kernel": "6.1.0-cloud-amd64",
-    "boot_id": "5a1e8a9c-0f3d-4c57-9a53-2f6f8ce0b7d1",
+    "boot_id": "5a1e8a9c-0f3d-4c57-9a53-2f6f8ce0b7d1", "why": None,
 }  # fmt: skip
 
 SUMMARY = {
     "domain": "web1", "uuid": "c7a5fdbd-edaf-9455-926a-d65c16db1809", "hypervisor": "qemu",
-    "status": "running", "accel": "kvm", "agent": AGENT,
+    "status": "running", "why": None, "accel": "kvm", "agent": AGENT,
     "maximum": 8, "present": 4, "online": 3, "standby": 1,
 }  # fmt: skip
 
 ATTACHING = dict(SUMMARY, domain="db", uuid=None, status="attaching", accel=None, maximum=None,
-                 present=None, online=None, standby=None,
-                 agent=dict(AGENT, connected=False, version=None, kernel=None, boot_id=None))  # fmt: skip
+                 present=None, online=None, standby=None, why="cannot connect to /q: Connection refused",
+                 agent=dict(AGENT, connected=False, version=None, kernel=None, boot_id=None,
+                            why="no agent has answered"))  # fmt: skip
 
 
 def info_vcpu(vcpu, state, name, **keys):

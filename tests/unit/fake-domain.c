@@ -175,6 +175,16 @@ struct vcpu_counts domain_counts(const struct domain *d)
 	return c;
 }
 
+const char *domain_why_detached(const struct domain *d)
+{
+	return d->attached ? NULL : d->why;
+}
+
+const char *domain_why_no_agent(const struct domain *d)
+{
+	return d->agent_up ? NULL : "nobody answers";
+}
+
 const char *domain_status_name(const struct domain *d)
 {
 	return d->attached ? "running" : "attaching";

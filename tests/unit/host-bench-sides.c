@@ -292,6 +292,11 @@ bool link_is_up(const struct link *l)
 	return l->b->up;
 }
 
+const char *link_why_down(const struct link *l)
+{
+	return l->b->up ? "" : "the test says so";
+}
+
 uint32_t link_next_kick(struct link *l)
 {
 	return ++l->b->next_kick;

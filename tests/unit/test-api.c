@@ -195,6 +195,31 @@ static void tells_progress_to_who_asked_for_more(void **state)
 	assert_string_equal(receive(b), "");
 }
 
+static void says_once_that_it_waits_for_qemu(void **state)
+{
+	struct bench *b = *state;
+	const struct event e = { .type = EVENT_DOMAIN, .domain = &b->fake.domain, .text = "" };
+
+	/* Its first try is under way: nothing is wrong yet. */
+	b->fake.domain.attached = false;
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"op\":\"o\"", true);
+	assert_string_equal(receive(b), "");
+	strcpy(b->fake.domain.why, "cannot connect to /q: Connection refused");
+	for (int i = 0; i < 3; i++)
+		event_publish(b->fake.manager.bus, &e);
+	assert_string_equal(receive(b),
+			    "{\"continues\":true,\"parameters\":{\"waiting\":\"web1: waiting for "
+			    "QEMU: cannot connect to /q: Connection refused\"}}");
+	assert_string_equal(receive(b), "");
+	/* Who comes later hears it at once, and who wants no more than the result does not. */
+	for (int more = 0; more < 2; more++) {
+		close(b->fd);
+		b->fd = varlink_bench_connect(&b->varlink);
+		send_call(b, "GetOperation", "\"op\":\"o\",\"wait\":true", more);
+		assert_int_equal(strstr(receive(b), "\"waiting\":") != NULL, more);
+	}
+}
+
 static void a_client_that_leaves_stops_nothing(void **state)
 {
 	struct bench *b = *state;
@@ -405,6 +430,7 @@ int main(void)
 		CASE(hands_over_what_was_asked),
 		CASE(answers_when_it_has_ended),
 		CASE(tells_progress_to_who_asked_for_more),
+		CASE(says_once_that_it_waits_for_qemu),
 		CASE(a_client_that_leaves_stops_nothing),
 		CASE(a_slow_reader_keeps_its_result),
 		CASE(refusals_keep_their_names),

@@ -75,10 +75,39 @@ static void an_agents_word_is_not_another_vms(void **ctx)
 	}
 }
 
+static void it_is_known_why_nobody_is_there(void **ctx)
+{
+	struct bench *b =
+		bench_start(&(struct bench_options){ .no_attach = true, .no_agent = true });
+	struct op *o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);
+
+	assert_string_equal(domain_why_detached(b->d), "its socket was not tried yet");
+	assert_string_equal(domain_why_no_agent(b->d), "the test says so");
+	b->hv_events->on_gone(b->hv_ctx, "cannot connect");
+	assert_string_equal(domain_why_detached(b->d), "cannot connect");
+	bench_check(b, o, OP_VM_GONE);
+	assert_string_equal(o->error, "QEMU could not be reached in time: cannot connect");
+	op_unref(o);
+	/* The agent is heard, but there is no table yet to put its rows into. */
+	bench_agent_hello(b, 1);
+	assert_string_equal(domain_why_no_agent(b->d), "QEMU is not attached");
+	bench_attach(b);
+	assert_null(domain_why_detached(b->d));
+	assert_string_equal(domain_why_no_agent(b->d), "it has not told its CPUs yet");
+	bench_agent_table(b);
+	assert_null(domain_why_no_agent(b->d));
+	bench_agent_down(b);
+	assert_string_equal(domain_why_no_agent(b->d), "the test says so");
+	bench_lose_qemu(b);
+	assert_string_equal(domain_why_detached(b->d), "connection lost");
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agents_word_is_not_another_vms),
+		cmocka_unit_test(it_is_known_why_nobody_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
