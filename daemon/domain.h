@@ -134,7 +134,7 @@ struct domain {
 	struct trace_ring trace;
 	struct domain_counters {
 		uint64_t operations[OP_RESULTS];
-		uint64_t drift, refusals, agent_connects;
+		uint64_t drift, guest_refusals, agent_connects;
 		uint64_t step_count[CPUHP_STATES], step_us[CPUHP_STATES],
 			step_failures[CPUHP_STATES];
 	} counters;

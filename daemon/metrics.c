@@ -131,7 +131,7 @@ static void put_drift(FILE *f, const char *family, const struct domain *d)
 
 static void put_refusals(FILE *f, const char *family, const struct domain *d)
 {
-	put_count(f, family, "_total", d, d->counters.refusals);
+	put_count(f, family, "_total", d, d->counters.guest_refusals);
 }
 
 static void put_connects(FILE *f, const char *family, const struct domain *d)
@@ -209,7 +209,8 @@ static const struct family families[] = {
 	  put_queued },
 	{ "vcpuhp_operations", "counter", NULL, "Operations ended, by result", put_operations },
 	{ "vcpuhp_drift", "counter", NULL, "Times a vCPU was found other than asked", put_drift },
-	{ "vcpuhp_guest_refusals", "counter", NULL, "Removals the guest refused", put_refusals },
+	{ "vcpuhp_guest_refusals", "counter", NULL, "Operations that the guest refused",
+	  put_refusals },
 	{ "vcpuhp_agent_connects", "counter", NULL, "Agent sessions established", put_connects },
 	{ "vcpuhp_frames_received", "counter", NULL, "Frames taken from the guest", put_received },
 	{ "vcpuhp_frames_dropped", "counter", NULL, "Frames of the guest not used", put_dropped },

@@ -262,6 +262,11 @@ static void wish_as_asked(const struct op *o)
 			o->domain->vcpus[i].wish = r->target;
 }
 
+static bool is_refused_by_guest(const struct op *o)
+{
+	return o->result == OP_REFUSED && o->refused_by && strcmp(o->refused_by, "guest") == 0;
+}
+
 void op_end(struct op *o, enum op_result result)
 {
 	struct domain *d = o->domain;
@@ -279,7 +284,7 @@ void op_end(struct op *o, enum op_result result)
 	if (d->running == o)
 		d->running = NULL;
 	d->counters.operations[result]++;
-	d->counters.refusals += result == OP_REFUSED;
+	d->counters.guest_refusals += is_refused_by_guest(o);
 	log_end(o);
 	keep(d, o);
 	publish_op(o);

@@ -396,7 +396,8 @@ static void a_deadline_ends_it_with_what_is_missing(void **ctx)
 	start(b, &dry, ADMISSION_CHANGE, &r, 10);
 	bench_wait(b, is_done, &dry);
 	assert_int_equal(dry.verdict.result, OP_VM_GONE);
-	assert_string_equal(dry.verdict.text, "QEMU could not be reached in time");
+	assert_string_equal(dry.verdict.text,
+			    "QEMU could not be reached in time: its socket was not tried yet");
 	bench_attach(b);
 	b->config.deadlines.agent_wait_ms = 60000;
 	start(b, &dry, ADMISSION_CHANGE, &r, 10);

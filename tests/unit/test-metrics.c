@@ -46,6 +46,7 @@ static void counts_what_is_there(void **state)
 	d->agent_up = true;
 	d->counters.operations[OP_DONE] = 7;
 	d->counters.drift = 3;
+	d->counters.guest_refusals = 5;
 	d->counters.step_count[CPUHP_AP_DYN + 1] = 2;
 	d->counters.step_us[CPUHP_AP_DYN + 1] = 1500001;
 	d->counters.step_failures[CPUHP_AP_DYN + 1] = 1;
@@ -60,6 +61,7 @@ static void counts_what_is_there(void **state)
 	assert_has(text, "vcpuhp_agent_up{domain=\"web1\"} 1");
 	assert_has(text, "vcpuhp_operations_total{domain=\"web1\",result=\"done\"} 7");
 	assert_has(text, "vcpuhp_drift_total{domain=\"web1\"} 3");
+	assert_has(text, "vcpuhp_guest_refusals_total{domain=\"web1\"} 5");
 	assert_has(text,
 		   "vcpuhp_step_seconds_sum{domain=\"web1\",state=\"ap:dyn.20-log\"} 1.500001");
 	assert_has(text, "vcpuhp_step_seconds_count{domain=\"web1\",state=\"ap:dyn.20-log\"} 2");

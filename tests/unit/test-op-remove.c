@@ -246,6 +246,39 @@ static void what_qemu_refuses_is_refused_by_policy(void **ctx)
 	bench_stop(b);
 }
 
+/* Row: who would not; only the guest's own refusals are counted as such. */
+static const struct {
+	const char *by;
+	unsigned int count; /* what was asked for */
+	bool busy, paused;
+	uint64_t counted;
+} refusals[] = {
+	{ "guest", 1, true, false, 1 },
+	{ "limit", 9, false, false, 0 },
+	{ "policy", 7, false, false, 0 },
+	{ "policy", 1, false, true, 0 },
+};
+
+static void only_what_the_guest_refused_is_counted_as_that(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		struct bench *b = bench_start(&(struct bench_options){ .max_vcpus = 6 });
+		struct op *o;
+
+		bench_put_online(b, 1, 1);
+		if (refusals[i].busy)
+			bench_plant(b, 1, bench_busy_offline);
+		if (refusals[i].paused)
+			bench_status(b, HV_PAUSED);
+		o = bench_count_op(b, refusals[i].count, OP_POLICY_ALL, 0);
+		bench_check(b, o, OP_REFUSED);
+		assert_string_equal(o->refused_by, refusals[i].by);
+		assert_int_equal(b->d->counters.guest_refusals, refusals[i].counted);
+		op_unref(o);
+		bench_stop(b);
+	}
+}
+
 static void what_the_guest_never_showed_can_be_removed(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -307,6 +340,7 @@ int main(void)
 		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile),
 		cmocka_unit_test(a_refused_eject_takes_back_what_was_not_sent),
 		cmocka_unit_test(what_qemu_refuses_is_refused_by_policy),
+		cmocka_unit_test(only_what_the_guest_refused_is_counted_as_that),
 		cmocka_unit_test(what_the_guest_never_showed_can_be_removed),
 		cmocka_unit_test(a_removal_that_is_not_confirmed_is_pending_and_completes_later),
 	};
