@@ -149,15 +149,15 @@ static int append(char ***names, const char *word, size_t len)
 	return more[n] ? 0 : -ENOMEM;
 }
 
-/* Words between blanks; @mark is a byte that may stand before one. */
-static int set_names(const char *text, char ***field, char mark)
+/* Words between blanks; an @ may stand before one. */
+int config_value_names(const char *text, void *field)
 {
-	char **names = NULL;
+	char ***ret = field, **names = NULL;
 	int r = 0;
 
 	while (r == 0 && *(text += strspn(text, " \t"))) {
 		size_t len = strcspn(text, " \t");
-		size_t skip = mark && *text == mark;
+		size_t skip = *text == '@';
 
 		if (is_user_name(text + skip, len - skip))
 			r = append(&names, text, len);
@@ -169,19 +169,9 @@ static int set_names(const char *text, char ***field, char mark)
 		config_names_free(names);
 		return r;
 	}
-	config_names_free(*field);
-	*field = names;
+	config_names_free(*ret);
+	*ret = names;
 	return 0;
-}
-
-int config_value_names(const char *text, void *field)
-{
-	return set_names(text, field, '\0');
-}
-
-int config_value_subjects(const char *text, void *field)
-{
-	return set_names(text, field, '@');
 }
 
 int config_value_place(const char *text, void *field)

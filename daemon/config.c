@@ -35,13 +35,15 @@ struct row {
 
 #define DAEMON(field) offsetof(struct config, field)
 #define DOMAIN(field) offsetof(struct domain_config, field)
+#define PATH "an absolute path of at most 107 bytes"
 
 static const struct row rows[] = {
 	{ { "Daemon", "AllowFaultInjection", "boolean", "no",
 	    "Let root and the daemon's user arm one-shot failures of steps." },
 	  config_value_bool,
 	  DAEMON(allow_fault_injection) },
-	{ { "Daemon", "Operators", "groups", "", "Groups whose members may change domains." },
+	{ { "Daemon", "Operators", "groups", "",
+	    "Groups whose members may change domains; an @ may stand before a name." },
 	  config_value_names,
 	  DAEMON(operators) },
 	{ { "Daemon", "QmpReplySec", "seconds", "5", "Deadline of one reply of QEMU's." },
@@ -52,11 +54,11 @@ static const struct row rows[] = {
 	  config_value_seconds,
 	  DAEMON(deadlines.guest_present_ms) },
 	{ { "Daemon", "EjectSec", "seconds", "5",
-	    "How long an unplug may take before it is reported as pending." },
+	    "How long an unplug may take before the guest is asked for it once more." },
 	  config_value_seconds,
 	  DAEMON(deadlines.eject_soft_ms) },
 	{ { "Daemon", "EjectMaxSec", "seconds", "30",
-	    "How long an unplug is waited for at all; not below EjectSec=." },
+	    "How long an unplug may take before it is reported as pending; not below EjectSec=." },
 	  config_value_seconds,
 	  DAEMON(deadlines.eject_hard_ms) },
 	{ { "Daemon", "AgentPingSec", "seconds", "1", "Deadline of the agent's answer to a ping." },
@@ -71,10 +73,10 @@ static const struct row rows[] = {
 	  config_value_seconds,
 	  DAEMON(deadlines.operation_ms) },
 	{ { "Libvirt", "URI", "URI", "", "The libvirtd whose domains are managed." }, NULL, 0 },
-	{ { "Domain", "QMP", "path", "", "QMP socket of the domain, not used by anything else." },
+	{ { "Domain", "QMP", PATH, "", "QMP socket of the domain, not used by anything else." },
 	  config_value_path,
 	  DOMAIN(qmp) },
-	{ { "Domain", "Agent", "path", "",
+	{ { "Domain", "Agent", PATH, "",
 	    "Socket of the domain's virtio-serial port org.vcpuhp.agent.0." },
 	  config_value_path,
 	  DOMAIN(agent) },
@@ -96,15 +98,15 @@ static const struct row rows[] = {
 	  DOMAIN(one_by_one) },
 	{ { "Domain", "Allow", "users and @groups", "",
 	    "Which of the operators may change this domain (empty: all)." },
-	  config_value_subjects,
+	  config_value_names,
 	  DOMAIN(allow) },
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
 
-/* Where a domain was declared; @unit tells the files apart. */
+/* Where a domain was declared, or a key set last; @unit tells the files apart, in their order. */
 struct origin {
-	char *file;
+	const char *file; /* as config_parse() was given it; NULL nowhere */
 	unsigned int line;
 	size_t unit;
 };
@@ -126,6 +128,7 @@ struct reading {
 	struct domain_config *domain;
 	struct config *config;
 	struct origin *origins; /* parallel to config->domains */
+	struct origin set[N_ROWS];
 	char *error;
 	int rc;
 };
@@ -222,13 +225,10 @@ static int add_domain(struct reading *r, const char *name)
 	if (!origins)
 		return -ENOMEM;
 	r->origins = origins;
-	origins[c->n_domains] = (struct origin){ strdup(r->file), r->line, r->unit };
+	origins[c->n_domains] = (struct origin){ r->file, r->line, r->unit };
 	r->domain = calloc(1, sizeof(*r->domain));
-	if (!r->domain || !origins[c->n_domains].file) {
-		free(origins[c->n_domains].file);
-		r->domain = domain_config_free(r->domain);
+	if (!r->domain)
 		return -ENOMEM;
-	}
 	snprintf(r->domain->name, sizeof(r->domain->name), "%s", name);
 	domains[c->n_domains++] = r->domain;
 	domains[c->n_domains] = NULL;
@@ -362,6 +362,8 @@ static void set_value(struct reading *r, const struct row *row, const char *valu
 		out_of_memory(r);
 	else if (rc < 0)
 		fail_here(r, "%s= takes %s, not \"%s\"", row->key.name, row->key.type, value);
+	else
+		r->set[row - rows] = (struct origin){ r->file, r->line, r->unit };
 }
 
 static int on_key(void *user, const char *section, const char *name, const char *value)
@@ -422,12 +424,38 @@ static void check_domain(struct reading *r, size_t i)
 			     d->name, r->config->domains[k]->name);
 }
 
-static void check(struct reading *r, const char *file)
+static bool is_later(const struct origin *a, const struct origin *b)
 {
-	const struct deadlines *d = &r->config->deadlines;
+	return a->unit != b->unit ? a->unit > b->unit : a->line > b->line;
+}
 
-	if (d->eject_hard_ms < d->eject_soft_ms)
-		fail(r, -EINVAL, file, 0, "EjectMaxSec= is below EjectSec=");
+/* To be told where the later of the two stands, which made them contradict each other. */
+static void check_eject(struct reading *r)
+{
+	const struct row *soft = find_row("Daemon", "EjectSec"), *last = soft;
+	const struct row *other = find_row("Daemon", "EjectMaxSec");
+	const struct origin *at, *before;
+	static const char what[] = "EjectMaxSec= is below EjectSec=";
+
+	if (r->config->deadlines.eject_hard_ms >= r->config->deadlines.eject_soft_ms)
+		return;
+	if (is_later(&r->set[other - rows], &r->set[soft - rows])) {
+		last = other;
+		other = soft;
+	}
+	at = &r->set[last - rows];
+	before = &r->set[other - rows];
+	if (before->file)
+		fail(r, -EINVAL, at->file, at->line, "%s; %s= stands in %s:%u", what,
+		     other->key.name, before->file, before->line);
+	else
+		fail(r, -EINVAL, at->file, at->line, "%s; %s= is %s by default", what,
+		     other->key.name, other->key.fallback);
+}
+
+static void check(struct reading *r)
+{
+	check_eject(r);
 	for (size_t i = 0; r->rc == 0 && i < r->config->n_domains; i++)
 		check_domain(r, i);
 }
@@ -446,12 +474,10 @@ static int begin(struct reading *r)
 	return 0;
 }
 
-static int end(struct reading *r, const char *file, struct config **ret, char **ret_error)
+static int end(struct reading *r, struct config **ret, char **ret_error)
 {
 	if (r->rc == 0)
-		check(r, file);
-	for (size_t i = 0; i < r->config->n_domains; i++)
-		free(r->origins[i].file);
+		check(r);
 	free(r->origins);
 	if (r->rc < 0) {
 		config_free(r->config);
@@ -473,5 +499,5 @@ int config_parse(const char *const *names, const char *const *texts, const size_
 	}
 	for (size_t i = 0; r.rc == 0 && i < n; i++)
 		parse_text(&r, names[i], texts[i], lens[i]);
-	return end(&r, n ? names[0] : "", ret, ret_error);
+	return end(&r, ret, ret_error);
 }

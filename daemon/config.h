@@ -21,8 +21,8 @@ enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
  * @has_place, @place: Place=none|CPULIST, host CPUs that vCPU threads are pinned to
  * @foreign: Foreign=online|leave
  * @one_by_one: OneByOne=auto|yes|no
- * @allow: Allow=, user and group names ("user", "@group") that may change it besides operators;
- *         NULL-terminated, NULL for none
+ * @allow: Allow=, users and groups ("user", "@group") that may change it besides operators; a
+ *         name alone is a user's. NULL-terminated, NULL for none
  */
 struct domain_config {
 	char name[CONFIG_NAME_MAX + 1];
@@ -54,7 +54,8 @@ struct deadlines {
 /**
  * struct config - everything read from FILE and FILE.d; read-only afterwards
  * @allow_fault_injection: AllowFaultInjection=
- * @operators: Operators=, group names that may change domains; NULL-terminated or NULL
+ * @operators: Operators=, groups that may change domains ("group" or "@group"); NULL-terminated,
+ *             NULL for none
  * @domains: NULL-terminated array, each owned
  */
 struct config {

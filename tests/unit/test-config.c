@@ -67,9 +67,17 @@ static const struct {
 	{ "[Daemon]\nQmpReplySec=-1\n", "main.conf:2: QmpReplySec= takes seconds, not \"-1\"" },
 	{ "[Daemon]\nQmpReplySec=5s\n", "main.conf:2: QmpReplySec= takes seconds, not \"5s\"" },
 	{ "[Daemon]\nQmpReplySec=1e3\n", "main.conf:2: QmpReplySec= takes seconds, not \"1e3\"" },
-	{ "[Daemon]\nEjectSec=40\n", "main.conf: EjectMaxSec= is below EjectSec=" },
+	{ "[Daemon]\nEjectSec=40\n",
+	  "main.conf:2: EjectMaxSec= is below EjectSec=; EjectMaxSec= is 30 by default" },
+	{ "[Daemon]\n\nEjectMaxSec=4\n",
+	  "main.conf:3: EjectMaxSec= is below EjectSec=; EjectSec= is 5 by default" },
+	{ "[Daemon]\nEjectMaxSec=8\nEjectSec=9\n",
+	  "main.conf:3: EjectMaxSec= is below EjectSec=; EjectMaxSec= stands in main.conf:2" },
+	{ "[Daemon]\nEjectSec=9\nEjectMaxSec=8\n",
+	  "main.conf:3: EjectMaxSec= is below EjectSec=; EjectSec= stands in main.conf:2" },
 	{ "[Daemon]\nOperators=a,b\n", "main.conf:2: Operators= takes groups, not \"a,b\"" },
-	{ "[Daemon]\nOperators=@a\n", "main.conf:2: Operators= takes groups, not \"@a\"" },
+	{ "[Daemon]\nOperators=@@a\n", "main.conf:2: Operators= takes groups, not \"@@a\"" },
+	{ "[Daemon]\nOperators=a @\n", "main.conf:2: Operators= takes groups, not \"a @\"" },
 	{ "[Libvirt]\nURI=qemu:///system\n", "main.conf:2: URI=: not built with libvirt support" },
 	{ "[Libvirt]\nUrl=x\n", "main.conf:2: unknown key Url= in [Libvirt]" },
 	{ "[Domain we b]\n", "main.conf:1: not a domain name: we b" },
@@ -80,8 +88,10 @@ static const struct {
 	{ "\n[Domain web1]\nAgent=/a\n", "main.conf:2: domain web1 needs QMP=" },
 	{ "[Domain web1]\nQMP=/a\n", "main.conf:1: domain web1 needs Agent=" },
 	{ "[Domain web1]\n", "main.conf:1: domain web1 needs QMP=" },
-	{ "[Domain web1]\nQMP=a\n", "main.conf:2: QMP= takes path, not \"a\"" },
-	{ "[Domain web1]\nQMP=\n", "main.conf:2: QMP= takes path, not \"\"" },
+	{ "[Domain web1]\nQMP=a\n",
+	  "main.conf:2: QMP= takes an absolute path of at most 107 bytes, not \"a\"" },
+	{ "[Domain web1]\nAgent=\n",
+	  "main.conf:2: Agent= takes an absolute path of at most 107 bytes, not \"\"" },
 	{ WEB "[Domain web2]\nQMP=/run/w.qmp\nAgent=/b\n",
 	  "main.conf:4: domain web2 has a socket of domain web1" },
 	{ WEB "MaxVcpus=0\n", "main.conf:4: MaxVcpus= takes 1 to 65535, not \"0\"" },
@@ -136,7 +146,7 @@ static const char full[] =
 	"\xef\xbb\xbf# a comment\n"
 	"[Daemon]\r\n"
 	"  AllowFaultInjection = yes\n"
-	"Operators=wheel  vcpuhp\n"
+	"Operators=wheel  @vcpuhp\n"
 	"QmpReplySec=0.25\n"
 	"AgentPingSec=0.001\n"
 	"OperationSec=86400\n"
@@ -161,7 +171,7 @@ static void every_key_arrives(void **state)
 
 	assert_true(c->allow_fault_injection);
 	assert_string_equal(c->operators[0], "wheel");
-	assert_string_equal(c->operators[1], "vcpuhp");
+	assert_string_equal(c->operators[1], "@vcpuhp");
 	assert_null(c->operators[2]);
 	assert_int_equal(c->deadlines.qmp_reply_ms, 250);
 	assert_int_equal(c->deadlines.agent_ping_ms, 1);
@@ -211,6 +221,13 @@ static void a_drop_in_is_named_in_its_mistakes(void **state)
 	free(error);
 	assert_int_equal(parse2("", "\n[Domain z]\n", &c, &error), -EINVAL);
 	assert_string_equal(error, "main.conf.d/10.conf:2: domain z needs QMP=");
+	free(error);
+	/* Of two keys that contradict each other the later one is at fault. */
+	assert_int_equal(
+		parse2("[Daemon]\n\n\n\nEjectSec=9\n", "[Daemon]\nEjectMaxSec=8\n", &c, &error),
+		-EINVAL);
+	assert_string_equal(error, "main.conf.d/10.conf:2: EjectMaxSec= is below EjectSec=; "
+				   "EjectSec= stands in main.conf:5");
 	free(error);
 }
 
