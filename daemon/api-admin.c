@@ -51,9 +51,14 @@ void api_attach(void *ctx, struct varlink_call *call)
 	r = new_config(call, &config);
 	if (r == 0)
 		r = manager_attach(a->manager, config, &d);
+	if (r == -EADDRINUSE)
+		d = manager_find_socket(a->manager, config);
 	domain_config_free(config);
 	if (r == -EEXIST)
 		api_fail(call, ERR_CONFLICT, "there is a domain %s already", name);
+	else if (r == -EADDRINUSE)
+		api_fail(call, ERR_CONFLICT, "cannot attach %s: domain %s has one of its sockets",
+			 name, d->config->name);
 	else if (r < 0)
 		api_fail(call, ERR_INTERNAL, "cannot attach %s: %s", name, strerror(-r));
 	else

@@ -172,6 +172,12 @@ struct domain_config *domain_config_copy(const struct domain_config *d)
 	return c;
 }
 
+bool domain_config_share_socket(const struct domain_config *a, const struct domain_config *b)
+{
+	return strcmp(a->qmp, b->qmp) == 0 || strcmp(a->agent, b->agent) == 0 ||
+	       strcmp(a->qmp, b->agent) == 0 || strcmp(a->agent, b->qmp) == 0;
+}
+
 struct config *config_free(struct config *c)
 {
 	if (!c)
@@ -418,8 +424,7 @@ static void check_domain(struct reading *r, size_t i)
 	if (!d->agent)
 		fail(r, -EINVAL, o->file, o->line, "domain %s needs Agent=", d->name);
 	for (size_t k = 0; r->rc == 0 && k < i; k++)
-		if (strcmp(r->config->domains[k]->qmp, d->qmp) == 0 ||
-		    strcmp(r->config->domains[k]->agent, d->agent) == 0)
+		if (domain_config_share_socket(r->config->domains[k], d))
 			fail(r, -EINVAL, o->file, o->line, "domain %s has a socket of domain %s",
 			     d->name, r->config->domains[k]->name);
 }

@@ -81,6 +81,8 @@ struct config *config_free(struct config *c);
 struct domain_config *domain_config_free(struct domain_config *d);
 /* A copy of its own. NULL when out of memory. */
 struct domain_config *domain_config_copy(const struct domain_config *d);
+/* Have two domains a socket in common? Each takes one client, so they would fight for it. */
+bool domain_config_share_socket(const struct domain_config *a, const struct domain_config *b);
 bool config_is_name(const char *s); /* [A-Za-z0-9._+-]{1,64} */
 
 #endif

@@ -168,7 +168,9 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config);
 struct manager *manager_free(struct manager *m);
 /* Find by name, UUID or (libvirt) id, exactly. NULL unknown. */
 struct domain *manager_find(struct manager *m, const char *word);
-/* Attach: a domain that is not configured. -EEXIST for a name in use. */
+/* The domain that has one of @config's sockets, or NULL. */
+struct domain *manager_find_socket(struct manager *m, const struct domain_config *config);
+/* Attach: a domain that is not configured. -EEXIST for a name in use, -EADDRINUSE for a socket. */
 int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret);
 /* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured one. */
 int manager_detach(struct manager *m, struct domain *d);

@@ -101,10 +101,20 @@ struct domain *manager_find(struct manager *m, const char *word)
 	return NULL;
 }
 
+struct domain *manager_find_socket(struct manager *m, const struct domain_config *config)
+{
+	for (unsigned int i = 0; i < m->n_domains; i++)
+		if (domain_config_share_socket(m->domains[i]->config, config))
+			return m->domains[i];
+	return NULL;
+}
+
 int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret)
 {
 	if (manager_find(m, config->name))
 		return -EEXIST;
+	if (manager_find_socket(m, config))
+		return -EADDRINUSE;
 	return add_domain(m, config, false, ret);
 }
 

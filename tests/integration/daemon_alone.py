@@ -64,6 +64,22 @@ def what_waits_for_qemu_says_so_and_ends_with_the_reason():
         equal((a.exit, a.err), (11, "vcpuhpctl: web1: QEMU could not be reached in time: %s\n" % reason))
 
 
+@case()
+def a_socket_of_another_domain_is_not_attached():
+    with Machine("web1") as m, Daemon(m) as d:
+        free = m.path("other")
+        for qmp, agent in ((m.qmp_path, free), (free, m.agent_path), (free, m.qmp_path)):
+            a = d.ctl("attach", "web2", "--qmp", qmp, "--agent", agent)
+            equal((a.exit, a.result["error"]),
+                  (8, {"code": "Conflict", "text": "cannot attach web2: domain web1 has one of its sockets"}))  # fmt: skip
+        equal([i["domain"] for i in d.ctl("list").lines], ["web1"])
+        for name in ("web2", "web3"):
+            a = d.ctl("attach", name, "--qmp", free, "--agent", free + ".agent")
+            equal(a.exit, 0 if name == "web2" else 8)
+        equal(d.ctl("detach", "web2").exit, 0)
+        equal(d.ctl("attach", "web3", "--qmp", free, "--agent", free + ".agent").exit, 0)
+
+
 class OtherAgent:
     """An agent's port where whoever connects is greeted with HELLO of these versions."""
 

@@ -65,6 +65,11 @@ struct domain_config *domain_config_copy(const struct domain_config *d)
 	return copy;
 }
 
+bool domain_config_share_socket(const struct domain_config *a, const struct domain_config *b)
+{
+	return strcmp(a->qmp, b->qmp) == 0 || strcmp(a->agent, b->agent) == 0;
+}
+
 struct domain_config *domain_config_free(struct domain_config *d)
 {
 	free(d);

@@ -91,6 +91,9 @@ static const struct {
 	  "\"parameter\":\"target\"" },
 	{ "a name in use", "Attach", "\"name\":\"web1\",\"qmp\":\"/a\",\"agent\":\"/b\"",
 	  "Manager.Conflict" },
+	{ "a socket in use", "Attach", "\"name\":\"web2\",\"qmp\":\"/a\",\"agent\":\"/taken\"",
+	  "Manager.Conflict\",\"parameters\":{\"text\":\"cannot attach web2: domain web1 has one of "
+	  "its sockets\"}" },
 	{ "a relative path", "Attach", "\"name\":\"web2\",\"qmp\":\"/a\",\"agent\":\"b\"",
 	  "\"parameter\":\"agent\"" },
 	{ "a name that cannot be", "Attach", "\"name\":\"a/b\",\"qmp\":\"/a\",\"agent\":\"/b\"",

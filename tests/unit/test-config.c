@@ -94,6 +94,8 @@ static const struct {
 	  "main.conf:2: Agent= takes an absolute path of at most 107 bytes, not \"\"" },
 	{ WEB "[Domain web2]\nQMP=/run/w.qmp\nAgent=/b\n",
 	  "main.conf:4: domain web2 has a socket of domain web1" },
+	{ WEB "[Domain web2]\nQMP=/run/w.agent\nAgent=/b\n",
+	  "main.conf:4: domain web2 has a socket of domain web1" },
 	{ WEB "MaxVcpus=0\n", "main.conf:4: MaxVcpus= takes 1 to 65535, not \"0\"" },
 	{ WEB "MaxVcpus=65536\n", "main.conf:4: MaxVcpus= takes 1 to 65535, not \"65536\"" },
 	{ WEB "MaxVcpus=+4\n", "main.conf:4: MaxVcpus= takes 1 to 65535, not \"+4\"" },

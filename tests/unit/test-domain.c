@@ -103,11 +103,33 @@ static void it_is_known_why_nobody_is_there(void **ctx)
 	bench_stop(b);
 }
 
+static void a_socket_is_one_domains(void **ctx)
+{
+	static char paths[][8] = { "/qmp2", "/agent2" };
+	struct bench *b = bench_start(NULL);
+	char *taken = b->d->config->agent;
+	struct domain_config c = { .name = "web2", .qmp = paths[0], .agent = taken };
+	struct domain *d = NULL;
+
+	assert_ptr_equal(manager_find_socket(b->manager, &c), b->d);
+	assert_int_equal(manager_attach(b->manager, &c, &d), -EADDRINUSE);
+	assert_null(d);
+	assert_int_equal(b->manager->n_domains, 1);
+	c.agent = paths[1];
+	assert_null(manager_find_socket(b->manager, &c));
+	/* Detached, it is free again. */
+	assert_int_equal(manager_detach(b->manager, b->d), 0);
+	c.agent = taken;
+	assert_null(manager_find_socket(b->manager, &c));
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agents_word_is_not_another_vms),
 		cmocka_unit_test(it_is_known_why_nobody_is_there),
+		cmocka_unit_test(a_socket_is_one_domains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
