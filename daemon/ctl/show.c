@@ -5,7 +5,8 @@
  * The commands that only look: list, host, states, info, vcpucount and metrics. Each is one call;
  * none makes the guest work. With -o json the daemon's objects are handed on as they are, so that
  * keys of a newer daemon reach the programs that know them; a list is one object a line. As tables,
- * known keys become columns; a key that is missing or null is "-".
+ * known keys become columns; a key that is missing or null is "-". Only where a single number was
+ * asked for, not to know it is a failure.
  */
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/handlers.h"
@@ -231,19 +232,40 @@ int run_info(struct ctl *c)
 	return 0;
 }
 
+/* @what: "how many vCPUs web1 ..."; @guest: the guest's word, else QEMU's */
 static const struct {
 	enum option option;
-	const char *key;
+	const char *key, *what;
+	bool guest;
 } counts[] = {
-	{ OPT_MAXIMUM, "maximum" },
-	{ OPT_PRESENT, "present" },
-	{ OPT_ONLINE, "online" },
-	{ OPT_AT_STANDBY, "standby" },
+	{ OPT_MAXIMUM, "maximum", "can have", false },
+	{ OPT_PRESENT, "present", "has plugged", false },
+	{ OPT_ONLINE, "online", "has online", true },
+	{ OPT_AT_STANDBY, "standby", "has at standby", true },
 };
 
 static bool count_is_asked(const struct command *command, size_t i)
 {
 	return !(command->given & command->verb->one_of) || command_has(command, counts[i].option);
+}
+
+/* A script that asked for a number must not take anything else for it. Return: 0 or an exit code. */
+static int check_count(const struct ctl *c, json_object *info)
+{
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		json_object *of = counts[i].guest ? value_object(info, "agent") : info;
+		enum request_error error = counts[i].guest ? ERR_NO_AGENT : ERR_VM_GONE;
+		const char *why = value_string(of, "why", NULL);
+
+		if (!command_has(c->command, counts[i].option) || value_get(info, counts[i].key))
+			continue;
+		return ctl_fail(c, request_error_exit(error), request_error_name(error),
+				"how many vCPUs %s %s is not known: %s%s%s", c->command->domain,
+				counts[i].what,
+				counts[i].guest ? "no agent is connected" : "QEMU is not attached",
+				why ? ": " : "", why ? why : "");
+	}
+	return 0;
 }
 
 static void print_counts(const struct command *command, json_object *info)
@@ -270,6 +292,8 @@ int run_vcpucount(struct ctl *c)
 	json_object *info = NULL;
 	int r = get_domain(c, &reply, &info);
 
+	if (r == 0)
+		r = check_count(c, info);
 	if (r)
 		return r;
 	if (!c->command->json) {

@@ -239,6 +239,10 @@ def what_no_agent_has_told_is_not_made_up():
         a = result(asking.wait(20), 6, "no-agent")
         equal([a.result[k] for k in ("present", "online", "standby")], [1, None, None])
         equal(d.counts(), (1, None, None))
+        number = d.ctl("vcpucount", "web1", "--online", json_output=False)
+        equal((number.exit, number.out), (6, ""))
+        number = d.ctl("vcpucount", "web1", "--present", json_output=False)
+        equal((number.exit, number.out), (0, "1\n"))
         table = d.ctl("setvcpus", "web1", "2", json_output=False)
         matches(r"^web1: no-agent: - online, - standby, 1 present of 8\n", table.out)
 
