@@ -34,21 +34,24 @@ void log_line(int priority, const char *fmt, ...)
 	(void)!write(STDERR_FILENO, line, (size_t)n + 1);
 }
 
-void log_to_journal(void)
+bool log_to_journal(void)
 {
 	char stream[64];
 	struct stat st;
+	bool sent;
 	int fd;
 
 	if (getenv("JOURNAL_STREAM"))
-		return;
+		return false;
 	fd = sd_journal_stream_fd("vcpuhpd", LOG_INFO, 1);
 	if (fd < 0)
-		return;
-	if (dup2(fd, STDERR_FILENO) >= 0 && fstat(STDERR_FILENO, &st) == 0) {
+		return false;
+	sent = dup2(fd, STDERR_FILENO) >= 0;
+	if (sent && fstat(STDERR_FILENO, &st) == 0) {
 		snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
 			 (uintmax_t)st.st_ino);
 		setenv("JOURNAL_STREAM", stream, 1);
 	}
 	close(fd);
+	return sent;
 }

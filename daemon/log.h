@@ -2,6 +2,7 @@
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
+#include <stdbool.h>
 #include <syslog.h>
 
 /**
@@ -15,7 +16,8 @@
  */
 void log_line(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Send standard error to the journal, if one is there; else leave it. */
-void log_to_journal(void);
+/* Send standard error to the journal, if one is there. Return: whether it goes there now and went
+ * elsewhere before. */
+bool log_to_journal(void);
 
 #endif

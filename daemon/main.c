@@ -17,7 +17,7 @@
 /*
  * Theory of operation
  *
- * The order of a start: command line, configuration, folders and their lock, domains, and the
+ * The order of a start: command line, configuration, the log, folders and their lock, domains, and the
  * socket last, so that its name means "the configuration was good and requests are answered". A
  * stop goes the other way: the socket's name first, then the clients, then the domains; operations
  * under way are left as they stand in QEMU and in the guest, and the next daemon finds them by
@@ -52,12 +52,16 @@ static int report_usage(const char *why, const char *word)
 	return EXIT_BAD_USAGE;
 }
 
+/* Whoever starts it from a terminal sees there what is wrong; else it logs where it is to log. */
 static int load_config(const struct options *o, struct config **ret)
 {
+	bool journal = !o->foreground && !o->check_config;
 	char *error = NULL;
 	int r = config_load(o->config, ret, &error);
 
 	if (r < 0)
+		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+	if (journal && log_to_journal() && r < 0)
 		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
 	free(error);
 	return r;
@@ -255,8 +259,6 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	p.options = &o;
-	if (!o.foreground && !o.check_config)
-		log_to_journal();
 	r = load_config(&o, &p.config);
 	if (r >= 0 && !o.check_config)
 		r = run(&p);

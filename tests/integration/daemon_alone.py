@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """vcpuhpd where a guest, its QEMU or the daemon's own start is not as it should be: what it says."""
 
+import contextlib
+import ctypes
+import os
+import re
 import socket
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 import wire
-from daemon import Daemon
+from daemon import VCPUHPD, Daemon
 from tap import case, equal, matches
 from vm import Machine, wait_for
 
@@ -105,6 +110,63 @@ def info_says_why_a_session_is_refused():
         wait_for(lambda: why(d)[1] == "the agent speaks another version of the protocol", 5,
                  lambda: "%s" % (why(d),), pause=0.02)  # fmt: skip
         equal(d.info()["agent"]["connected"], False)
+
+
+# A journal that only one process sees: a folder system laid over /run, with journald's socket in it.
+
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+JOURNAL = "/run/systemd/journal/stdout"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check_call(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def own_run(listener):
+    check_call(_libc.unshare(CLONE_NEWNS))
+    check_call(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
+    check_call(_libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None))
+    os.makedirs(os.path.dirname(JOURNAL))
+    listener.bind(JOURNAL)
+    listener.listen(1)
+
+
+def read_journal(listener):
+    """What a process that has ended wrote into it."""
+    said = b""
+    listener.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        client, _ = listener.accept()
+        for data in iter(lambda: client.recv(65536), b""):
+            said += data
+    return said.decode()
+
+
+def start_with_journal(*options):
+    """(exit status, stderr, what the journal got) of a vcpuhpd that ends by itself."""
+    env = {k: v for k, v in os.environ.items() if k != "JOURNAL_STREAM"}
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            p = subprocess.run([VCPUHPD, *options], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               timeout=10, check=False, preexec_fn=lambda: own_run(listener))  # fmt: skip
+        except subprocess.SubprocessError:
+            raise tap.Skip("no mount namespace of one's own here") from None
+        return p.returncode, p.stderr, read_journal(listener)
+
+
+@case()
+def a_bad_configuration_is_told_where_it_was_started_and_in_the_journal():
+    with Machine("web1") as m:
+        config = m.path("bad.conf")
+        with open(config, "w", encoding="ascii") as f:
+            f.write("[Daemon]\nColour=red\n")
+        sentence = "%s:2: unknown key Colour= in [Daemon]\n" % config
+        status, err, journal = start_with_journal("--config", config)
+        equal((status, err), (1, sentence))
+        matches(r"\n<3>%s$" % re.escape(sentence), journal)
+        equal(start_with_journal("--config", config, "--check-config"), (1, sentence, ""))
 
 
 if __name__ == "__main__":
