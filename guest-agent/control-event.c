@@ -7,8 +7,10 @@
  * breaks the call it belongs to and lets control_run() look at the walk again; an event that
  * belongs to nothing that is under way is dropped.
  *
- * A worker that dies leaves its call in doubt: that call has failed, it is torn down by another
- * worker, and the rollback goes on there. RESPAWNS_MAX bounds how often a walk survives that.
+ * A worker that dies with the walk in its hands leaves its call in doubt: that call has failed, it
+ * is torn down by another worker, and the rollback goes on there. RESPAWNS_MAX bounds how often a
+ * walk survives that. One that dies without a walk has left, whoever made it: its CPU may have
+ * another job by then, which waited for that.
  */
 #include "guest-agent/control-internal.h"
 #include "guest-agent/cputable.h"
@@ -143,21 +145,21 @@ void control_on_worker(struct agent *a, struct cpu *c, int rc, int ran_on, uint6
 	control_run(a, c);
 }
 
-void control_on_worker_left(struct agent *a, struct cpu *c)
+/* A worker that had no walk in its hands has ended: what waited for that goes on. */
+static void resume(struct agent *a, struct cpu *c)
 {
 	struct job *j = &c->job;
 
-	if (!j->kind)
+	/* A kernel write waits for no worker. */
+	if (j->h.walk.step == CPUHP_AP_ONLINE)
 		return;
-	if (control_is_parking(j)) {
-		j->step_deadline_ms = 0;
-		control_leave_now(a, c, 0, "");
-	} else if (control_is_unparking(j)) {
+	j->step_deadline_ms = 0;
+	if (control_is_unparking(j)) {
 		control_unpark_again(a, c);
 		return;
-	} else if (j->at_worker || j->h.walk.step >= 0) {
-		return;
 	}
+	if (control_is_parking(j))
+		control_leave_now(a, c, 0, "");
 	control_run(a, c);
 }
 
@@ -184,20 +186,19 @@ static void lost(struct agent *a, struct cpu *c, int rc)
 void control_on_worker_gone(struct agent *a, struct cpu *c, int rc)
 {
 	struct job *j = &c->job;
-	bool had_walk = j->at_worker;
 
 	if (!j->kind)
 		return;
+	if (!j->at_worker) {
+		resume(a, c);
+		return;
+	}
 	j->step_deadline_ms = 0;
 	j->at_worker = false;
-	if (control_is_parking(j))
-		control_leave_now(a, c, 0, "");
-	else if (control_is_unparking(j))
+	if (control_is_unparking(j))
 		control_leave_now(a, c, rc, "the worker died before it could prove itself");
-	else if (had_walk)
-		lost(a, c, rc);
 	else
-		return;
+		lost(a, c, rc);
 	control_run(a, c);
 }
 

@@ -248,9 +248,11 @@ static int threads(struct agent *a, struct cpu *c)
 		crew_dismiss(c);
 		return PENDING;
 	}
-	/* One that was told to leave goes first. */
-	if (c->worker.pid)
+	/* One that was told to leave goes first, in the time it has for that. */
+	if (c->worker.pid) {
+		crew_dismiss(c);
 		return PENDING;
+	}
 	r = give_walk(a, c);
 	return r < 0 ? r : PENDING;
 }
@@ -307,8 +309,10 @@ static bool hand_over(struct agent *a, struct cpu *c)
 {
 	int r;
 
-	if (c->worker.leaving)
+	if (c->worker.leaving) {
+		crew_dismiss(c);
 		return false;
+	}
 	r = give_walk(a, c);
 	if (r < 0)
 		control_fail_next(a, c, r, strerror(-r));

@@ -67,7 +67,7 @@ void control_on_written(struct agent *a, struct cpu *c, int rc);
 /* A worker has proved itself, and walks on, or it could not. */
 void control_on_worker(struct agent *a, struct cpu *c, int rc, int ran_on, uint64_t time_ns,
 		       const char *text);
-void control_on_worker_left(struct agent *a, struct cpu *c);
+/* It has ended, as it was told to or not: @rc is what that counts as where it had the walk. */
 void control_on_worker_gone(struct agent *a, struct cpu *c, int rc);
 void control_on_observed(struct agent *a, struct cpu *c);
 void control_on_time(struct agent *a, struct cpu *c, uint64_t now);

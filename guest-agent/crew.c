@@ -304,10 +304,9 @@ void crew_on_readable(struct agent *a, struct cpu *c)
 
 void crew_on_exit(struct agent *a, struct cpu *c, int status)
 {
-	bool leaving = c->worker.leaving;
 	int rc = -EIO;
 
-	/* What it said before it died counts. */
+	/* What it said before it died counts, and may end its walk and begin another. */
 	crew_on_readable(a, c);
 	child_hang_up(&c->worker.fd);
 	if (WIFSIGNALED(status))
@@ -315,8 +314,5 @@ void crew_on_exit(struct agent *a, struct cpu *c, int status)
 	if (c->worker.kill_rc)
 		rc = c->worker.kill_rc;
 	c->worker = (struct worker){ .fd = -1 };
-	if (leaving)
-		control_on_worker_left(a, c);
-	else
-		control_on_worker_gone(a, c, rc);
+	control_on_worker_gone(a, c, rc);
 }

@@ -13,7 +13,10 @@
 void crew_prepare(struct agent *a);
 void crew_forget_prepared(struct agent *a);
 
-/* Tell it to leave; control_on_worker_gone() follows when it is reaped. */
+/*
+ * Tell it to leave; control_on_worker_gone() follows when it is reaped. Told again for another job
+ * it gets the time it has for that once more.
+ */
 void crew_dismiss(struct cpu *c);
 
 /**

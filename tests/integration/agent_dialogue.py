@@ -363,7 +363,7 @@ def R11_a_worker_that_does_not_leave_holds_up_the_offline_write():
         # The agent sleeps while the worker ends its walk; then the worker sleeps.
         b.process.send_signal(signal.SIGSTOP)
         b.write("go", "")
-        until(lambda: not children_of(worker) and state_of(worker) == "S")
+        until(lambda: not children_of(worker) and waits_for_orders(worker))
         os.kill(worker, signal.SIGSTOP)
         b.process.send_signal(signal.SIGCONT)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_THREADS), what="the parking")
@@ -378,6 +378,12 @@ def R11_a_worker_that_does_not_leave_holds_up_the_offline_write():
 def state_of(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii") as f:
         return f.read().rsplit(")", 1)[1].split()[0]
+
+
+def waits_for_orders(worker):
+    """It is in recv(2), so its last word is out."""
+    with open("/proc/%d/syscall" % worker, encoding="ascii") as f:
+        return f.read().split()[0] == "45"
 
 
 def children_of(pid):
@@ -1016,6 +1022,75 @@ def a_killed_worker_is_a_failed_step_and_what_it_did_is_torn_down_by_another():
         equal((done["rc"], done["failed_at"], done["state"]), (128 + 9, AP_DYN + 1, STANDBY))
         equal(b.calls(), ["20-b teardown 1", "10-a teardown 1"])
         equal(b.steps(kick)[-6:], ["-13r", "-12r", "-11r", "-10r", "-8r", "-7r"])
+
+
+def ends_while_the_agent_sleeps(b):
+    """The worker in a callback ends it and says so, unheard yet; returns the worker."""
+    worker = b.worker_in_callback()
+    b.process.send_signal(signal.SIGSTOP)
+    b.write("go", "")
+    until(lambda: not children_of(worker) and waits_for_orders(worker))
+    return worker
+
+
+def dies_after_its_last_word(b):
+    """So does this one and dies; the agent hears of its death first."""
+    b.process.send_signal(signal.SIGSTOP)
+    # Signals are looked at before the worker's words, since this one comes before them.
+    b.rescan()
+    worker = ends_while_the_agent_sleeps(b)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: state_of(worker) == "Z")
+    b.process.send_signal(signal.SIGCONT)
+
+
+@case()
+def a_worker_that_dies_after_its_last_word_keeps_the_next_registration_waiting_for_nothing():
+    with bed(cpus=3, boot=(1,)) as b:
+        b.rests(1, ONLINE)
+        b.callback("50-slow", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+        b.callback("60-next")
+        b.rescan()
+        b.wait(lambda: "50-slow startup 1" in b.calls(), what="the callback")
+        b.wait(lambda: "50-slow startup 0" in b.calls(), what="the other callback")
+        b.rests(0, ONLINE)
+        dies_after_its_last_word(b)
+        for name in ("50-slow", "60-next"):
+            b.wait(lambda n=name: b.of(wire.STATE, name=n), what="the registration of " + name)
+        equal(b.kick(2, ONLINE)["rc"], 0)
+        equal(b.rests(1, ONLINE)["state"], ONLINE)
+
+
+@case()
+def a_kick_that_waited_for_a_walk_runs_although_that_ones_worker_died_after_its_last_word():
+    b = bed(cpus=2)
+    b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        b.rests(0, ONLINE)
+        b.switch(1, True)
+        b.wait(lambda: "10-a startup 1" in b.calls(), what="the adoption")
+        kick = b.kick(1, AP_THREADS, wait=False)
+        b.wait(lambda: b.answers(wire.KICKED, kick=kick), what="KICKED")
+        dies_after_its_last_word(b)
+        done = b.done(kick)
+        equal((done["rc"], done["state"], done["text"]), (0, AP_THREADS, ""))
+
+
+@case()
+def a_worker_that_does_not_leave_is_killed_for_the_next_walk():
+    b = bed(cpus=2)
+    b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        b.rests(0, ONLINE)
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: "10-a startup 1" in b.calls(), what="the callback")
+        os.kill(ends_while_the_agent_sleeps(b), signal.SIGSTOP)
+        b.process.send_signal(signal.SIGCONT)
+        equal(b.done(kick)["rc"], 0)
+        # It gets the grace beyond the walk's deadline.
+        done = b.done(b.kick(1, AP_THREADS, wait=False, deadline_ms=100))
+        equal((done["rc"], done["state"], done["text"]), (-ETIMEDOUT, ONLINE, "the deadline passed"))
+        equal(b.kick(1, AP_THREADS)["rc"], 0)
 
 
 # struct worker_message of guest-agent/worker.h, without its hand-over.
