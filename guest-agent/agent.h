@@ -72,7 +72,7 @@ struct job {
 /**
  * struct worker - the hotplug worker of a CPU, a child process; there is none while the CPU rests
  * @pid: 0 none
- * @fd: our end of its socket, -1 once it was told to leave
+ * @fd: our end of its socket, -1 once it was told to leave or killed
  * @ready: it proved that it runs there
  * @leaving: it was told to leave
  * @kill_rc: what its death counts as where we killed it

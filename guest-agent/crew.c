@@ -161,6 +161,8 @@ void crew_kill(struct cpu *c, int rc, const char *why)
 	c->worker.kill_rc = rc;
 	c->job.step_deadline_ms = 0;
 	kill(c->worker.pid, SIGKILL);
+	/* It may take long to die, and what it has said besides would wake the loop all that time. */
+	child_hang_up(&c->worker.fd);
 }
 
 static bool same_call(const struct walk_call *x, const struct walk_call *y)
@@ -288,7 +290,7 @@ void crew_on_readable(struct agent *a, struct cpu *c)
 {
 	struct worker_message m;
 
-	while (c->worker.fd >= 0 && !c->worker.kill_rc) {
+	while (c->worker.fd >= 0) {
 		int r = worker_recv(c->worker.fd, &m, MSG_DONTWAIT);
 
 		if (r == -EAGAIN)

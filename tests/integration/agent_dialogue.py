@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import tap
 import wire
 from agentbed import (AP_ACTIVE, AP_CPUSET, AP_DYN, AP_IRQ, AP_ONLINE, AP_THREADS, AP_VERIFY, CPUS,
-                      ONLINE, STANDBY, Bed)  # fmt: skip
+                      ONLINE, STANDBY, Bed, dying_slowly)  # fmt: skip
 from tap import case, equal, matches
 
 EAGAIN, EBUSY, ENODEV, EXDEV, EINVAL, EIO = 11, 16, 19, 18, 22, 5
@@ -1148,6 +1148,30 @@ def R16_a_worker_whose_words_do_not_fit_its_walk_is_killed():
         b"nonsense",
     ):
         believes_nothing_of(message)
+
+
+@case()
+def a_killed_worker_that_takes_long_to_die_does_not_keep_the_loop_busy():
+    with waiting_bed() as b:
+        kick, worker = in_callback(b)
+        b.process.send_signal(signal.SIGSTOP)
+        # Killed for the first of these, it leaves the others unread.
+        for _ in range(3):
+            b.speak_for_worker(worker, b"nonsense")
+        with dying_slowly(worker):
+            b.process.send_signal(signal.SIGCONT)
+            b.wait(lambda: "killed" in b.said(), what="its end")
+            b.pump(0.1)
+            before = cpu_time(b.process.pid)
+            b.pump(0.4)
+            assert cpu_time(b.process.pid) - before < 0.1
+        equal(b.done(kick)["rc"], -EIO)
+
+
+def cpu_time(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        user, system = f.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @case()

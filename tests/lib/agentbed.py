@@ -5,6 +5,7 @@ Bed plays the kernel (folders, `online` files, uevents) and the host (frames, th
 Nothing here sleeps: wait() pumps the port until a condition holds or its deadline passes.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -23,6 +24,7 @@ from tap import Skip
 
 CPUS = "sys/devices/system/cpu"
 PR_SET_PDEATHSIG, SYS_PIDFD_GETFD = 1, 438
+PTRACE_SEIZE, PTRACE_DETACH, PTRACE_O_TRACEEXIT = 0x4206, 17, 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
 
 STANDBY, AP_ONLINE, AP_THREADS, AP_VERIFY, AP_CPUSET, AP_IRQ = 6, 7, 8, 9, 10, 11
@@ -31,6 +33,19 @@ AP_DYN, AP_ACTIVE, ONLINE = 12, 43, 44
 
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def dying_slowly(pid):
+    """Killed meanwhile, @pid stays as one that is stuck in the kernel would, until this ends."""
+    _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if _libc.ptrace(PTRACE_SEIZE, pid, None, PTRACE_O_TRACEEXIT) < 0:
+        raise Skip("ptrace: " + os.strerror(ctypes.get_errno()))
+    try:
+        yield
+    finally:
+        os.waitpid(pid, 0)  # its stop on the way out
+        _libc.ptrace(PTRACE_DETACH, pid, None, None)
 
 
 class Bed:
