@@ -65,6 +65,9 @@ void control_abort(struct agent *a, struct cpu *c, int rc)
 {
 	struct job *j = &c->job;
 
+	/* The first reason stands: the worker may have taken it already. */
+	if (j->abort_rc)
+		return;
 	j->abort_rc = rc;
 	if (j->at_worker) {
 		crew_cancel(c, rc);

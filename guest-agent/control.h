@@ -53,7 +53,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e);
  */
 int control_invoke(struct agent *a, struct cpu *c, int state, bool startup);
 
-/* Fail the walk between two steps with @rc. */
+/* Fail the walk between two steps with @rc; nothing where it is to be failed already. */
 void control_abort(struct agent *a, struct cpu *c, int rc);
 /* Do it now: no call is under way. */
 void control_aborted(struct agent *a, struct cpu *c);

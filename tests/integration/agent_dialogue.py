@@ -1206,6 +1206,43 @@ def a_cancelled_kick_is_rolled_back_between_two_steps():
         equal([c for c in b.calls() if "teardown" in c], ["20-b teardown 1", "10-a teardown 1"])
 
 
+def cancelled_and_late(b):
+    """A kick that was cancelled and whose deadline passed while its worker was stopped."""
+    b.rests(0, ONLINE)
+    kick = b.kick(1, ONLINE, wait=False, deadline_ms=300)
+    b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+    worker = b.worker_in_callback()
+    os.kill(worker, signal.SIGSTOP)
+    b.send(wire.CANCEL, kick=kick)
+    end = time.monotonic() + 0.4
+    b.wait(lambda: time.monotonic() > end)
+    return kick, worker
+
+
+@case()
+def a_cancelled_kick_keeps_its_reason_when_its_deadline_passes_too():
+    with waiting_bed("trap 'exit 0' TERM") as b:
+        kick, worker = cancelled_and_late(b)
+        os.kill(worker, signal.SIGCONT)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["text"]), (-ECANCELED, wire.NONE, "cancelled"))
+
+
+@case()
+def a_worker_that_answers_a_cancel_is_believed_when_the_deadline_passes_meanwhile():
+    with waiting_bed() as b:
+        kick, worker = cancelled_and_late(b)
+        b.speak_for_worker(worker, worker_message(WORKER_EXIT, 2, AP_DYN + 1))
+        b.speak_for_worker(worker, worker_message(WORKER_ABORTED, 2, rc=-ECANCELED))
+        b.wait(lambda: "ap:dyn.10-a -> ap:dyn.20-b" in b.said(), what="its words")
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        os.kill(worker, signal.SIGKILL)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["text"]), (-ECANCELED, wire.NONE, "cancelled"))
+        assert "does not fit" not in b.said()
+
+
 @case()
 def a_kick_cancelled_before_its_write_began_does_nothing():
     with hanging_start(bed(), 1) as b:
