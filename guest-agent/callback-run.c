@@ -248,12 +248,14 @@ static void finish(struct child *c, struct callback_result *ret)
 		drained += n;
 	end_line(c, ret);
 	waitid(P_PID, (id_t)c->pid, &info, WEXITED);
-	if (read(c->failure, &error, sizeof(error)) == sizeof(error))
+	if (read(c->failure, &error, sizeof(error)) == sizeof(error)) {
 		ret->rc = error;
-	else if (info.si_code == CLD_EXITED)
+	} else if (info.si_code == CLD_EXITED) {
 		ret->rc = info.si_status;
-	else
-		ret->rc = 128 + info.si_status;
+	} else {
+		ret->signal = info.si_status;
+		ret->rc = 128 + ret->signal;
+	}
 }
 
 /* Its group, and itself where it has left that. */
@@ -279,8 +281,10 @@ static void watch(struct child *c, const struct callback_call *call, struct call
 	if (c->exited)
 		finish(c, ret);
 	/* One that came to its end all the same has done its work. */
-	if (r < 0 && (!c->exited || ret->rc))
+	if (r < 0 && (!c->exited || ret->rc)) {
 		ret->rc = r;
+		ret->signal = 0;
+	}
 }
 
 static int run(const struct callback_call *call, struct child *c, struct callback_result *ret)

@@ -62,13 +62,15 @@ struct callback_call {
 
 /**
  * struct callback_result
- * @rc: 0, the exit status (1..127), 128 + signal, or -errno (-ETIMEDOUT past the deadline,
+ * @rc: 0, the exit status (1..255), 128 + signal, or -errno (-ETIMEDOUT past the deadline,
  *      -EPERM owner or mode, -ENOENT, -ENOEXEC)
+ * @signal: what it died of where @rc says so, else 0: a status above 128 looks the same
  * @ran_on: the CPU its process last ran on, -1 unknown
  * @text: the last non-empty line it printed (stdout or stderr), cleaned and cut; "" none
  */
 struct callback_result {
 	int rc;
+	int signal;
 	int ran_on;
 	char text[CALLBACK_TEXT_MAX + 1];
 };

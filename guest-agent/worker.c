@@ -142,15 +142,14 @@ static int callback_time(const struct worker_self *w, const struct walk_call *ca
 	return 0;
 }
 
+/* A failure without words of its own. */
 static void explain(struct worker_self *w, int rc)
 {
-	size_t used = strlen(w->out.text);
-
-	if (rc > 128)
-		snprintf(w->out.text, sizeof(w->out.text), "killed by signal %d", rc - 128);
-	else if (used == 0 && rc > 0)
+	if (rc == 0 || w->out.text[0])
+		return;
+	if (rc > 0)
 		snprintf(w->out.text, sizeof(w->out.text), "exit status %d", rc);
-	else if (used == 0 && rc < 0)
+	else
 		snprintf(w->out.text, sizeof(w->out.text), "%s", strerror(-rc));
 }
 
@@ -209,6 +208,9 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 		return r;
 	callback_run(&c, &result);
 	snprintf(w->out.text, sizeof(w->out.text), "%s", result.text);
+	/* Its number alone could be an exit status as well. */
+	if (result.signal && !result.text[0])
+		snprintf(w->out.text, sizeof(w->out.text), "killed by signal %d", result.signal);
 	w->out.ran_on = w->place->seam->program_cpu(w->h.cpu, result.ran_on);
 	return result.rc;
 }

@@ -956,14 +956,16 @@ def a_callbacks_exit_status_signal_and_last_words_are_the_result():
         for script, rc, text in (
             ("echo first; echo last words >&2; exit 3", 3, "last words"),
             ("kill -9 $$", 128 + 9, "killed by signal 9"),
-            ("exit 200", 200, ""),
+            ("echo so far; kill -9 $$", 128 + 9, "so far"),
+            ("exit 3", 3, "exit status 3"),
+            ("exit 200", 200, "exit status 200"),
+            ("echo no licence; exit 255", 255, "no licence"),
         ):
             b.callback("10-a", startup='test "$2" = 1 || exit 0; ' + script)
             b.rescan()
             b.wait(lambda: b.table()[1], what="the callback")
             done = b.kick(1, ONLINE)
-            equal((done["rc"], done["failed_at"]), (rc, AP_DYN))
-            matches(text, done["text"])
+            equal((done["rc"], done["failed_at"], done["text"]), (rc, AP_DYN, "ap:dyn.10-a: " + text))
 
 
 @case()

@@ -82,13 +82,16 @@ static const struct {
 	const char *body;
 	int rc;
 	const char *text;
+	int signal;
 } cases[] = {
 	{ "exit 0", 0, "" },
 	{ "exit 1", 1, "" },
 	{ "exit 127", 127, "" },
 	{ "echo veto >&2; exit 77", 77, "veto" },
-	{ "kill -TERM $$", 128 + SIGTERM, "" },
-	{ "kill -KILL $$", 128 + SIGKILL, "" },
+	{ "echo no licence; exit 255", 255, "no licence" },
+	{ "exit 143", 128 + SIGTERM, "" },
+	{ "kill -TERM $$", 128 + SIGTERM, "", SIGTERM },
+	{ "kill -KILL $$", 128 + SIGKILL, "", SIGKILL },
 	{ "echo one; echo two; echo; printf '  \\n\\n'", 0, "two" },
 	{ "echo one; printf 'no newline'", 0, "no newline" },
 	{ "printf 'a\\033[2Jb\\tc\\351\\n'", 0, "a?[2Jb?c?" },
@@ -115,6 +118,7 @@ static void test_results(void **state)
 		put_script(*state, BELOW "10-x", cases[i].body);
 		r = run(*state, "10-x");
 		assert_int_equal(r.rc, cases[i].rc);
+		assert_int_equal(r.signal, cases[i].signal);
 		assert_string_equal(r.text, cases[i].text);
 	}
 	close(kept);
@@ -227,6 +231,7 @@ static void test_the_deadline_kills_the_group(void **state)
 	put_script(*state, BELOW "10-x", "trap '' TERM INT HUP; while :; do echo busy; done");
 	r = run_with_deadline(*state, 50);
 	assert_int_equal(r.rc, -ETIMEDOUT);
+	assert_int_equal(r.signal, 0);
 	put_script(*state, BELOW "10-x", "kill -STOP $$");
 	r = run_with_deadline(*state, 50);
 	assert_int_equal(r.rc, -ETIMEDOUT);
