@@ -39,12 +39,13 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
  * @at_worker: the walk is handed over; until the worker's completion only it moves the walk
  * @taken: the CPU went away meanwhile
  * @abort_rc: fail between two steps with this (cancel, deadline), 0 no
- * @deadline_ms: of the whole walk as the host gave it, 0 none
+ * @deadline_ms: CLOCK_MONOTONIC, of the whole walk as the host gave it, 0 none
  * @step_deadline_ms: of the step or the silence between two, 0 none
  * @ticket: place in the queue for the kernel write
  * @resume: adoption: where the record of this boot says it stood, taken up after ap:threads
  * @doubt: adoption: the call that was under way in an agent that was killed, 0 none
- * @overdue: the kernel write passed its deadline and still runs; nothing can be done beside it
+ * @overdue: what is under way passed its deadline and cannot be ended: a kernel write that still
+ *           runs, or a worker that was killed and is still there; nothing can be done beside it
  * @respawns: workers lost in this walk
  * @rc, @failed_at: what began a rollback, where the walk alone does not say it
  * @text: the reason, for DONE
@@ -100,7 +101,8 @@ struct worker {
  * @text: why it rests below online although the kernel has it, or ""
  * @row_due, @done_due: to be sent
  * @done_kept: @done holds a result that was not acknowledged
- * @next_due: @next waits for the agent's own job on this CPU to end
+ * @next_due: @next waits, for the agent's own job on this CPU or a registration to end
+ * @next_deadline_ms: CLOCK_MONOTONIC, of @next, 0 none
  */
 struct cpu {
 	int cpu;
@@ -125,6 +127,7 @@ struct cpu {
 	bool next_due;
 	struct record_done done;
 	struct msg_kick next;
+	uint64_t next_deadline_ms;
 	struct job job;
 	struct worker worker;
 };

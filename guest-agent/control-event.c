@@ -84,6 +84,7 @@ void control_on_write_started(struct agent *a, struct cpu *c)
 	const struct cpuhp_step *step = ladder_step(CPUHP_AP_ONLINE);
 
 	control_enter(a, c, &j->call, now_ns(), -1);
+	j->overdue = false;
 	j->step_deadline_ms =
 		now_ms() +
 		(uint64_t)(j->call.startup ? step->startup_ms : step->teardown_ms) * j->h.slow;
@@ -157,6 +158,7 @@ static void resume(struct agent *a, struct cpu *c)
 	if (j->h.walk.step == CPUHP_AP_ONLINE)
 		return;
 	j->step_deadline_ms = 0;
+	j->overdue = false;
 	if (control_is_unparking(j)) {
 		control_unpark_again(a, c);
 		return;
@@ -197,6 +199,7 @@ void control_on_worker_gone(struct agent *a, struct cpu *c, int rc)
 		return;
 	}
 	j->step_deadline_ms = 0;
+	j->overdue = false;
 	j->at_worker = false;
 	if (control_is_unparking(j))
 		control_leave_now(a, c, rc, "the worker died before it could prove itself");
@@ -232,6 +235,13 @@ static void deadline_passed(struct agent *a, struct cpu *c, uint64_t now)
 	control_abort(a, c, -ETIMEDOUT);
 }
 
+/* It may never end: others do not wait for it any more. */
+static void declare_overdue(struct agent *a, struct job *j)
+{
+	j->overdue = true;
+	finish_start_waiting(a);
+}
+
 void control_on_time(struct agent *a, struct cpu *c, uint64_t now)
 {
 	struct job *j = &c->job;
@@ -244,10 +254,14 @@ void control_on_time(struct agent *a, struct cpu *c, uint64_t now)
 		return;
 	j->step_deadline_ms = 0;
 	if (writer_is_busy_with(a, c)) {
-		j->overdue = true;
 		control_report_step(a, c, RECORD_STEP_EXIT, -ETIMEDOUT, -1, now_ns(),
 				    "the kernel write is still under way");
 		control_note_failure(a, c, -ETIMEDOUT, "the kernel write is still under way");
+		declare_overdue(a, j);
+	} else if (crew_is_dying(c)) {
+		agent_log("cpu%d: worker %d was killed and is still there", c->cpu,
+			  (int)c->worker.pid);
+		declare_overdue(a, j);
 	} else {
 		crew_kill(c, -ETIMEDOUT, "no answer within the deadline");
 	}

@@ -12,8 +12,9 @@
  * write's reply, the worker's first word, or its death.
  *
  * What cannot be recalled is never worked against: a kernel write past its deadline is reported as
- * such and the walk stands still until it returns (@overdue). If it then succeeded after all on the
- * way up, it is undone like any step before a failure; an offline that came late has arrived.
+ * such and the walk stands still until it returns (@overdue), as it does for a worker that was
+ * killed and does not die. If the write then succeeded after all on the way up, it is undone like
+ * any step before a failure; an offline that came late has arrived.
  *
  * A CPU that goes away in the middle of a walk ends the walk: the worker is killed, and what had
  * been started is torn down late, unbound, by another (control_become_late()).
@@ -31,11 +32,6 @@
 #include <string.h>
 
 enum { PENDING = 1 };
-
-static uint64_t after_ms(uint32_t ms)
-{
-	return ms ? now_ms() + ms : 0;
-}
 
 void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 {
@@ -58,7 +54,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 			.dyn = registry_mask(&a->registry),
 			.dyn_done = c->dyn_done,
 		},
-		.deadline_ms = after_ms(e->deadline_ms),
+		.deadline_ms = e->deadline_ms,
 		.resume = e->resume,
 		.doubt = e->doubt,
 		.failed_at = -1,

@@ -18,7 +18,8 @@
  * @only: R13: the one state whose callback runs
  * @resume: adoption: the state the record of this boot says is done, at least ap:threads
  * @doubt: adoption: a state whose callback an agent that was killed left in doubt, 0 none
- * @kick, @slow, @deadline_ms, @rollback, @op: of the host's kick
+ * @kick, @slow, @rollback, @op: of the host's kick
+ * @deadline_ms: CLOCK_MONOTONIC, of the whole walk, 0 none
  */
 struct errand {
 	enum job_kind kind;
@@ -30,7 +31,7 @@ struct errand {
 	int doubt;
 	uint32_t kick;
 	unsigned int slow;
-	uint32_t deadline_ms;
+	uint64_t deadline_ms;
 	bool rollback;
 	const char *op;
 };

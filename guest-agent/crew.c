@@ -153,13 +153,18 @@ void crew_arm(struct cpu *c)
 	send_order(c, &m);
 }
 
+bool crew_is_dying(const struct cpu *c)
+{
+	return c->worker.pid > 0 && c->worker.kill_rc;
+}
+
 void crew_kill(struct cpu *c, int rc, const char *why)
 {
-	if (c->worker.pid <= 0 || c->worker.kill_rc)
+	if (c->worker.pid <= 0 || crew_is_dying(c))
 		return;
 	agent_log("cpu%d: worker %d killed: %s", c->cpu, (int)c->worker.pid, why);
 	c->worker.kill_rc = rc;
-	c->job.step_deadline_ms = 0;
+	c->job.step_deadline_ms = now_ms() + CONTROL_GRACE_MS;
 	kill(c->worker.pid, SIGKILL);
 	/* It may take long to die, and what it has said besides would wake the loop all that time. */
 	child_hang_up(&c->worker.fd);

@@ -37,6 +37,8 @@ void crew_arm(struct cpu *c);
 
 /* Kill it; its death counts as a failure with @rc of the step it was in. */
 void crew_kill(struct cpu *c, int rc, const char *why);
+/* It was killed and is still there. */
+bool crew_is_dying(const struct cpu *c);
 
 void crew_on_readable(struct agent *a, struct cpu *c);
 void crew_on_exit(struct agent *a, struct cpu *c, int status);

@@ -115,7 +115,7 @@ void finish_rest(struct agent *a)
 
 void finish_start_waiting(struct agent *a)
 {
-	if (registry_is_busy(&a->registry))
+	if (registry_is_busy(a))
 		return;
 	for_each_cpu (a, c)
 		if (c->next_due && !c->job.kind)

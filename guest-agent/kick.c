@@ -8,7 +8,8 @@
  * a host that has lost our word, and is answered again but never run again.
  *
  * A kick that meets the agent's own work on that CPU (an adoption, a late teardown), or a
- * registration anywhere, is taken and waits for its end in @next, one on each CPU.
+ * registration anywhere, is taken and waits for its end in @next, one on each CPU. Its deadline
+ * counts from when it was taken.
  */
 #include "guest-agent/kick.h"
 #include "guest-agent/control.h"
@@ -72,8 +73,9 @@ static int check_state(const struct cpu *c, const struct msg_kick *k, struct msg
 	return 0;
 }
 
-static void start(struct agent *a, struct cpu *c, const struct msg_kick *k)
+static void start(struct agent *a, struct cpu *c)
 {
+	const struct msg_kick *k = &c->next;
 	const struct errand e = {
 		.kind = JOB_KICK,
 		.from = c->state,
@@ -81,7 +83,7 @@ static void start(struct agent *a, struct cpu *c, const struct msg_kick *k)
 		.target = k->target,
 		.kick = k->kick,
 		.slow = k->slow,
-		.deadline_ms = k->deadline_ms,
+		.deadline_ms = c->next_deadline_ms,
 		.rollback = k->flags & MSG_KICK_ROLLBACK,
 		.op = k->op,
 	};
@@ -99,12 +101,11 @@ static void take(struct agent *a, struct cpu *c, const struct msg_kick *k)
 	r = bootrec_kick(&a->record) < k->kick ? bootrec_store_kick(&a->record, k->kick) : 0;
 	if (r < 0)
 		agent_log("cannot write the record: %s", strerror(-r));
-	if (c->job.kind || registry_is_busy(&a->registry)) {
-		c->next = *k;
-		c->next_due = true;
-		return;
-	}
-	start(a, c, k);
+	c->next = *k;
+	c->next_deadline_ms = k->deadline_ms ? now_ms() + k->deadline_ms : 0;
+	c->next_due = c->job.kind || registry_is_busy(a);
+	if (!c->next_due)
+		start(a, c);
 }
 
 /* A kick that is known already: its KICKED or its DONE was lost. */
@@ -158,14 +159,18 @@ static void end_waiting(struct cpu *c, int rc, const char *text)
 
 void kick_start_next(struct agent *a, struct cpu *c)
 {
-	struct msg_kick k = c->next;
-
 	if (!c->present) {
 		end_waiting(c, -ENODEV, "the CPU has gone");
 		return;
 	}
 	c->next_due = false;
-	start(a, c, &k);
+	start(a, c);
+}
+
+void kick_on_time(struct cpu *c, uint64_t now)
+{
+	if (c->next_due && c->next_deadline_ms && now >= c->next_deadline_ms)
+		end_waiting(c, -ETIMEDOUT, "the deadline passed");
 }
 
 void kick_on_cancel(struct agent *a, const struct msg_cancel *m)

@@ -12,6 +12,9 @@ void kick_on_cancel(struct agent *a, const struct msg_cancel *m);
 void kick_on_ack(struct agent *a, const struct msg_ack *m);
 void kick_on_arm(struct agent *a, const struct msg_arm *m);
 
+/* The deadline of a kick that waits counts too. */
+void kick_on_time(struct cpu *c, uint64_t now);
+
 /* The kick that waited may begin. */
 void kick_start_next(struct agent *a, struct cpu *c);
 

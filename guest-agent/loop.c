@@ -12,6 +12,7 @@
 #include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
 #include "guest-agent/hostlink.h"
+#include "guest-agent/kick.h"
 #include "guest-agent/kladder.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/uevent.h"
@@ -120,9 +121,12 @@ static uint64_t next_deadline(struct agent *a)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)
 		return t;
-	for_each_cpu (a, c)
+	for_each_cpu (a, c) {
 		if (c->job.kind)
 			t = earlier(t, earlier(c->job.deadline_ms, c->job.step_deadline_ms));
+		if (c->next_due)
+			t = earlier(t, c->next_deadline_ms);
+	}
 	return t;
 }
 
@@ -136,9 +140,11 @@ static void on_time(struct agent *a)
 		kladder_read(a);
 	if (a->jobs == 0)
 		return;
-	for_each_cpu (a, c)
+	for_each_cpu (a, c) {
+		kick_on_time(c, now);
 		if (c->job.kind)
 			control_on_time(a, c, now);
+	}
 }
 
 static int patience(struct agent *a)

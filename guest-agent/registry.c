@@ -9,7 +9,9 @@
  * that succeeded. An unregistered callback goes whatever its teardowns say.
  *
  * Registrations and walks exclude each other: a scan that is due waits until no CPU is in
- * transition, and kicks that come meanwhile wait for the end of the registration (kick.c).
+ * transition, and kicks that come meanwhile wait for the end of the registration (kick.c). But for
+ * a walk that is overdue, since a kernel write may never return: then the kicks go on and the scan
+ * waits alone.
  *
  * The program is kept open from its registration on, since what is unregistered by deleting its
  * file could otherwise not be torn down.
@@ -314,9 +316,19 @@ static bool next_change(struct agent *a)
 	return false;
 }
 
-bool registry_is_busy(const struct registry *r)
+static bool is_held_up(const struct agent *a)
 {
-	return r->scan_due || r->at_work || r->at;
+	for_each_cpu (a, c)
+		if (c->job.kind && c->job.overdue)
+			return true;
+	return false;
+}
+
+bool registry_is_busy(const struct agent *a)
+{
+	const struct registry *r = &a->registry;
+
+	return r->at || ((r->scan_due || r->at_work) && !is_held_up(a));
 }
 
 void registry_rescan(struct agent *a)

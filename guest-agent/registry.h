@@ -16,11 +16,14 @@ const char *registry_name(const struct registry *r, int state);
 /* Bit i: a callback stands at state 12 + i. */
 uint32_t registry_mask(const struct registry *r);
 
-/* Look at the folder again as soon as nothing walks; new walks wait for it. */
+/*
+ * Look at the folder again as soon as nothing walks. New walks wait for it, unless what it waits
+ * for itself is overdue and may never end.
+ */
 void registry_rescan(struct agent *a);
 
 /* Whether a walk must wait now. */
-bool registry_is_busy(const struct registry *r);
+bool registry_is_busy(const struct agent *a);
 
 /* Go on with what is due, if nothing walks. */
 void registry_poll(struct agent *a);

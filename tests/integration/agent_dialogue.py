@@ -620,6 +620,62 @@ def R12_a_kick_waits_for_the_registration_and_a_registration_for_walks():
 
 
 @case()
+def R12_a_registration_that_waits_for_an_overdue_write_holds_up_no_other_cpu():
+    with hanging_start(bed(), 1) as b:
+        b.kick(3, AP_IRQ)
+        stuck = b.kick(1, ONLINE, wait=False, deadline_ms=150)
+        b.wait(lambda: b.of(wire.STEP, kick=stuck, state=AP_ONLINE), what="the kernel write")
+        b.callback("50-late")
+        b.rescan()
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG, host_ns=1), what="PONG")
+        # Until the write is overdue the registration is expected soon.
+        kick = b.kick(3, ONLINE, wait=False)
+        equal((b.done(kick)["rc"], b.calls()), (0, []))
+        late = b.of(wire.STEP, kick=stuck, state=AP_ONLINE, rc=-ETIMEDOUT)
+        assert b.records.index(late[0]) < b.records.index(b.of(wire.STEP, kick=kick)[0])
+        # And one that comes after.
+        equal(b.kick(3, AP_IRQ)["rc"], 0)
+        release_write(b, 1, online=True)
+        equal(b.done(stuck)["rc"], -ETIMEDOUT)
+        b.wait(lambda: b.of(wire.STATE, state=AP_DYN, name="50-late"), what="the registration")
+
+
+@case()
+def R12_nor_does_one_that_waits_for_a_worker_that_cannot_die():
+    with waiting_bed() as b:
+        kick, worker = in_callback(b)
+        with dying_slowly(worker):
+            b.speak_for_worker(worker, b"nonsense")
+            b.wait(lambda: "killed" in b.said(), what="the kill")
+            b.rescan()
+            equal(b.kick(2, AP_IRQ)["rc"], 0)
+            equal(b.of(wire.DONE, kick=kick), [])
+        equal(b.done(kick)["rc"], -EIO)
+
+
+@case()
+def the_deadline_of_a_kick_counts_while_it_waits():
+    with bed(boot=(1,)) as b:
+        b.rests(1, ONLINE)
+        b.callback("50-slow", startup="while ! test -e %s; do :; done" % b.path("go"))
+        b.rescan()
+        b.wait(lambda: b.calls(), what="the registration")
+        done = b.done(b.kick(2, ONLINE, wait=False, deadline_ms=150))
+        equal((done["rc"], done["failed_at"], done["state"]), (-ETIMEDOUT, wire.NONE, STANDBY))
+        # What has been waited is not there for the walk.
+        kick = b.kick(2, ONLINE, wait=False, deadline_ms=800)
+        begun = time.monotonic()
+        b.wait(lambda: time.monotonic() > begun + 0.5)
+        b.callback("50-slow", startup="while test $2 = 2; do :; done")
+        b.write("go", "")
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"]), (-ETIMEDOUT, AP_DYN))
+        first, last = b.of(wire.STEP, kick=kick, state=AP_DYN)
+        assert last["time_ns"] - first["time_ns"] < 500e6
+
+
+@case()
 def R13_a_callback_alone_runs_through_the_worker_and_reports_where():
     with bed(boot=(1,), env={"VCPUHP_TEST_RAN_ON": "0", "VCPUHP_TEST_ONLY": "9"}) as b:
         b.rests(1, ONLINE)
