@@ -193,6 +193,7 @@ struct kladder {
  * @wants_out: EPOLLOUT is asked for
  * @retry_ms: when to try to open it again, 0 upon the next uevent
  * @said: the last reason for having no port, said once
+ * @objected: it was said that the host speaks no version of ours
  * @urgent: what waits is more than progress
  * @written_ms: when the last bytes went
  * @gather_ms: until when progress is gathered, 0 nothing waits
@@ -205,6 +206,7 @@ struct link {
 	bool wants_out;
 	uint64_t retry_ms;
 	int said;
+	bool objected;
 	bool urgent;
 	uint64_t written_ms;
 	uint64_t gather_ms;

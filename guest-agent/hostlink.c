@@ -182,6 +182,18 @@ void hostlink_on_port(struct agent *a)
 	a->link.readable = true;
 }
 
+/* Without a version that both understand there is no session. */
+static bool is_understood(struct link *l, const struct msg_hello *h)
+{
+	bool understood = h->version_min <= FRAME_VERSION && FRAME_VERSION <= h->version_max;
+
+	if (!understood && !l->objected)
+		agent_log("no session: the host speaks versions %u to %u of the protocol, not %d",
+			  h->version_min, h->version_max, FRAME_VERSION);
+	l->objected = !understood;
+	return understood;
+}
+
 static void on_hello(struct agent *a, const struct msg_hello *h)
 {
 	struct link *l = &a->link;
@@ -191,8 +203,13 @@ static void on_hello(struct agent *a, const struct msg_hello *h)
 		outbox_void(&l->out);
 		l->query_at = -1;
 	}
+	/* Our range is in ours, so the host can say why, too. */
 	if (v.reply)
 		say_hello(a);
+	if (!is_understood(l, h)) {
+		l->session.established = false;
+		return;
+	}
 	if (!v.up)
 		return;
 	agent_log("session with the host established");

@@ -1343,6 +1343,27 @@ def a_result_that_comes_while_no_host_listens_is_not_lost():
 
 
 @case()
+def with_a_host_that_speaks_no_version_of_ours_there_is_no_session_and_it_is_said_once():
+    with bed() as b:
+        for versions in ((2, 3), (0, 0), (2, 255), (9, 1)):
+            b.reset_link()
+            b.peer.versions = versions
+            b.send_raw(b.peer.opening())
+            # The agent answers with its own range, and that is all.
+            b.wait(lambda: b.peer.established, what="HELLO")
+            b.send(wire.PING, host_ns=1)
+            b.send(wire.KICK, kick=90, slot=1, cpu=1, target=ONLINE, slow=1)
+        equal(b.said().count("no session"), 1)
+        matches("the host speaks versions 2 to 3 of the protocol, not 1", b.said())
+        b.peer.versions = 1, 3
+        b.send_raw(b.peer.greeting())
+        b.send(wire.PING, host_ns=2)
+        b.wait(lambda: b.answers(wire.PONG, host_ns=2), what="PONG")
+        equal((b.answers(wire.PONG, host_ns=1), b.answers(wire.KICKED)), ([], []))
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
 def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself():
     with bed() as b:
         data = b"".join(b.peer.bytes_for(wire.PING, wire.encode(wire.PING, host_ns=i))

@@ -195,6 +195,7 @@ class Peer:
         self.seq = 0
         self.hello = None
         self.established = False
+        self.versions = 1, 1
 
     def bytes_for(self, kind, payload=b"", session=None):
         if session is None:
@@ -206,7 +207,8 @@ class Peer:
         return bytes(FRAME_MAX) + self.greeting()
 
     def greeting(self):
-        return self.bytes_for(HELLO, encode(HELLO, version_min=1, version_max=1, session=self.mine,
+        return self.bytes_for(HELLO, encode(HELLO, version_min=self.versions[0],
+                                            version_max=self.versions[1], session=self.mine,
                                             peer=self.other))  # fmt: skip
 
     def take(self, data):
