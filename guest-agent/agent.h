@@ -193,6 +193,7 @@ struct kladder {
  * @wants_out: EPOLLOUT is asked for
  * @retry_ms: when to try to open it again, 0 upon the next uevent
  * @said: the last reason for having no port, said once
+ * @tries: to open it since it is known but has no device node
  * @objected: it was said that the host speaks no version of ours
  * @urgent: what waits is more than progress
  * @written_ms: when the last bytes went
@@ -206,6 +207,7 @@ struct link {
 	bool wants_out;
 	uint64_t retry_ms;
 	int said;
+	unsigned int tries;
 	bool objected;
 	bool urgent;
 	uint64_t written_ms;

@@ -18,7 +18,6 @@
  */
 #include "guest-agent/hostlink-internal.h"
 #include "guest-agent/kick.h"
-#include "guest-agent/port.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +27,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 1000, FRAMES_A_TURN = 64, GATHER_MS = 3 };
+enum { FRAMES_A_TURN = 64, GATHER_MS = 3 };
 
 static uint64_t random_number(void)
 {
@@ -80,8 +79,7 @@ static void say_hello(struct agent *a)
 	(void)outbox_message(&l->out, MSG_HELLO, &h);
 }
 
-/* A new connection: nothing of an older one is worth anything. */
-static void begin_session(struct agent *a)
+void hostlink_begin_session(struct agent *a)
 {
 	struct link *l = &a->link;
 
@@ -98,43 +96,6 @@ void hostlink_hello_again(struct agent *a)
 		say_hello(a);
 }
 
-static void close_port(struct agent *a, const char *why)
-{
-	struct link *l = &a->link;
-
-	agent_log("port closed: %s", why);
-	close(l->fd);
-	l->fd = -1;
-	l->readable = l->wants_out = false;
-	l->said = 0;
-	l->session.established = false;
-	outbox_init(&l->out);
-	l->retry_ms = now_ms() + RETRY_MS;
-}
-
-void hostlink_done(struct agent *a)
-{
-	if (a->link.fd >= 0)
-		close_port(a, "the agent ends");
-}
-
-/* Said once for each reason, not at each try. */
-static void no_port(struct agent *a, int r)
-{
-	struct link *l = &a->link;
-	bool by_name = !strchr(a->config.port, '/');
-
-	/* A name appears with a uevent; nobody tells of a path, or of another agent's end. */
-	l->retry_ms = r == -ENOENT && by_name ? 0 : now_ms() + RETRY_MS;
-	if (l->said == r)
-		return;
-	l->said = r;
-	if (r == -EBUSY)
-		agent_log("port %s: another agent has it; waiting", a->config.port);
-	else
-		agent_log("port %s: %s; waiting", a->config.port, strerror(-r));
-}
-
 static int watch_port(struct agent *a, bool out)
 {
 	struct epoll_event e = {
@@ -147,34 +108,6 @@ static int watch_port(struct agent *a, bool out)
 		return -errno;
 	l->wants_out = out;
 	return 0;
-}
-
-void hostlink_try_open(struct agent *a)
-{
-	struct link *l = &a->link;
-	int fd, r;
-
-	if (l->fd >= 0)
-		return;
-	fd = port_open(a->root, a->config.port);
-	if (fd < 0) {
-		no_port(a, fd);
-		return;
-	}
-	r = agent_watch(a, fd, EPOLLIN | EPOLLET, SOURCE_PORT, 0);
-	if (r < 0) {
-		close(fd);
-		no_port(a, r);
-		return;
-	}
-	agent_log("port %s opened", a->config.port);
-	l->fd = fd;
-	l->retry_ms = 0;
-	l->said = 0;
-	l->host_gone = false;
-	l->readable = true;
-	frame_decoder_init(&l->in);
-	begin_session(a);
 }
 
 void hostlink_on_port(struct agent *a)
@@ -286,7 +219,7 @@ static bool read_some(struct agent *a)
 	ssize_t n = read(l->fd, to, space);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		close_port(a, strerror(errno));
+		hostlink_close(a, strerror(errno));
 		return false;
 	}
 	if (n == 0) {
@@ -298,7 +231,7 @@ static bool read_some(struct agent *a)
 	}
 	if (l->host_gone) {
 		l->host_gone = false;
-		begin_session(a);
+		hostlink_begin_session(a);
 	}
 	if (n > 0)
 		frame_fed(&l->in, (size_t)n);
@@ -360,11 +293,11 @@ static void write_out(struct agent *a)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
-			close_port(a, strerror(errno));
+			hostlink_close(a, strerror(errno));
 			return;
 		}
 		if (l->wants_out != (len > 0) && watch_port(a, len > 0) < 0)
-			close_port(a, "cannot be watched");
+			hostlink_close(a, "cannot be watched");
 		return;
 	}
 }

@@ -9,7 +9,7 @@
 void hostlink_init(struct agent *a);
 void hostlink_done(struct agent *a);
 
-/* Open the port where it is not open; upon a uevent, and by time. */
+/* Open the port where it is not open; upon a uevent, and by time (@retry_ms). */
 void hostlink_try_open(struct agent *a);
 
 /* The port has something to read or room to write. */

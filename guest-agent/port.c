@@ -11,9 +11,9 @@
 
 #define PORTS "sys/class/virtio-ports"
 
-static int open_device(const char *path)
+static int open_device(int root, const char *path)
 {
-	int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = openat(root, path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -32,6 +32,7 @@ static int open_by_name(int root, const char *name)
 	AUTO_CLOSEDIR DIR *d = folder < 0 ? NULL : fdopendir(folder);
 	char path[PATH_MAX];
 	struct dirent *e;
+	int fd;
 
 	if (!d) {
 		if (folder >= 0)
@@ -41,8 +42,9 @@ static int open_by_name(int root, const char *name)
 	while ((e = readdir(d))) {
 		if (e->d_name[0] == '.' || !is_named(root, e->d_name, name))
 			continue;
-		snprintf(path, sizeof(path), "/dev/%s", e->d_name);
-		return open_device(path);
+		snprintf(path, sizeof(path), "dev/%s", e->d_name);
+		fd = open_device(root, path);
+		return fd == -ENOENT ? -EAGAIN : fd;
 	}
 	return -ENOENT;
 }
@@ -50,14 +52,15 @@ static int open_by_name(int root, const char *name)
 int port_open(int root, const char *name)
 {
 	char path[PATH_MAX];
-	int fd;
+	int named, fd;
 
 	if (strchr(name, '/'))
-		return open_device(name);
-	fd = open_by_name(root, name);
-	if (fd != -ENOENT)
-		return fd;
-	/* Without the class folder, the link that udev makes of the name. */
-	snprintf(path, sizeof(path), "/dev/virtio-ports/%s", name);
-	return open_device(path);
+		return open_device(AT_FDCWD, name);
+	named = open_by_name(root, name);
+	if (named != -ENOENT && named != -EAGAIN)
+		return named;
+	/* Without the class folder or a node of that number, the link that udev makes of the name. */
+	snprintf(path, sizeof(path), "dev/virtio-ports/%s", name);
+	fd = open_device(root, path);
+	return fd == -ENOENT ? named : fd;
 }

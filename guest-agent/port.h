@@ -9,7 +9,8 @@
  *
  * The kernel lets a port be opened once: that is the lock against a second agent.
  *
- * Return: a descriptor, -ENOENT while there is no such port, -EBUSY while another has it, -errno.
+ * Return: a descriptor, -ENOENT while there is no such port, -EAGAIN while there is one without its
+ * device node, -EBUSY while another has it, -errno.
  */
 int port_open(int root, const char *name);
 

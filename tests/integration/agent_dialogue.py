@@ -1364,6 +1364,24 @@ def with_a_host_that_speaks_no_version_of_ours_there_is_no_session_and_it_is_sai
 
 
 @case()
+def a_port_whose_node_is_made_after_its_uevent_is_opened_all_the_same():
+    with Started(bed(args=["--port", "org.vcpuhp.test.0"]).start(greet=False)) as b:
+        b.wait(lambda: "No such file or directory; waiting" in b.said(), what="its words")
+        # Nothing names the port: only a uevent is waited for.
+        b.wait(lambda: len(b.workers()) == RESTING, what="the start's end")
+        before = switches(b.process.pid)
+        b.pump(1.2)
+        equal(switches(b.process.pid), before)
+        b.write("sys/class/virtio-ports/vport7p1/name", "org.vcpuhp.test.0\n")
+        b.port_uevent("vport7p1")
+        b.wait(lambda: "no device node yet; waiting" in b.said(), what="its words")
+        os.symlink(os.ttyname(b.slave), b.path("dev/vport7p1"))
+        b.connect()
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        equal(b.said().count("waiting"), 2)
+
+
+@case()
 def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself():
     with bed() as b:
         data = b"".join(b.peer.bytes_for(wire.PING, wire.encode(wire.PING, host_ns=i))

@@ -108,8 +108,14 @@ class Bed:
         return self.read(self.online_file(cpu)).strip() == "1"
 
     def uevent(self, action, cpu):
-        device = "/devices/system/cpu/cpu%d" % cpu
-        text = "%s@%s\0ACTION=%s\0DEVPATH=%s\0SUBSYSTEM=cpu\0" % (action, device, action, device)
+        self._send_uevent(action, "/devices/system/cpu/cpu%d" % cpu, "cpu")
+
+    def port_uevent(self, port):
+        self._send_uevent("add", "/devices/virtual/virtio-ports/" + port, "virtio-ports")
+
+    def _send_uevent(self, action, device, subsystem):
+        text = "%s@%s\0ACTION=%s\0DEVPATH=%s\0SUBSYSTEM=%s\0" % (
+            action, device, action, device, subsystem)  # fmt: skip
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.connect(self.path("run/uevents"))
             s.send(text.encode())
