@@ -136,6 +136,7 @@ struct cpu {
  * struct registry - the registered callbacks, one to a dynamic state
  * @names: "" where none stands
  * @fds: the program as registered, kept open so that a teardown can run when its file is gone
+ * @rows_due: bit i: what stands at state 12 + i is to be sent
  * @scan_due: look at the folder as soon as nothing walks
  * @list: what the last look found
  * @tried: those of them that have had their turn
@@ -151,6 +152,7 @@ struct cpu {
 struct registry {
 	char names[CALLBACKS_MAX][CALLBACK_NAME_MAX + 1];
 	int fds[CALLBACKS_MAX];
+	uint32_t rows_due;
 	bool scan_due;
 	struct callback_list list;
 	struct cpulist tried;

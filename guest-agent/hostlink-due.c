@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/hostlink-internal.h"
 #include "guest-agent/registry.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <syslog.h>
 
@@ -33,46 +34,102 @@ static bool put_row(struct agent *a, const struct cpu *c)
 	return put(a, &r);
 }
 
+static bool put_state(struct agent *a, int i)
+{
+	struct record r = {
+		.type = RECORD_STATE,
+		.state.state = (uint8_t)(CPUHP_AP_DYN + i),
+	};
+
+	snprintf(r.state.name, sizeof(r.state.name), "%s",
+		 registry_name(&a->registry, CPUHP_AP_DYN + i));
+	return put(a, &r);
+}
+
 /* The next row of the answer to QUERY: CPUs, then callbacks, then its end. */
 static bool put_next_row(struct agent *a)
 {
 	int at = a->link.query_at, i = at - a->possible;
-	struct record r = { .type = RECORD_END };
+	const struct record end = { .type = RECORD_END };
 
 	if (i < 0)
 		return !a->cpus[at].present || put_row(a, &a->cpus[at]);
-	if (i < CALLBACKS_MAX) {
-		const char *name = registry_name(&a->registry, CPUHP_AP_DYN + i);
-
-		r = (struct record){ .type = RECORD_STATE,
-				     .state.state = (uint8_t)(CPUHP_AP_DYN + i) };
-		snprintf(r.state.name, sizeof(r.state.name), "%s", name);
-		return !name[0] || put(a, &r);
-	}
-	return put(a, &r);
+	if (i < CALLBACKS_MAX)
+		return !registry_name(&a->registry, CPUHP_AP_DYN + i)[0] || put_state(a, i);
+	return put(a, &end);
 }
 
-void hostlink_put_due(struct agent *a)
+static bool put_answer(struct agent *a)
 {
 	struct link *l = &a->link;
 
-	while (l->query_at >= 0 && put_next_row(a)) {
+	while (l->query_at >= 0) {
+		if (!put_next_row(a))
+			return false;
 		if (l->query_at++ == a->possible + CALLBACKS_MAX)
 			l->query_at = -1;
 	}
-	for_each_cpu (a, c)
-		if (c->row_due && put_row(a, c))
-			c->row_due = false;
+	return true;
+}
+
+static bool put_states(struct agent *a)
+{
+	uint32_t *due = &a->registry.rows_due;
+
+	for (int i = 0; *due && i < CALLBACKS_MAX; i++) {
+		uint32_t bit = UINT32_C(1) << i;
+
+		if ((*due & bit) && !put_state(a, i))
+			return false;
+		*due &= ~bit;
+	}
+	return true;
+}
+
+static bool put_rows(struct agent *a)
+{
 	for_each_cpu (a, c) {
-		const struct record r = { .type = RECORD_DONE, .done = c->done };
-
-		if (c->done_due && put(a, &r))
-			c->done_due = false;
+		if (c->row_due && !put_row(a, c))
+			return false;
+		c->row_due = false;
 	}
-	if (l->out.dropped && outbox_has_room(&l->out)) {
-		uint64_t n = l->out.dropped;
+	return true;
+}
 
-		l->out.dropped = 0;
-		agent_tell(a, LOG_WARNING, "%llu progress records dropped", (unsigned long long)n);
+static bool put_result(struct agent *a, const struct cpu *c)
+{
+	const struct record r = { .type = RECORD_DONE, .done = c->done };
+
+	return put(a, &r);
+}
+
+static bool put_results(struct agent *a)
+{
+	for_each_cpu (a, c) {
+		if (c->done_due && !put_result(a, c))
+			return false;
+		c->done_due = false;
 	}
+	return true;
+}
+
+static bool put_dropped(struct agent *a)
+{
+	struct record r = { .type = RECORD_LOG, .log.level = LOG_WARNING };
+	struct link *l = &a->link;
+
+	if (!l->out.dropped)
+		return true;
+	snprintf(r.log.text, sizeof(r.log.text),
+		 "%" PRIu64 " records of steps and log lines dropped", l->out.dropped);
+	if (!put(a, &r))
+		return false;
+	agent_log("%s", r.log.text);
+	l->out.dropped = 0;
+	return true;
+}
+
+bool hostlink_put_due(struct agent *a)
+{
+	return put_answer(a) && put_states(a) && put_rows(a) && put_results(a) && put_dropped(a);
 }

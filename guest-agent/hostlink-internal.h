@@ -10,7 +10,7 @@ void hostlink_begin_session(struct agent *a);
 /* The port has failed; it is tried again. */
 void hostlink_close(struct agent *a, const char *why);
 
-/* Put what is due and has room into the batch: the answer to QUERY, rows, results. */
-void hostlink_put_due(struct agent *a);
+/* Put what is due and has room into the batch: the answer to QUERY, rows, results. Return: all. */
+bool hostlink_put_due(struct agent *a);
 
 #endif

@@ -10,8 +10,9 @@
  * Three kinds of output. Answers to requests: a request is only read while there is room for its
  * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
  * lines are dropped and counted when the queue is long, our own steps only when it is full. What
- * follows within GATHER_MS of the last write is gathered, unless something else goes. What must arrive, each CPU's row and each kick's result: not queued but marked
- * as due with the CPU, and taken from there when there is room. A result stays until it is
+ * follows within GATHER_MS of the last write is gathered, unless something else goes. What must
+ * arrive, each CPU's row, each dynamic state's and each kick's result: not queued but marked as due
+ * with the CPU or the registry, and taken from there when there is room. A result stays until it is
  * acknowledged and is due again in every new session.
  *
  * Frames are void when the peer's session changes. A row is always sent as it is now.
@@ -319,6 +320,7 @@ static bool is_gathering(struct link *l)
 bool hostlink_turn(struct agent *a)
 {
 	struct link *l = &a->link;
+	bool left = false;
 
 	if (l->fd < 0)
 		return false;
@@ -326,11 +328,13 @@ bool hostlink_turn(struct agent *a)
 	if (l->fd < 0)
 		return false;
 	if (l->session.established)
-		hostlink_put_due(a);
+		left = !hostlink_put_due(a);
 	if (!is_gathering(l)) {
 		outbox_close_batch(&l->out);
 		l->urgent = false;
 		write_out(a);
+		left |= l->out.batched > 0;
 	}
-	return l->fd >= 0 && l->readable && outbox_has_room(&l->out);
+	/* What found no room may have it now that all was written, and no event tells of that. */
+	return l->fd >= 0 && (l->readable || left) && outbox_has_room(&l->out);
 }

@@ -15,13 +15,13 @@ void hostlink_try_open(struct agent *a);
 /* The port has something to read or room to write. */
 void hostlink_on_port(struct agent *a);
 
-/* Read requests and send what is due; returns whether there is more to read now. */
+/* Read requests and send what is due; returns whether there is more to read or to send now. */
 bool hostlink_turn(struct agent *a);
 
 /* Answer a request. */
 void hostlink_answer(struct agent *a, int type, const void *msg);
 
-/* A step of ours or a registration: the host gets all of these but for an overflow. */
+/* A step of ours: dropped only where the queue is full. */
 void hostlink_report(struct agent *a, const struct record *r);
 
 /* A step of the kernel or a log line: dropped early where the host does not read. */

@@ -22,7 +22,7 @@ enum {
  * @queue: whole frames, but for the first, of which @sent bytes have gone
  * @batch: payload of the REPORT being filled
  * @session: what the frames carry
- * @dropped: progress records that found no room
+ * @dropped: records of steps and log lines that found no room
  */
 struct outbox {
 	uint8_t queue[OUTBOX_SIZE];

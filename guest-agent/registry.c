@@ -27,7 +27,6 @@
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
-#include "guest-agent/hostlink.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -224,14 +223,6 @@ static void invoke_all(struct agent *a)
 	r->pending--;
 }
 
-static void report_state(struct agent *a, int i)
-{
-	struct record rec = { .type = RECORD_STATE, .state.state = (uint8_t)(CPUHP_AP_DYN + i) };
-
-	snprintf(rec.state.name, sizeof(rec.state.name), "%s", a->registry.names[i]);
-	hostlink_report(a, &rec);
-}
-
 /* All have answered. */
 static void conclude(struct agent *a)
 {
@@ -253,7 +244,7 @@ static void conclude(struct agent *a)
 		unseat(a, i);
 	r->at = 0;
 	if (!r->undoing)
-		report_state(a, i);
+		r->rows_due |= UINT32_C(1) << i;
 }
 
 static void begin(struct registry *r, int i, bool removing)

@@ -6,6 +6,7 @@
 """
 
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -1401,6 +1402,31 @@ def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself()
                 pass
         b.wait(lambda: len(b.answers(wire.PONG)) == 20000, what="all answers")
         equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
+def registrations_arrive_when_a_host_reads_late_and_lost_steps_are_counted():
+    with bed(boot=(1, 2, 3)) as b:
+        for cpu in range(4):
+            b.rests(cpu, ONLINE)
+        # Until the agent reads no more requests, since it has no room for their answers.
+        ping = b.peer.bytes_for(wire.PING, wire.encode(wire.PING, host_ns=1)) * 50
+        while select.select([], [b.master], [], 0.3)[1]:
+            ping = ping[os.write(b.master, ping) :] or ping
+        for i in range(31):
+            b.callback("%d-a" % (10 + i), startup="printf %0250d 7")
+        b.rescan()
+        until(lambda: "40-a: registered" in b.said(), 10)
+        os.unlink(b.path("etc/vcpuhp/cpuhp.d/11-a"))
+        b.rescan()
+        until(lambda: "11-a: unregistered" in b.said())
+        b.wait(lambda: [r for r in b.of(wire.LOG) if "dropped" in r["text"]], what="the number")
+        log = b.of(wire.LOG)[-1]["text"]
+        matches(r"^\d+ records of steps and log lines dropped$", log)
+        equal({r["state"]: r["name"] for r in b.of(wire.STATE)},
+              {AP_DYN + i: "" if i == 1 else "%d-a" % (10 + i) for i in range(31)})  # fmt: skip
+        lost = 4 * 2 * 32 - len(b.of(wire.STEP, kick=0))
+        assert 0 < lost <= int(log.split()[0]), (lost, log)
 
 
 @case()
