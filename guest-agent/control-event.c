@@ -107,7 +107,14 @@ static void late_write(struct agent *a, struct cpu *c, int rc)
 	}
 }
 
-void control_on_written(struct agent *a, struct cpu *c, int rc)
+/* The kernel's refusal, in words. */
+static void refused(const struct cpu *c, int rc, char text[AGENT_TEXT])
+{
+	snprintf(text, AGENT_TEXT, "the kernel refused to take cpu %d %s: %s (%s)", c->cpu,
+		 c->job.call.startup ? "online" : "offline", errno_name(-rc), strerror(-rc));
+}
+
+void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 {
 	struct job *j = &c->job;
 	char text[AGENT_TEXT] = "";
@@ -119,9 +126,10 @@ void control_on_written(struct agent *a, struct cpu *c, int rc)
 			c->foreign = false;
 	} else {
 		cputable_read_online(a, c);
-		snprintf(text, sizeof(text), "the kernel refused to take cpu %d %s: %s (%s)",
-			 c->cpu, j->call.startup ? "online" : "offline", errno_name(-rc),
-			 strerror(-rc));
+		if (why)
+			snprintf(text, sizeof(text), "%s: %s", why, strerror(-rc));
+		else
+			refused(c, rc, text);
 	}
 	if (j->overdue)
 		late_write(a, c, rc);

@@ -2,6 +2,7 @@
 #include "guest-agent/writer.h"
 #include "guest-agent/child.h"
 #include "guest-agent/control.h"
+#include "guest-agent/cputable.h"
 #include "guest-agent/kladder.h"
 #include "guest-agent/sysfs.h"
 #include <errno.h>
@@ -94,17 +95,31 @@ static struct cpu *first_in_queue(struct agent *a)
 	return first;
 }
 
+/* Dead or of no use: the next write gets another. */
+static void forget_helper(struct writer *w)
+{
+	child_hang_up(&w->fd);
+	w->pid = 0;
+}
+
+static int try_to_send(struct agent *a, const struct request *q)
+{
+	int r = a->writer.fd < 0 ? start_helper(a) : 0;
+
+	if (r < 0)
+		return r;
+	return send(a->writer.fd, q, sizeof(*q), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 static int send_request(struct agent *a, const struct cpu *c)
 {
-	struct request q = { .cpu = c->cpu, .online = c->job.call.startup };
-	int r;
+	const struct request q = { .cpu = c->cpu, .online = c->job.call.startup };
 
-	if (a->writer.fd < 0) {
-		r = start_helper(a);
-		if (r < 0)
-			return r;
-	}
-	return send(a->writer.fd, &q, sizeof(q), MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (try_to_send(a, &q) == 0)
+		return 0;
+	/* One that died while it was idle may not have been heard of yet. */
+	forget_helper(&a->writer);
+	return try_to_send(a, &q);
 }
 
 static void start_next(struct agent *a)
@@ -120,7 +135,7 @@ static void start_next(struct agent *a)
 		r = send_request(a, c);
 		if (r < 0) {
 			a->writer.cpu = -1;
-			control_on_written(a, c, r);
+			control_on_written(a, c, r, "no process can be had for the kernel write");
 		}
 	}
 }
@@ -144,7 +159,7 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
 	return a->writer.cpu == c->cpu;
 }
 
-static void finish(struct agent *a, int rc)
+static void finish(struct agent *a, int rc, const char *why)
 {
 	struct cpu *c = &a->cpus[a->writer.cpu];
 
@@ -152,7 +167,7 @@ static void finish(struct agent *a, int rc)
 	a->writer.cpu = -1;
 	/* The next CPU's write begins before this one's other steps: they overlap. */
 	start_next(a);
-	control_on_written(a, c, rc);
+	control_on_written(a, c, rc, why);
 }
 
 void writer_on_readable(struct agent *a)
@@ -167,17 +182,31 @@ void writer_on_readable(struct agent *a)
 		if (n != sizeof(p))
 			return;
 		if (a->writer.cpu >= 0 && p.cpu == a->writer.cpu)
-			finish(a, p.rc);
+			finish(a, p.rc, NULL);
 	}
+}
+
+/* It did not live to tell: what counts is what is so now. */
+static int judge(struct agent *a, struct cpu *c)
+{
+	cputable_read_online(a, c);
+	return c->online == c->job.call.startup ? 0 : -EIO;
 }
 
 void writer_on_exit(struct agent *a, int status)
 {
-	writer_on_readable(a);
-	child_hang_up(&a->writer.fd);
-	a->writer.pid = 0;
-	if (a->writer.cpu >= 0)
-		finish(a, -EIO);
+	struct reply p = { .cpu = -1 };
+	ssize_t n = recv(a->writer.fd, &p, sizeof(p), MSG_DONTWAIT);
+	int cpu = a->writer.cpu;
+
+	/* First of all, since what is finished here begins the next write. */
+	forget_helper(&a->writer);
+	if (cpu < 0)
+		return;
+	if (n == sizeof(p) && p.cpu == cpu)
+		finish(a, p.rc, NULL);
+	else
+		finish(a, judge(a, &a->cpus[cpu]), "the process that did the kernel write died");
 }
 
 void writer_prepare(struct agent *a)

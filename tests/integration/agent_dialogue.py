@@ -381,10 +381,17 @@ def state_of(pid):
         return f.read().rsplit(")", 1)[1].split()[0]
 
 
+RECVFROM, OPENAT = "45", "257"  # on x86-64
+
+
+def sleeps_in(pid, call):
+    with open("/proc/%d/syscall" % pid, encoding="ascii") as f:
+        return f.read().split()[0] == call
+
+
 def waits_for_orders(worker):
-    """It is in recv(2), so its last word is out."""
-    with open("/proc/%d/syscall" % worker, encoding="ascii") as f:
-        return f.read().split()[0] == "45"
+    """So its last word is out."""
+    return sleeps_in(worker, RECVFROM)
 
 
 def children_of(pid):
@@ -496,6 +503,70 @@ def a_hanging_writer_does_not_keep_a_killed_agent_from_being_replaced():
         b.set_file(1, False)
         b.start()
         equal(b.kick(2, ONLINE)["rc"], 0)
+
+
+def writer_of(b):
+    """The one child of an agent at work that is no worker: it has not the record of this boot."""
+
+    def is_writer(pid):
+        folder = "/proc/%d/fd" % pid
+        try:
+            files = [os.readlink(os.path.join(folder, n)) for n in os.listdir(folder)]
+        except FileNotFoundError:
+            return False  # it is ending
+        return files and not any(name.endswith("/record") for name in files)
+
+    return next(pid for pid in b.workers() if is_writer(pid))
+
+
+@case()
+def a_write_whose_process_died_is_judged_by_what_came_of_it():
+    with hanging_start(bed(), 1) as b:
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+        # The write has been done when it dies, but it has not read back and told.
+        reading = os.open(b.path(b.online_file(1)), os.O_RDONLY | os.O_NONBLOCK)
+        b.wait(lambda: read_now(reading), what="the write")
+        b.set_file(1, True)
+        os.kill(writer_of(b), signal.SIGKILL)
+        done = b.done(kick)
+        equal((done["rc"], done["state"], done["text"]), (0, ONLINE, ""))
+        equal(b.table()[0][1]["flags"], wire.PRESENT | wire.ONLINE)
+
+
+@case()
+def a_write_whose_process_died_before_it_fails_alone():
+    with hanging_start(bed(), 1) as b:
+        first = b.kick(1, ONLINE, wait=False)
+        second = b.kick(2, ONLINE, wait=False)
+        b.wait(lambda: b.answers(wire.KICKED, kick=second), what="KICKED")
+        writer = writer_of(b)
+        until(lambda: sleeps_in(writer, OPENAT))
+        b.set_file(1, False)
+        os.kill(writer, signal.SIGKILL)
+        done = b.done(first)
+        equal((done["rc"], done["failed_at"], done["state"]), (-EIO, AP_ONLINE, STANDBY))
+        matches("the process that did the kernel write died", done["text"])
+        equal(b.done(second)["rc"], 0)
+
+
+@case()
+def a_write_is_not_failed_by_the_death_of_the_process_that_did_the_one_before():
+    for signal_first in (False, True):
+        with hanging_start(bed(), 1) as b:
+            first = b.kick(1, ONLINE, wait=False)
+            second = b.kick(2, ONLINE, wait=False)
+            b.wait(lambda n=second: b.answers(wire.KICKED, kick=n), what="KICKED")
+            b.process.send_signal(signal.SIGSTOP)
+            writer = writer_of(b)
+            if signal_first:
+                b.rescan()
+            release_write(b, 1, online=True)
+            until(lambda pid=writer: waits_for_orders(pid))
+            os.kill(writer, signal.SIGKILL)
+            until(lambda pid=writer: state_of(pid) == "Z")
+            b.process.send_signal(signal.SIGCONT)
+            equal((b.done(first)["rc"], b.done(second)["rc"]), (0, 0))
 
 
 @case()
