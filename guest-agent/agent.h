@@ -101,6 +101,7 @@ struct worker {
  * @text: why it rests below online although the kernel has it, or ""
  * @row_due, @done_due: to be sent
  * @done_kept: @done holds a result that was not acknowledged
+ * @leftover: of a callback whose worker died, until the next worker has seen to it
  * @next_due: @next waits, for the agent's own job on this CPU or a registration to end
  * @next_deadline_ms: CLOCK_MONOTONIC, of @next, 0 none
  */
@@ -130,6 +131,7 @@ struct cpu {
 	uint64_t next_deadline_ms;
 	struct job job;
 	struct worker worker;
+	struct process_group leftover;
 };
 
 /**

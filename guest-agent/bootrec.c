@@ -16,6 +16,7 @@
 #include "guest-agent/cleanup.h"
 #include "guest-agent/sysfs.h"
 #include "proto/frame.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -25,7 +26,7 @@
 
 #define RECORD "run/vcpuhp-agent/record"
 
-enum { MAGIC = 0x52504856, VERSION = 1, NAME_SIZE = 64 };
+enum { MAGIC = 0x52504856, VERSION = 2, NAME_SIZE = 64 };
 
 struct header {
 	uint32_t magic;
@@ -44,6 +45,8 @@ struct name_cell {
 	char name[NAME_SIZE];
 	uint32_t check;
 };
+
+static_assert(sizeof(struct bootrec_row) == 32, "no padding");
 
 struct row_cell {
 	struct bootrec_row row;
@@ -174,7 +177,7 @@ int bootrec_load(const struct bootrec *r, int cpu, struct bootrec_row *ret)
 	if (rc < 0)
 		return rc;
 	if (cell.check != check_of(&cell.row, sizeof(cell.row)))
-		cell.row = (struct bootrec_row){ 0 };
+		memset(&cell.row, 0, sizeof(cell.row));
 	*ret = cell.row;
 	return 0;
 }

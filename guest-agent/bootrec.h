@@ -2,6 +2,7 @@
 #ifndef AGENT_BOOTREC_H
 #define AGENT_BOOTREC_H
 
+#include "guest-agent/process.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +15,8 @@
 enum { BOOTREC_CPUS = 1024, BOOTREC_DYN = 31 };
 
 /**
- * struct bootrec_row - one CPU
+ * struct bootrec_row - one CPU; without padding, as each of its bytes is checked
+ * @group: the callback program that is under way and all that it has started
  * @state: the highest state whose startup is done (0: unknown to us)
  * @under_way: a state whose callback was started and not answered yet, 0 none
  * @under_way_startup: in which direction
@@ -23,10 +25,11 @@ enum { BOOTREC_CPUS = 1024, BOOTREC_DYN = 31 };
  * @kick: the last kick it took
  */
 struct bootrec_row {
-	uint8_t state;
-	uint8_t under_way;
-	uint8_t under_way_startup;
-	uint8_t standby_wish;
+	struct process_group group;
+	uint16_t state;
+	uint16_t under_way;
+	uint16_t under_way_startup;
+	uint16_t standby_wish;
 	uint32_t dyn_done;
 	uint32_t kick;
 };

@@ -81,6 +81,8 @@ void launch_exec(struct launch *l)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != l->parent)
 		_exit(127);
+	if (l->call->on_start)
+		l->call->on_start(l->call->ctx);
 	reset_signals();
 	umask(022);
 	r = set_streams(l);
@@ -132,6 +134,7 @@ void launch_init(struct launch *l, const struct callback_call *call, int folder,
 		.root = call->root,
 		.output = -1,
 		.failure = -1,
+		.call = call,
 		.is_script = is_script(program),
 	};
 	fill_words(l, call);

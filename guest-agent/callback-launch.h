@@ -13,8 +13,10 @@
  * @output: writing end of the pipe its output goes to
  * @failure: writing end of the pipe an exec error goes to, as one int
  * @parent: the worker
+ * @call: borrowed
  *
- * All words are made before the fork, so that the child makes system calls only.
+ * All words are made before the fork, so that the child makes system calls only, but for on_start:
+ * the worker is a single thread.
  */
 struct launch {
 	int program;
@@ -23,6 +25,7 @@ struct launch {
 	int output;
 	int failure;
 	pid_t parent;
+	const struct callback_call *call;
 	bool is_script;
 	char *argv[4];
 	char *envp[5];

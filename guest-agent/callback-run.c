@@ -22,7 +22,7 @@
 #include "guest-agent/callback-launch.h"
 #include "guest-agent/callback.h"
 #include "guest-agent/cleanup.h"
-#include "guest-agent/sysfs.h"
+#include "guest-agent/process.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -213,36 +213,15 @@ static int wait_exit(struct child *c, int64_t limit, const struct callback_call 
 	return 0;
 }
 
-/*
- * Field 39 of the zombie's stat. Always the real /proc: the process is a real one, and a test's
- * root folder knows nothing of it.
- */
-static int last_cpu(pid_t pid)
-{
-	char path[64], text[1024], *p, *end;
-	long cpu;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (sysfs_read(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return -1;
-	/* The name, field 2, may hold blanks and brackets: count from its closing one. */
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 39; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return -1;
-	cpu = strtol(p, &end, 10);
-	return end != p ? (int)cpu : -1;
-}
-
 /* The program has ended: what it printed, where it ran, what it said. Reaps it. */
 static void finish(struct child *c, struct callback_result *ret)
 {
 	siginfo_t info = { 0 };
+	struct process_stat s;
 	size_t drained = 0, n;
 	int error;
 
-	ret->ran_on = last_cpu(c->pid);
+	ret->ran_on = process_read(c->pid, &s) < 0 ? -1 : s.cpu;
 	kill(-c->pid, SIGKILL);
 	while (drained < OUTPUT_MAX && (n = read_output(c, ret)) > 0)
 		drained += n;

@@ -40,6 +40,8 @@ int callback_scan(int root, const char *dir, struct callback_list *ret,
  * @deadline_ms: 0 none
  * @kept: the program as it was checked and opened once, run where the folder has it no more;
  *        0 none
+ * @on_start: called with @ctx in the program's own process, a group by then, before it begins;
+ *            NULL nothing
  * @orders: descriptor listened to while it runs, 0 none
  * @on_order: called with @ctx when @orders is readable. Return: 0, -errno to end the program with
  *            that result, 1 to hear no more
@@ -55,6 +57,7 @@ struct callback_call {
 	bool late;
 	unsigned int deadline_ms;
 	int kept;
+	void (*on_start)(void *ctx);
 	int orders;
 	int (*on_order)(void *ctx);
 	void *ctx;

@@ -221,12 +221,14 @@ static int give_walk(struct agent *a, struct cpu *c)
 	if (j->deadline_ms && j->deadline_ms < j->h.deadline_ms)
 		j->h.deadline_ms = j->deadline_ms;
 	given = j->h;
+	given.leftover = c->leftover;
 	if (control_is_unparking(j))
 		answer_call(j, &given, 0);
 	cpu_store(a, c);
 	r = crew_hand_over(a, c, &given);
 	if (r < 0)
 		return r;
+	c->leftover = (struct process_group){ 0 };
 	j->at_worker = true;
 	if (j->abort_rc)
 		crew_cancel(c, j->abort_rc);

@@ -309,6 +309,23 @@ void crew_on_readable(struct agent *a, struct cpu *c)
 	}
 }
 
+/* Killed at once, as no worker may follow; the next one waits for its death. */
+static void end_leftover(struct agent *a, struct cpu *c)
+{
+	struct bootrec_row row;
+
+	if (bootrec_load(&a->record, c->cpu, &row) < 0 || !process_group_kill(&row.group))
+		return;
+	agent_log("cpu%d: killed what a callback had left running", c->cpu);
+	c->leftover = row.group;
+}
+
+void crew_end_leftovers(struct agent *a)
+{
+	for_each_cpu (a, c)
+		end_leftover(a, c);
+}
+
 void crew_on_exit(struct agent *a, struct cpu *c, int status)
 {
 	int rc = -EIO;
@@ -321,5 +338,7 @@ void crew_on_exit(struct agent *a, struct cpu *c, int status)
 	if (c->worker.kill_rc)
 		rc = c->worker.kill_rc;
 	c->worker = (struct worker){ .fd = -1 };
+	if (c->job.at_worker)
+		end_leftover(a, c);
 	control_on_worker_gone(a, c, rc);
 }

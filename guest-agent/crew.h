@@ -40,6 +40,9 @@ void crew_kill(struct cpu *c, int rc, const char *why);
 /* It was killed and is still there. */
 bool crew_is_dying(const struct cpu *c);
 
+/* At the start: what is left of callbacks of an agent before this one. */
+void crew_end_leftovers(struct agent *a);
+
 void crew_on_readable(struct agent *a, struct cpu *c);
 void crew_on_exit(struct agent *a, struct cpu *c, int status);
 

@@ -2,6 +2,7 @@
 #ifndef AGENT_HANDOVER_H
 #define AGENT_HANDOVER_H
 
+#include "guest-agent/process.h"
 #include "proto/msg.h"
 #include "proto/walk.h"
 #include <stdbool.h>
@@ -20,6 +21,7 @@
  * @cpu: the guest's number of the CPU
  * @walk: where it is
  * @unknown: a state whose callback was under way in a worker that died: torn down first; 0 none
+ * @leftover: what a worker that died has left of a callback: ended before anything else
  * @only: the one state whose callback may run (R13), 0 for all
  * @adopt: states 10 and 11 are passed (R19)
  * @rollback: the host rolls an operation back: what a rollback skips is passed (R10)
@@ -38,6 +40,7 @@ struct handover {
 	int cpu;
 	struct walk walk;
 	int unknown;
+	struct process_group leftover;
 	int only;
 	bool adopt;
 	bool rollback;

@@ -13,6 +13,7 @@
 #include "guest-agent/adopt.h"
 #include "guest-agent/agent.h"
 #include "guest-agent/cputable.h"
+#include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
 #include "guest-agent/hostlink.h"
 #include "guest-agent/kladder.h"
@@ -196,6 +197,7 @@ static int start(struct agent *a)
 		return r;
 	kladder_init(a);
 	hostlink_try_open(a);
+	crew_end_leftovers(a);
 	registry_init(a);
 	adopt_restore(a);
 	cputable_rescan(a);

@@ -9,7 +9,9 @@
  * of the hand-over. When its socket ends it leaves: that is parking.
  *
  * Its CPU's row in the record of this boot is the worker's while it walks. A call is noted there
- * before it begins, so that an agent killed in the middle of it knows what is in doubt.
+ * before it begins, and a callback program's process group, so that whoever finds the worker dead,
+ * control or the next agent, knows what is in doubt and what is left of it: the program dies with
+ * the worker, what it has started does not.
  *
  * Each call is checked to have run on the CPU, by the worker itself and for a program by what the
  * kernel says of it; otherwise it has failed with -EXDEV, whatever it returned (R1). The late
@@ -32,6 +34,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LEFTOVER_MS = 1000, LEFTOVER_POLL_MS = 5 };
 
 /*
  * struct worker_self
@@ -184,6 +188,33 @@ static int on_order(void *ctx)
 	return is_called_back(w) ? w->cancel_rc : 0;
 }
 
+static void note(const struct worker_self *w, const struct walk_call *call,
+		 const struct process_group *group)
+{
+	struct bootrec_row row = {
+		.group = group ? *group : (struct process_group){ 0 },
+		.state = (uint8_t)(w->h.only ? w->h.rest : w->h.walk.state),
+		.under_way = (uint8_t)(call ? call->state : 0),
+		.under_way_startup = call && call->startup,
+		.standby_wish = w->h.standby_wish,
+		.dyn_done = w->h.dyn_done,
+		.kick = w->h.kick,
+	};
+
+	/* Without a record the walk is as good; only a killed agent would know less. */
+	(void)bootrec_store(&w->place->record, w->h.cpu, &row);
+}
+
+/* In the program's process: whoever comes after this worker can end it and what it has started. */
+static void note_group(void *ctx)
+{
+	const struct worker_self *w = ctx;
+	struct process_group group;
+
+	if (process_group_own(&group) == 0)
+		note(w, &w->out.call, &group);
+}
+
 static int callback(struct worker_self *w, const struct walk_call *call)
 {
 	int i = call->state - CPUHP_AP_DYN;
@@ -197,6 +228,7 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 		.op = w->h.op,
 		.late = w->h.late,
 		.kept = call->startup ? 0 : w->place->program_fds[i],
+		.on_start = note_group,
 		.orders = w->place->fd,
 		.on_order = on_order,
 		.ctx = w,
@@ -275,33 +307,18 @@ static int run_operation(struct worker_self *w, const struct walk_call *call)
 	return rc;
 }
 
-static void note(const struct worker_self *w, const struct walk_call *call)
-{
-	struct bootrec_row row = {
-		.state = (uint8_t)(w->h.only ? w->h.rest : w->h.walk.state),
-		.under_way = (uint8_t)(call ? call->state : 0),
-		.under_way_startup = call && call->startup,
-		.standby_wish = w->h.standby_wish,
-		.dyn_done = w->h.dyn_done,
-		.kick = w->h.kick,
-	};
-
-	/* Without a record the walk is as good; only a killed agent would know less. */
-	(void)bootrec_store(&w->place->record, w->h.cpu, &row);
-}
-
 static void run_call(struct worker_self *w, const struct walk_call *call)
 {
 	int here = w->place->seam->current_cpu(w->h.cpu);
 
 	w->out = (struct worker_message){ .call = *call, .ran_on = here };
 	w->told = false;
-	note(w, call);
+	note(w, call, NULL);
 	tell(w, WORKER_ENTER);
 	w->out.rc = run_operation(w, call);
 	w->out.call = *call;
 	handover_result(&w->h, call, w->out.rc);
-	note(w, NULL);
+	note(w, NULL, NULL);
 	if (!w->told)
 		tell(w, WORKER_EXIT);
 }
@@ -323,10 +340,20 @@ static void take_orders(struct worker_self *w)
 	tell(w, WORKER_ABORTED);
 }
 
+/* What lives on of a callback must not meet its teardown; what does not die of SIGKILL is left. */
+static void end_leftover(const struct process_group *g)
+{
+	const struct timespec pause = { .tv_nsec = LEFTOVER_POLL_MS * 1000000 };
+
+	for (int ms = 0; ms < LEFTOVER_MS && process_group_kill(g); ms += LEFTOVER_POLL_MS)
+		nanosleep(&pause, NULL);
+}
+
 static void walk_on(struct worker_self *w)
 {
 	struct walk_call call;
 
+	end_leftover(&w->h.leftover);
 	for (;;) {
 		take_orders(w);
 		if (!handover_is_workers(&w->h))

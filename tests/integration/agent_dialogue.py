@@ -1223,6 +1223,77 @@ def a_worker_that_does_not_leave_is_killed_for_the_next_walk():
         equal(b.kick(1, AP_THREADS)["rc"], 0)
 
 
+def leave(b):
+    """Shell: start a program that does not end with this one, and wait; the first time only."""
+    return "test -e {0} || {{ sleep 1000 & echo $! > {0}; wait; }}".format(b.path("left"))
+
+
+def look(b):
+    """Shell: note whether that program is alive beside this one."""
+    return "grep -qs 'State:.[^ZX]' /proc/$(cat %s)/status && echo > %s; :" % (
+        b.path("left"), b.path("beside"))  # fmt: skip
+
+
+def has_left(b):
+    b.wait(lambda: os.path.exists(b.path("left")) and b.read("left").strip(), what="the program")
+    return int(b.read("left"))
+
+
+def is_alive(pid):
+    try:
+        return state_of(pid) not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def bed_with_a_program_left():
+    b = bed()
+    b.callback("10-a", startup='test "$2" = 0 || ' + leave(b), teardown=look(b))
+    return b
+
+
+@case()
+def R19_what_a_killed_agents_callback_has_started_is_ended_before_its_teardown():
+    with bed_with_a_program_left() as b:
+        b.rests(0, ONLINE)
+        b.kick(1, ONLINE, wait=False)
+        program = has_left(b)
+        b.stop(signal.SIGKILL)
+        b.forget_calls()
+        b.start()
+        b.rests(1, ONLINE)
+        equal(b.calls(cpu=1), ["10-a teardown 1", "10-a startup 1"])
+        equal((is_alive(program), os.path.exists(b.path("beside"))), (False, False))
+
+
+@case()
+def what_the_callback_of_a_killed_worker_has_started_is_ended_before_its_teardown():
+    with bed_with_a_program_left() as b:
+        b.rests(0, ONLINE)
+        kick = b.kick(1, ONLINE, wait=False)
+        program = has_left(b)
+        os.kill(b.worker_in_callback(), signal.SIGKILL)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (128 + 9, AP_DYN, STANDBY))
+        equal(b.calls(cpu=1), ["10-a startup 1", "10-a teardown 1"])
+        equal((is_alive(program), os.path.exists(b.path("beside"))), (False, False))
+
+
+@case()
+def what_the_callback_of_a_killed_worker_has_started_is_ended_where_nothing_follows():
+    b = bed()
+    b.callback("10-a", teardown=leave(b))
+    b.callback("20-b", startup='test "$2" = 0 || exit 3')
+    with b:
+        b.rests(0, ONLINE)
+        kick = b.kick(1, ONLINE, wait=False)
+        program = has_left(b)
+        os.kill(b.worker_in_callback(), signal.SIGKILL)
+        done = b.done(kick)
+        equal((done["rc"], done["rollback_rc"], done["state"]), (3, 128 + 9, AP_DYN))
+        until(lambda: not is_alive(program))
+
+
 # struct worker_message of guest-agent/worker.h, without its hand-over.
 def worker_message(kind, number, state=0, startup=True, rc=0, ran_on=1):
     return struct.pack("=iIi??2xiiQ?3xii256s4x", kind, number, state, startup, False, rc, ran_on, 0,

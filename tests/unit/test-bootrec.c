@@ -8,6 +8,7 @@ static const uint8_t boot_a[16] = { 1, 2, 3 };
 static const uint8_t boot_b[16] = { 1, 2, 4 };
 
 static const struct bootrec_row some_row = {
+	.group = { .start = 0xfffffffffffffffe, .id = 4194303, .session = 7 },
 	.state = 43,
 	.under_way = 12,
 	.under_way_startup = 1,

@@ -4,6 +4,7 @@
  * (PR_SET_CHILD_SUBREAPER), so that waiting for it is the proof that it was killed.
  */
 #include "callback-root.h"
+#include "guest-agent/process.h"
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -50,6 +51,41 @@ static void test_words_and_environment(void **state)
 	put_script(f, BELOW "10-x", "pwd -P");
 	callback_run(&call, &r);
 	assert_string_equal(r.text, f->path);
+}
+
+static void tell_group(void *ctx)
+{
+	struct process_group g = { 0 };
+	const int *end = ctx;
+
+	if (process_group_own(&g) < 0 || write(*end, &g, sizeof(g)) != sizeof(g))
+		_exit(1);
+}
+
+static void test_its_group_is_known_before_it_begins(void **state)
+{
+	const struct fake_root *f = *state;
+	struct process_group g;
+	struct callback_result r;
+	struct callback_call call = {
+		.root = f->fd,
+		.dir = DIR_PATH,
+		.name = "10-x",
+		.op = "",
+		.on_start = tell_group,
+	};
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	call.ctx = &ends[1];
+	put_script(f, BELOW "10-x", "echo $$; exit 3");
+	callback_run(&call, &r);
+	assert_int_equal(r.rc, 3);
+	assert_int_equal(read(ends[0], &g, sizeof(g)), sizeof(g));
+	assert_int_equal(strtol(r.text, NULL, 10), g.id);
+	assert_int_equal(g.session, getsid(0));
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void copy_program(const struct fake_root *f, const char *from, const char *path)
@@ -430,6 +466,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		fake_root_test(test_words_and_environment),
+		fake_root_test(test_its_group_is_known_before_it_begins),
 		fake_root_test(test_a_binary),
 		fake_root_test(test_results),
 		fake_root_test(test_what_cannot_be_executed),
