@@ -297,16 +297,35 @@ struct orders {
 	int fd;
 	unsigned int heard;
 	int answer;
+	const char *go; /* let the program, whose pid the order is, go on to its end first */
+	int root;
 };
+
+static void let_end(const struct orders *o, pid_t pid)
+{
+	int go = openat(o->root, o->go, O_WRONLY | O_CLOEXEC);
+	struct process_stat s;
+
+	assert_int_equal(write(go, "\n", 1), 1);
+	close(go);
+	do
+		assert_int_equal(process_read(pid, &s), 0);
+	while (s.state != 'Z');
+}
 
 static int on_order(void *ctx)
 {
 	struct orders *o = ctx;
 	char line[16];
 
-	if (read(o->fd, line, sizeof(line)) <= 0)
+	ssize_t n = read(o->fd, line, sizeof(line) - 1);
+
+	if (n <= 0)
 		return 1;
+	line[n] = '\0';
 	o->heard++;
+	if (o->go)
+		let_end(o, pid_in(line));
 	return o->answer;
 }
 
@@ -345,6 +364,37 @@ static void test_an_order_ends_it(void **state)
 	put_script(*state, BELOW "10-x", "trap '' TERM; sleep 1000 & echo $!; echo > order; wait");
 	r = run_with_orders(*state, &o);
 	assert_int_equal(r.rc, -ECANCELED);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
+}
+
+/* What it has started has no say in it, whether it ends by the order or of itself. */
+static void test_an_order_ends_what_it_has_started(void **state)
+{
+	const struct fake_root *f = *state;
+	struct orders o = { .answer = -ECANCELED };
+	struct callback_result r;
+
+	put_script(f, BELOW "10-x",
+		   "trap '' TERM; sleep 1000 & pid=$!; trap 'echo $pid; exit 0' TERM;"
+		   "echo > order; while :; do sleep 0.01; done");
+	r = run_with_orders(*state, &o);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
+	/* It has exited by the time the order is taken. */
+	o = (struct orders){ .answer = -ECANCELED, .go = "go", .root = f->fd };
+	assert_int_equal(mkfifoat(f->fd, o.go, 0600), 0);
+	put_script(f, BELOW "10-x",
+		   "trap '' TERM; sleep 1000 & echo $!; echo $$ >order; read x <go; exit 0");
+	r = run_with_orders(*state, &o);
+	assert_int_equal(o.heard, 1);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
+	put_script(f, BELOW "10-x",
+		   "trap '' TERM; sleep 1000 & echo $!; echo $$ >order; read x <go; kill -9 $$");
+	r = run_with_orders(*state, &o);
+	assert_int_equal(o.heard, 2);
+	assert_int_equal(r.rc, -ECANCELED);
+	assert_int_equal(r.signal, 0);
 	assert_int_equal(signal_of(pid_in(r.text)), SIGKILL);
 }
 
@@ -475,6 +525,7 @@ int main(int argc, char **argv)
 		fake_root_test(test_the_deadline_kills_the_group),
 		fake_root_test(test_the_deadline_kills_one_outside_its_group),
 		fake_root_test(test_an_order_ends_it),
+		fake_root_test(test_an_order_ends_what_it_has_started),
 		fake_root_test(test_other_orders_do_not),
 		fake_root_test(test_in_time_is_no_timeout),
 		fake_root_test(test_what_is_left_behind_is_killed),
