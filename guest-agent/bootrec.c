@@ -24,8 +24,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RECORD "run/vcpuhp-agent/record"
-
 enum { MAGIC = 0x52504856, VERSION = 2, NAME_SIZE = 64 };
 
 struct header {
@@ -98,7 +96,7 @@ static int open_known(int root, const uint8_t boot_id[16])
 	struct stat st;
 	int fd;
 
-	fd = openat(root, RECORD, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = openat(root, BOOTREC_PATH, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -ESTALE;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
@@ -123,17 +121,17 @@ static int open_fresh(int root, const uint8_t boot_id[16])
 {
 	int fd, r;
 
-	r = sysfs_replace(root, RECORD "~", "", 0);
+	r = sysfs_replace(root, BOOTREC_PATH "~", "", 0);
 	if (r < 0)
 		return r;
-	fd = openat(root, RECORD "~", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(root, BOOTREC_PATH "~", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	r = fill(fd, boot_id);
-	if (r == 0 && renameat(root, RECORD "~", root, RECORD) < 0)
+	if (r == 0 && renameat(root, BOOTREC_PATH "~", root, BOOTREC_PATH) < 0)
 		r = -errno;
 	if (r < 0) {
-		unlinkat(root, RECORD "~", 0);
+		unlinkat(root, BOOTREC_PATH "~", 0);
 		close(fd);
 		return r;
 	}

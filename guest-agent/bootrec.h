@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BOOTREC_PATH "run/vcpuhp-agent/record"
+
 /*
  * The agent's own record of this boot, /run/vcpuhp-agent/record: what was done on each CPU and
  * which callback stands at which state, so that an agent that was killed does nothing twice (R19).

@@ -2,9 +2,13 @@
 #ifndef AGENT_LOCK_H
 #define AGENT_LOCK_H
 
+#define LOCK_PATH "run/vcpuhp-agent/lock"
+
 /**
  * lock_take() - become the one agent of this guest
  * @root: descriptor of the root folder
+ *
+ * Makes its folders where they are missing, /run too: a bare initial ramdisk has none.
  *
  * The port is such a lock too, but it may be missing for a while. This one is let go by the death
  * of the agent, whatever its children are stuck in: they do not hold it.

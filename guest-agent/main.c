@@ -80,6 +80,13 @@ void agent_tell(struct agent *a, int level, const char *format, ...)
 	hostlink_progress(a, &r);
 }
 
+/* Say what cannot be done, where that is known; the error goes up. */
+static int cannot(const char *what, int r)
+{
+	agent_log("cannot %s: %s", what, strerror(-r));
+	return r;
+}
+
 int agent_watch(struct agent *a, int fd, uint32_t events, enum source source, int cpu)
 {
 	struct epoll_event e = {
@@ -154,7 +161,7 @@ static int take_turn(struct agent *a)
 		if (a->stop)
 			return -ECANCELED;
 	}
-	return a->lock < 0 ? a->lock : 0;
+	return a->lock < 0 ? cannot("take the lock /" LOCK_PATH, a->lock) : 0;
 }
 
 static int set_up(struct agent *a)
@@ -164,28 +171,28 @@ static int set_up(struct agent *a)
 
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
-		return -errno;
+		return cannot("make an epoll instance", -errno);
 	a->spare.fd = -1;
 	writer_init(&a->writer);
 	hostlink_init(a);
 	r = watch_signals(a);
-	if (r == 0)
-		r = take_turn(a);
+	if (r < 0)
+		return cannot("watch for signals", r);
+	r = take_turn(a);
 	if (r < 0)
 		return r;
 	read_boot_id(a);
 	a->hotplug = exists(a, "sys/firmware/acpi/tables") &&
 		     exists(a, "sys/devices/system/cpu/hotplug");
 	r = bootrec_open(&a->record, a->root, a->boot_id, &fresh);
-	if (r < 0) {
-		agent_log("cannot open the record of this boot: %s", strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return cannot("open the record /" BOOTREC_PATH, r);
 	agent_log("version " VCPUHP_VERSION ", %s", fresh ? "first of this boot" : "again");
 	r = expedite_init(&a->expedite, a->root, a->config.expedite);
 	if (r < 0)
-		agent_log("cannot put rcu_expedited back: %s", strerror(-r));
-	return watch_uevents(a);
+		(void)cannot("put rcu_expedited back", r);
+	r = watch_uevents(a);
+	return r < 0 ? cannot("watch for uevents", r) : 0;
 }
 
 /* The port first: the host can ask while the rest is looked at. */
@@ -194,7 +201,7 @@ static int start(struct agent *a)
 	int r = cputable_init(a);
 
 	if (r < 0)
-		return r;
+		return cannot("make the table of CPUs", r);
 	kladder_init(a);
 	hostlink_try_open(a);
 	crew_end_leftovers(a);
@@ -212,7 +219,7 @@ static void end(struct agent *a)
 	int r = expedite_end(&a->expedite);
 
 	if (r < 0)
-		agent_log("cannot put rcu_expedited back: %s", strerror(-r));
+		(void)cannot("put rcu_expedited back", r);
 	hostlink_done(a);
 	kladder_done(a);
 	registry_done(a);
@@ -229,13 +236,11 @@ static int serve(struct agent *a)
 		r = start(a);
 	if (r == 0) {
 		r = loop_run(a);
+		if (r < 0)
+			(void)cannot("wait for events", r);
 		end(a);
 	}
-	if (r == -ECANCELED)
-		return 0;
-	if (r < 0)
-		agent_log("%s", strerror(-r));
-	return r;
+	return r == -ECANCELED ? 0 : r;
 }
 
 int main(int argc, char **argv)

@@ -90,7 +90,7 @@ int sysfs_write(int root, const char *path, const char *text)
 	return write_once(fd, text, strlen(text));
 }
 
-static int make_parents(int root, const char *path)
+int sysfs_make_parents(int root, const char *path)
 {
 	char part[PATH_MAX];
 
@@ -148,7 +148,7 @@ int sysfs_replace(int root, const char *path, const char *data, size_t len)
 	n = snprintf(beside, sizeof(beside), "%s.%d~", path, (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(beside))
 		return -ENAMETOOLONG;
-	r = make_parents(root, path);
+	r = sysfs_make_parents(root, path);
 	if (r < 0)
 		return r;
 	r = create_filled(root, beside, data, len);
@@ -163,7 +163,7 @@ int sysfs_lock(int root, const char *path)
 {
 	int fd, r;
 
-	r = make_parents(root, path);
+	r = sysfs_make_parents(root, path);
 	if (r < 0)
 		return r;
 	fd = openat(root, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -22,7 +22,11 @@ int sysfs_number(const char *text);
 /* Write @text in one write(2); never creates the file. May sleep in the kernel. Return: 0 or -errno. */
 int sysfs_write(int root, const char *path, const char *text);
 
-/* Replace a file of ours (write beside it, rename). Creates parent folders 0755. Return: 0 or -errno. */
+/* Make the folders above @path, 0755 whatever the umask; those that are there stay as they are.
+ * Return: 0 or -errno. */
+int sysfs_make_parents(int root, const char *path);
+
+/* Replace a file of ours (write beside it, rename). Makes its parents. Return: 0 or -errno. */
 int sysfs_replace(int root, const char *path, const char *data, size_t len);
 
 /* Take a lock file, made where it is missing (parents too); waits. Return: a descriptor whose close

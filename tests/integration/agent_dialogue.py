@@ -1657,6 +1657,37 @@ def a_second_agent_waits_for_the_first_ones_end_and_takes_over():
 
 
 @case()
+def cpus_json_can_be_read_by_all_whatever_the_umask_and_without_a_run_folder():
+    b = bed(cpus=1)
+    os.rmdir(b.path("run"))
+    old = os.umask(0o077)
+    try:
+        b.start()
+    finally:
+        os.umask(old)
+    with Started(b):
+        b.rests(0, ONLINE)
+        for name, mode in (
+            ("run", 0o755),
+            ("run/vcpuhp-agent", 0o755),
+            ("run/vcpuhp-agent/cpus.json", 0o644),
+            ("run/vcpuhp-agent/record", 0o600),
+        ):
+            equal(oct(os.stat(b.path(name)).st_mode & 0o7777), oct(mode), name)
+
+
+@case()
+def a_run_folder_that_cannot_be_made_is_named():
+    b = bed(cpus=1)
+    os.rmdir(b.path("run"))
+    b.write("run", "a file in its place")
+    b.start(greet=False)
+    equal(b.process.wait(5), 1)
+    equal(b.said(), "vcpuhp-agent: cannot take the lock /run/vcpuhp-agent/lock: Not a directory\n")
+    b.close()
+
+
+@case()
 def cpus_json_is_right_at_each_change():
     with bed() as b:
         b.rests(0, ONLINE)
