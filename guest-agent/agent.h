@@ -181,9 +181,18 @@ struct writer {
 	uint64_t tickets;
 };
 
+/**
+ * struct kladder - the kernel's own ladder
+ * @setup_pid: the process that prepares it, 0 none
+ * @ready: it can be read
+ * @rc: why it is unavailable, 0 it is not
+ * @told: a host has heard that
+ */
 struct kladder {
 	pid_t setup_pid;
 	bool ready;
+	int rc;
+	bool told;
 	struct ktrace trace;
 	struct kstep_names names;
 	uint64_t tick_ms;

@@ -19,13 +19,13 @@
  */
 #include "guest-agent/hostlink-internal.h"
 #include "guest-agent/kick.h"
+#include "guest-agent/kladder.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
-#include <syslog.h>
 #include <unistd.h>
 
 enum { FRAMES_A_TURN = 64, GATHER_MS = 3 };
@@ -150,8 +150,7 @@ static void on_hello(struct agent *a, const struct msg_hello *h)
 	l->out.session = session_key(&l->session);
 	for_each_cpu (a, c)
 		c->done_due = c->done_kept;
-	if (!a->kladder.ready && !a->kladder.setup_pid)
-		agent_tell(a, LOG_NOTICE, "kernel ladder unavailable");
+	kladder_on_session(a);
 }
 
 static void on_ping(struct agent *a, const struct msg_ping *p)

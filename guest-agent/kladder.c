@@ -12,22 +12,40 @@
 
 enum { TICK_MS = 50, READ_MAX = 256 << 10 };
 
-void kladder_init(struct agent *a)
+/* Once to a host: the features in each HELLO tell the others. */
+void kladder_on_session(struct agent *a)
 {
-	int fd = -1;
+	struct record r = { .type = RECORD_LOG, .log.level = LOG_NOTICE };
+	struct kladder *k = &a->kladder;
 
-	a->kladder.trace.fd = -1;
-	a->kladder.setup_pid = child_fork(&a->root, 1, &fd);
-	if (a->kladder.setup_pid == 0)
-		_exit(-ktrace_setup(a->root));
-	child_hang_up(&fd);
-	if (a->kladder.setup_pid < 0)
-		a->kladder.setup_pid = 0;
+	if (!k->rc || k->told || !a->link.session.established)
+		return;
+	k->told = true;
+	snprintf(r.log.text, sizeof(r.log.text), "kernel ladder unavailable: %s", strerror(-k->rc));
+	hostlink_progress(a, &r);
 }
 
 static void unavailable(struct agent *a, int rc)
 {
-	agent_tell(a, LOG_NOTICE, "kernel ladder unavailable: %s", strerror(-rc));
+	a->kladder.rc = rc;
+	agent_log("kernel ladder unavailable: %s", strerror(-rc));
+	kladder_on_session(a);
+}
+
+void kladder_init(struct agent *a)
+{
+	pid_t pid;
+	int fd = -1;
+
+	a->kladder.trace.fd = -1;
+	pid = child_fork(&a->root, 1, &fd);
+	if (pid == 0)
+		_exit(-ktrace_setup(a->root));
+	child_hang_up(&fd);
+	if (pid > 0)
+		a->kladder.setup_pid = pid;
+	else
+		unavailable(a, pid);
 }
 
 void kladder_on_setup(struct agent *a, int status)

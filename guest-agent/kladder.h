@@ -12,6 +12,9 @@
 void kladder_init(struct agent *a);
 void kladder_done(struct agent *a);
 
+/* A session is up: the first host there is hears it where there is no kernel ladder to see. */
+void kladder_on_session(struct agent *a);
+
 /* The setup process has ended. */
 void kladder_on_setup(struct agent *a, int status);
 

@@ -1525,6 +1525,25 @@ def a_port_whose_node_is_made_after_its_uevent_is_opened_all_the_same():
 
 
 @case()
+def a_missing_kernel_ladder_is_said_once_and_to_the_first_host_alone():
+    text = "kernel ladder unavailable"
+    for known_first in (True, False):
+        b = bed(cpus=1)
+        b.start(greet=not known_first)
+        if known_first:
+            until(lambda b=b: text in b.said())
+            b.connect()
+        with Started(b):
+            b.wait(lambda b=b: [r for r in b.of(wire.LOG) if text in r["text"]], what="the word")
+            for _ in range(2):
+                b.connect()
+                b.settle()
+                equal([r for r in b.of(wire.LOG) if text in r["text"]], [])
+                equal(b.peer.hello["features"] & wire.FEATURE_KTRACE, 0)
+            equal(b.said().count(text), 1)
+
+
+@case()
 def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself():
     with bed() as b:
         data = b"".join(b.peer.bytes_for(wire.PING, wire.encode(wire.PING, host_ns=i))
