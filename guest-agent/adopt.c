@@ -58,7 +58,7 @@ static void park(struct agent *a, struct cpu *c)
 		.target = CPUHP_STANDBY,
 	};
 
-	agent_log("cpu%d: brought online although it was put to standby; parked again", c->cpu);
+	agent_log(a, "cpu%d: brought online although it was put to standby; parked again", c->cpu);
 	c->standby_wish = 2;
 	control_begin(a, c, &e);
 }
@@ -76,7 +76,7 @@ void adopt_found_online(struct agent *a, struct cpu *c)
 	} else if (c->standby_wish == 1) {
 		park(a, c);
 	} else {
-		cpu_say(c, "online although it was put to standby, and parked once already");
+		cpu_say(a, c, "online although it was put to standby, and parked once already");
 		cpu_changed(a, c);
 	}
 	c->restored = (struct bootrec_row){ 0 };
@@ -91,7 +91,7 @@ void adopt_taken(struct agent *a, struct cpu *c)
 		.target = CPUHP_AP_THREADS,
 	};
 
-	agent_log("cpu%d: taken away without asking", c->cpu);
+	agent_log(a, "cpu%d: taken away without asking", c->cpu);
 	c->taken = true;
 	if (c->state > CPUHP_AP_THREADS) {
 		control_begin(a, c, &e);
@@ -101,12 +101,12 @@ void adopt_taken(struct agent *a, struct cpu *c)
 	cpu_changed(a, c);
 }
 
-void adopt_on_finished(struct cpu *c, enum job_kind kind, int rc, const char *text)
+void adopt_on_finished(struct agent *a, struct cpu *c, enum job_kind kind, int rc, const char *text)
 {
 	if (rc == 0)
 		return;
 	if (kind == JOB_ADOPT)
-		cpu_say(c, "not in service: %s", *text ? text : strerror(rc < 0 ? -rc : rc));
+		cpu_say(a, c, "not in service: %s", *text ? text : strerror(rc < 0 ? -rc : rc));
 	else
-		cpu_say(c, "cannot be parked again: %s", text);
+		cpu_say(a, c, "cannot be parked again: %s", text);
 }

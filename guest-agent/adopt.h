@@ -16,6 +16,7 @@ void adopt_found_online(struct agent *a, struct cpu *c);
 void adopt_taken(struct agent *a, struct cpu *c);
 
 /* An adoption or a parking of ours has ended. */
-void adopt_on_finished(struct cpu *c, enum job_kind kind, int rc, const char *text);
+void adopt_on_finished(struct agent *a, struct cpu *c, enum job_kind kind, int rc,
+		       const char *text);
 
 #endif

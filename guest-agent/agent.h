@@ -8,6 +8,7 @@
 #include "guest-agent/expedite.h"
 #include "guest-agent/handover.h"
 #include "guest-agent/ktrace.h"
+#include "guest-agent/log.h"
 #include "guest-agent/outbox.h"
 #include "guest-agent/seam.h"
 #include "proto/cpulist.h"
@@ -245,6 +246,7 @@ struct agent {
 	uint8_t boot_id[16];
 	struct agent_config config;
 	const struct seam *seam;
+	struct log log;
 	struct bootrec record;
 	struct expedite expedite;
 	struct kladder kladder;
@@ -270,8 +272,8 @@ int agent_watch(struct agent *a, int fd, uint32_t events, enum source source, in
 uint64_t now_ns(void);
 uint64_t now_ms(void);
 
-/* One line on standard error. */
-void agent_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* One line on standard error, when the turn's work is done. */
+void agent_log(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, and a log record for the host; @level is a syslog(3) priority. */
 void agent_tell(struct agent *a, int level, const char *format, ...)

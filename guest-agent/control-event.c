@@ -29,7 +29,7 @@ void control_become_late(struct agent *a, struct cpu *c)
 	struct walk *w = &j->h.walk;
 	int state = j->h.only ? c->state : w->state;
 
-	agent_log("cpu%d: taken away in the middle of a walk", c->cpu);
+	agent_log(a, "cpu%d: taken away in the middle of a walk", c->cpu);
 	j->rc = w->rc ? w->rc : -ENODEV;
 	j->failed_at = w->failed_at;
 	if (!j->text[0])
@@ -97,7 +97,7 @@ static void late_write(struct agent *a, struct cpu *c, int rc)
 	struct walk *w = &j->h.walk;
 
 	j->overdue = false;
-	agent_log("cpu%d: the kernel write returned after its deadline with %d", c->cpu, rc);
+	agent_log(a, "cpu%d: the kernel write returned after its deadline with %d", c->cpu, rc);
 	if (rc < 0 && !w->rolling_back)
 		rc = -ETIMEDOUT;
 	control_leave_now(a, c, rc, "returned after its deadline");
@@ -226,7 +226,7 @@ void control_on_observed(struct agent *a, struct cpu *c)
 	if (c->state <= CPUHP_STANDBY)
 		return;
 	j->taken = true;
-	crew_kill(c, -ENODEV, "its CPU was taken away");
+	crew_kill(a, c, -ENODEV, "its CPU was taken away");
 }
 
 /* Of the whole walk. What is under way gets no more than a grace; a way back has its own time. */
@@ -267,10 +267,10 @@ void control_on_time(struct agent *a, struct cpu *c, uint64_t now)
 		control_note_failure(a, c, -ETIMEDOUT, "the kernel write is still under way");
 		declare_overdue(a, j);
 	} else if (crew_is_dying(c)) {
-		agent_log("cpu%d: worker %d was killed and is still there", c->cpu,
+		agent_log(a, "cpu%d: worker %d was killed and is still there", c->cpu,
 			  (int)c->worker.pid);
 		declare_overdue(a, j);
 	} else {
-		crew_kill(c, -ETIMEDOUT, "no answer within the deadline");
+		crew_kill(a, c, -ETIMEDOUT, "no answer within the deadline");
 	}
 }

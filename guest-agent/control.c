@@ -69,7 +69,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 		    ? expedite_begin(&a->expedite)
 		    : 0;
 	if (r < 0)
-		agent_log("cannot expedite: %s", strerror(-r));
+		agent_log(a, "cannot expedite: %s", strerror(-r));
 	cpu_changed(a, c);
 	control_run(a, c);
 }
@@ -130,7 +130,7 @@ void control_note_failure(struct agent *a, struct cpu *c, int rc, const char *te
 	char name[128];
 
 	cputable_state_name(a, j->call.state, name);
-	agent_log("cpu%d: %s of %s%s failed with %d: %s", c->cpu,
+	agent_log(a, "cpu%d: %s of %s%s failed with %d: %s", c->cpu,
 		  j->call.startup ? "startup" : "teardown", name,
 		  j->call.rollback ? " in the rollback" : "", rc, text);
 	snprintf(j->text + used, sizeof(j->text) - used, "%s%s: %s", used ? "; then " : "", name,

@@ -231,7 +231,7 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state)
 
 	if (state == c->state)
 		return;
-	agent_log("cpu%d: %s -> %s", c->cpu, cputable_state_name(a, c->state, from),
+	agent_log(a, "cpu%d: %s -> %s", c->cpu, cputable_state_name(a, c->state, from),
 		  cputable_state_name(a, state, to));
 	c->state = state;
 	if (state <= CPUHP_STANDBY) {
@@ -254,7 +254,7 @@ void cpu_store(struct agent *a, const struct cpu *c)
 		return;
 	r = bootrec_store(&a->record, c->cpu, &row);
 	if (r < 0)
-		agent_log("cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+		agent_log(a, "cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
 }
 
 void cpu_changed(struct agent *a, struct cpu *c)
@@ -266,14 +266,14 @@ void cpu_changed(struct agent *a, struct cpu *c)
 	cpu_store(a, c);
 }
 
-void cpu_say(struct cpu *c, const char *format, ...)
+void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(c->text, sizeof(c->text), format, args);
 	va_end(args);
-	agent_log("cpu%d: %s", c->cpu, c->text);
+	agent_log(a, "cpu%d: %s", c->cpu, c->text);
 }
 
 int cputable_announce(struct agent *a)

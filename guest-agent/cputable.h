@@ -34,7 +34,8 @@ void cpu_changed(struct agent *a, struct cpu *c);
 void cpu_store(struct agent *a, const struct cpu *c);
 
 /* Why it rests where it does; logged. */
-void cpu_say(struct cpu *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Write the announcement again if it is not right any more. Return: 0 or -errno. */
 int cputable_announce(struct agent *a);

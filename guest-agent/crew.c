@@ -123,7 +123,7 @@ int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
 	expect_within(c, ladder_step(CPUHP_AP_THREADS)->startup_ms);
 	/* One that takes nothing is dying: its death is what counts. */
 	if (worker_send(c->worker.fd, &m) < 0)
-		crew_kill(c, -EIO, "it takes no walk");
+		crew_kill(a, c, -EIO, "it takes no walk");
 	return 0;
 }
 
@@ -158,11 +158,11 @@ bool crew_is_dying(const struct cpu *c)
 	return c->worker.pid > 0 && c->worker.kill_rc;
 }
 
-void crew_kill(struct cpu *c, int rc, const char *why)
+void crew_kill(struct agent *a, struct cpu *c, int rc, const char *why)
 {
 	if (c->worker.pid <= 0 || crew_is_dying(c))
 		return;
-	agent_log("cpu%d: worker %d killed: %s", c->cpu, (int)c->worker.pid, why);
+	agent_log(a, "cpu%d: worker %d killed: %s", c->cpu, (int)c->worker.pid, why);
 	c->worker.kill_rc = rc;
 	c->job.step_deadline_ms = now_ms() + CONTROL_GRACE_MS;
 	kill(c->worker.pid, SIGKILL);
@@ -305,7 +305,7 @@ void crew_on_readable(struct agent *a, struct cpu *c)
 			return;
 		}
 		if (r < 0 || !on_message(a, c, &m))
-			crew_kill(c, -EIO, "it reported what does not fit its walk");
+			crew_kill(a, c, -EIO, "it reported what does not fit its walk");
 	}
 }
 
@@ -316,7 +316,7 @@ static void end_leftover(struct agent *a, struct cpu *c)
 
 	if (bootrec_load(&a->record, c->cpu, &row) < 0 || !process_group_kill(&row.group))
 		return;
-	agent_log("cpu%d: killed what a callback had left running", c->cpu);
+	agent_log(a, "cpu%d: killed what a callback had left running", c->cpu);
 	c->leftover = row.group;
 }
 

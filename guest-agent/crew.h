@@ -36,7 +36,7 @@ void crew_cancel(struct cpu *c, int rc);
 void crew_arm(struct cpu *c);
 
 /* Kill it; its death counts as a failure with @rc of the step it was in. */
-void crew_kill(struct cpu *c, int rc, const char *why);
+void crew_kill(struct agent *a, struct cpu *c, int rc, const char *why);
 /* It was killed and is still there. */
 bool crew_is_dying(const struct cpu *c);
 

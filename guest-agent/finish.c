@@ -70,7 +70,8 @@ static uint8_t wire_state(int state)
 	return state < 0 ? 0xff : (uint8_t)state;
 }
 
-static void keep_result(struct cpu *c, const struct job *j, const struct outcome *o)
+static void keep_result(struct agent *a, struct cpu *c, const struct job *j,
+			const struct outcome *o)
 {
 	c->done = (struct record_done){
 		.kick = j->h.kick,
@@ -85,7 +86,7 @@ static void keep_result(struct cpu *c, const struct job *j, const struct outcome
 	};
 	snprintf(c->done.text, sizeof(c->done.text), "%s", o->rc ? j->text : "");
 	c->done_kept = c->done_due = true;
-	agent_log("cpu%d: kick %u ended at %s with %d%s%s", c->cpu, j->h.kick,
+	agent_log(a, "cpu%d: kick %u ended at %s with %d%s%s", c->cpu, j->h.kick,
 		  ladder_name(c->state), o->rc, o->rc ? ": " : "", c->done.text);
 }
 
@@ -107,10 +108,10 @@ void finish_rest(struct agent *a)
 	int r = a->jobs == 0 ? expedite_end(&a->expedite) : 0;
 
 	if (r < 0)
-		agent_log("cannot put rcu_expedited back: %s", strerror(-r));
+		agent_log(a, "cannot put rcu_expedited back: %s", strerror(-r));
 	writer_prepare(a);
 	crew_prepare(a);
-	fflush(stderr);
+	log_flush(&a->log);
 }
 
 void finish_start_waiting(struct agent *a)
@@ -136,9 +137,9 @@ void finish_job(struct agent *a, struct cpu *c)
 	if (j.kind == JOB_KICK) {
 		if (o.rc == 0)
 			c->standby_wish = j.h.walk.target == CPUHP_STANDBY;
-		keep_result(c, &j, &o);
+		keep_result(a, c, &j, &o);
 	} else if (j.kind == JOB_ADOPT || j.kind == JOB_PARK) {
-		adopt_on_finished(c, j.kind, o.rc, j.text);
+		adopt_on_finished(a, c, j.kind, o.rc, j.text);
 	}
 	cpu_changed(a, c);
 	if (j.kind == JOB_INVOKE)

@@ -124,7 +124,7 @@ static bool put_dropped(struct agent *a)
 		 "%" PRIu64 " records of steps and log lines dropped", l->out.dropped);
 	if (!put(a, &r))
 		return false;
-	agent_log("%s", r.log.text);
+	agent_log(a, "%s", r.log.text);
 	l->out.dropped = 0;
 	return true;
 }

@@ -17,7 +17,7 @@ void hostlink_close(struct agent *a, const char *why)
 {
 	struct link *l = &a->link;
 
-	agent_log("port closed: %s", why);
+	agent_log(a, "port closed: %s", why);
 	close(l->fd);
 	l->fd = -1;
 	l->readable = l->wants_out = false;
@@ -59,11 +59,11 @@ static void no_port(struct agent *a, int r)
 		return;
 	l->said = r;
 	if (r == -EBUSY)
-		agent_log("port %s: another agent has it; waiting", a->config.port);
+		agent_log(a, "port %s: another agent has it; waiting", a->config.port);
 	else if (r == -EAGAIN)
-		agent_log("port %s: it has no device node yet; waiting", a->config.port);
+		agent_log(a, "port %s: it has no device node yet; waiting", a->config.port);
 	else
-		agent_log("port %s: %s; waiting", a->config.port, strerror(-r));
+		agent_log(a, "port %s: %s; waiting", a->config.port, strerror(-r));
 }
 
 void hostlink_try_open(struct agent *a)
@@ -84,7 +84,7 @@ void hostlink_try_open(struct agent *a)
 		no_port(a, r);
 		return;
 	}
-	agent_log("port %s opened", a->config.port);
+	agent_log(a, "port %s opened", a->config.port);
 	l->fd = fd;
 	l->retry_ms = 0;
 	l->said = 0;

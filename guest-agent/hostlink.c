@@ -117,12 +117,13 @@ void hostlink_on_port(struct agent *a)
 }
 
 /* Without a version that both understand there is no session. */
-static bool is_understood(struct link *l, const struct msg_hello *h)
+static bool is_understood(struct agent *a, const struct msg_hello *h)
 {
+	struct link *l = &a->link;
 	bool understood = h->version_min <= FRAME_VERSION && FRAME_VERSION <= h->version_max;
 
 	if (!understood && !l->objected)
-		agent_log("no session: the host speaks versions %u to %u of the protocol, not %d",
+		agent_log(a, "no session: the host speaks versions %u to %u of the protocol, not %d",
 			  h->version_min, h->version_max, FRAME_VERSION);
 	l->objected = !understood;
 	return understood;
@@ -140,13 +141,13 @@ static void on_hello(struct agent *a, const struct msg_hello *h)
 	/* Our range is in ours, so the host can say why, too. */
 	if (v.reply)
 		say_hello(a);
-	if (!is_understood(l, h)) {
+	if (!is_understood(a, h)) {
 		l->session.established = false;
 		return;
 	}
 	if (!v.up)
 		return;
-	agent_log("session with the host established");
+	agent_log(a, "session with the host established");
 	l->out.session = session_key(&l->session);
 	for_each_cpu (a, c)
 		c->done_due = c->done_kept;

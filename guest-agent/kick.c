@@ -100,7 +100,7 @@ static void take(struct agent *a, struct cpu *c, const struct msg_kick *k)
 	c->last_kick = k->kick;
 	r = bootrec_kick(&a->record) < k->kick ? bootrec_store_kick(&a->record, k->kick) : 0;
 	if (r < 0)
-		agent_log("cannot write the record: %s", strerror(-r));
+		agent_log(a, "cannot write the record: %s", strerror(-r));
 	c->next = *k;
 	c->next_deadline_ms = k->deadline_ms ? now_ms() + k->deadline_ms : 0;
 	c->next_due = c->job.kind || registry_is_busy(a);
@@ -132,7 +132,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		return;
 	}
 	if (check_target(a, k, &answer) < 0 || check_state(c, k, &answer) < 0) {
-		agent_log("cpu%u: kick %u refused: %s", k->cpu, k->kick, answer.text);
+		agent_log(a, "cpu%u: kick %u refused: %s", k->cpu, k->kick, answer.text);
 		hostlink_answer(a, MSG_KICKED, &answer);
 		return;
 	}

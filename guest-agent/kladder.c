@@ -28,7 +28,7 @@ void kladder_on_session(struct agent *a)
 static void unavailable(struct agent *a, int rc)
 {
 	a->kladder.rc = rc;
-	agent_log("kernel ladder unavailable: %s", strerror(-rc));
+	agent_log(a, "kernel ladder unavailable: %s", strerror(-rc));
 	kladder_on_session(a);
 }
 

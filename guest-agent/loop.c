@@ -79,7 +79,7 @@ static void on_uevents(struct agent *a)
 {
 	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
 		return;
-	agent_log("uevents were lost; reading all again");
+	agent_log(a, "uevents were lost; reading all again");
 	cputable_rescan(a);
 	hostlink_try_open(a);
 }
@@ -167,7 +167,7 @@ static void announce(struct agent *a)
 	a->announce_due = false;
 	r = cputable_announce(a);
 	if (r < 0)
-		agent_log("cannot announce the CPUs: %s", strerror(-r));
+		agent_log(a, "cannot announce the CPUs: %s", strerror(-r));
 }
 
 int loop_run(struct agent *a)

@@ -51,21 +51,17 @@ uint64_t now_ms(void)
 	return now_ns() / 1000000u;
 }
 
-__attribute__((format(printf, 1, 0))) static void log_line(const char *format, va_list args)
+void agent_log(struct agent *a, const char *format, ...)
 {
-	char line[1024];
-
-	vsnprintf(line, sizeof(line), format, args);
-	fprintf(stderr, "vcpuhp-agent: %s\n", line);
-}
-
-void agent_log(const char *format, ...)
-{
+	char text[1024], line[sizeof(text) + 16];
 	va_list args;
+	int len;
 
 	va_start(args, format);
-	log_line(format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	len = snprintf(line, sizeof(line), "vcpuhp-agent: %s\n", text);
+	log_add(&a->log, line, (size_t)len);
 }
 
 void agent_tell(struct agent *a, int level, const char *format, ...)
@@ -76,14 +72,14 @@ void agent_tell(struct agent *a, int level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(r.log.text, sizeof(r.log.text), format, args);
 	va_end(args);
-	agent_log("%s", r.log.text);
+	agent_log(a, "%s", r.log.text);
 	hostlink_progress(a, &r);
 }
 
 /* Say what cannot be done, where that is known; the error goes up. */
-static int cannot(const char *what, int r)
+static int cannot(struct agent *a, const char *what, int r)
 {
-	agent_log("cannot %s: %s", what, strerror(-r));
+	agent_log(a, "cannot %s: %s", what, strerror(-r));
 	return r;
 }
 
@@ -153,15 +149,15 @@ static int take_turn(struct agent *a)
 		struct pollfd p = { .fd = a->signals, .events = POLLIN };
 
 		if (!said)
-			agent_log("another agent is at work; waiting for its end");
+			agent_log(a, "another agent is at work; waiting for its end");
 		said = true;
-		fflush(stderr);
+		log_flush(&a->log);
 		if (poll(&p, 1, LOCK_RETRY_MS) > 0)
 			loop_on_signals(a);
 		if (a->stop)
 			return -ECANCELED;
 	}
-	return a->lock < 0 ? cannot("take the lock /" LOCK_PATH, a->lock) : 0;
+	return a->lock < 0 ? cannot(a, "take the lock /" LOCK_PATH, a->lock) : 0;
 }
 
 static int set_up(struct agent *a)
@@ -171,13 +167,13 @@ static int set_up(struct agent *a)
 
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
-		return cannot("make an epoll instance", -errno);
+		return cannot(a, "make an epoll instance", -errno);
 	a->spare.fd = -1;
 	writer_init(&a->writer);
 	hostlink_init(a);
 	r = watch_signals(a);
 	if (r < 0)
-		return cannot("watch for signals", r);
+		return cannot(a, "watch for signals", r);
 	r = take_turn(a);
 	if (r < 0)
 		return r;
@@ -186,13 +182,13 @@ static int set_up(struct agent *a)
 		     exists(a, "sys/devices/system/cpu/hotplug");
 	r = bootrec_open(&a->record, a->root, a->boot_id, &fresh);
 	if (r < 0)
-		return cannot("open the record /" BOOTREC_PATH, r);
-	agent_log("version " VCPUHP_VERSION ", %s", fresh ? "first of this boot" : "again");
+		return cannot(a, "open the record /" BOOTREC_PATH, r);
+	agent_log(a, "version " VCPUHP_VERSION ", %s", fresh ? "first of this boot" : "again");
 	r = expedite_init(&a->expedite, a->root, a->config.expedite);
 	if (r < 0)
-		(void)cannot("put rcu_expedited back", r);
+		(void)cannot(a, "put rcu_expedited back", r);
 	r = watch_uevents(a);
-	return r < 0 ? cannot("watch for uevents", r) : 0;
+	return r < 0 ? cannot(a, "watch for uevents", r) : 0;
 }
 
 /* The port first: the host can ask while the rest is looked at. */
@@ -201,7 +197,7 @@ static int start(struct agent *a)
 	int r = cputable_init(a);
 
 	if (r < 0)
-		return cannot("make the table of CPUs", r);
+		return cannot(a, "make the table of CPUs", r);
 	kladder_init(a);
 	hostlink_try_open(a);
 	crew_end_leftovers(a);
@@ -219,13 +215,13 @@ static void end(struct agent *a)
 	int r = expedite_end(&a->expedite);
 
 	if (r < 0)
-		(void)cannot("put rcu_expedited back", r);
+		(void)cannot(a, "put rcu_expedited back", r);
 	hostlink_done(a);
 	kladder_done(a);
 	registry_done(a);
 	bootrec_close(&a->record);
 	cputable_done(a);
-	agent_log("ended");
+	agent_log(a, "ended");
 }
 
 static int serve(struct agent *a)
@@ -237,10 +233,29 @@ static int serve(struct agent *a)
 	if (r == 0) {
 		r = loop_run(a);
 		if (r < 0)
-			(void)cannot("wait for events", r);
+			(void)cannot(a, "wait for events", r);
 		end(a);
 	}
 	return r == -ECANCELED ? 0 : r;
+}
+
+static int run(struct agent *a, struct options *o)
+{
+	int r;
+
+	a->root = open(o->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (a->root < 0) {
+		r = -errno;
+		agent_log(a, "%s: %s", o->root, strerror(-r));
+		return r;
+	}
+	a->seam = seam_get();
+	a->allow_faults = o->allow_faults;
+	r = options_configure(o, a->root, &a->config);
+	if (r == 0)
+		r = serve(a);
+	close(a->root);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -255,20 +270,9 @@ int main(int argc, char **argv)
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return EXIT_FAILURE;
-	a->root = open(o.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (a->root < 0) {
-		agent_log("%s: %s", o.root, strerror(errno));
-		free(a);
-		return EXIT_FAILURE;
-	}
-	/* Written out when the turn's work is done, before the loop sleeps. */
-	setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
-	a->seam = seam_get();
-	a->allow_faults = o.allow_faults;
-	r = options_configure(&o, a->root, &a->config);
-	if (r == 0)
-		r = serve(a);
-	close(a->root);
+	log_init(&a->log);
+	r = run(a, &o);
+	log_flush(&a->log);
 	free(a);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

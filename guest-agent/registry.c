@@ -98,7 +98,7 @@ static void seat(struct agent *a, int i, const char *name)
 	snprintf(r->names[i], sizeof(r->names[i]), "%s", name);
 	r->fds[i] = open_program(a, name);
 	if (bootrec_store_name(&a->record, i, name) < 0)
-		agent_log("cannot write the record");
+		agent_log(a, "cannot write the record");
 }
 
 static void unseat(struct agent *a, int i)
@@ -113,7 +113,7 @@ static void unseat(struct agent *a, int i)
 	for_each_cpu (a, c)
 		c->dyn_done &= ~(UINT32_C(1) << i);
 	if (bootrec_store_name(&a->record, i, "") < 0)
-		agent_log("cannot write the record");
+		agent_log(a, "cannot write the record");
 }
 
 static bool scan(struct agent *a, struct callback_list *ret)
@@ -236,7 +236,7 @@ static void conclude(struct agent *a)
 		r->undoing = true;
 		return;
 	}
-	agent_log("callback %s: %s", r->names[i],
+	agent_log(a, "callback %s: %s", r->names[i],
 		  r->undoing    ? "taken back"
 		  : r->removing ? "unregistered"
 				: "registered");

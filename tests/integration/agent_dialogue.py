@@ -5,13 +5,17 @@
 	agent_dialogue.py [--agent PATH] [CASE...]
 """
 
+import fcntl
 import os
+import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import time
+import tty
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
@@ -1563,6 +1567,71 @@ def a_flood_of_requests_is_answered_and_a_host_that_does_not_read_stops_itself()
                 pass
         b.wait(lambda: len(b.answers(wire.PONG)) == 20000, what="all answers")
         equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+def a_pipe():
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    return reading, writing
+
+
+def a_terminal():
+    reading, writing = pty.openpty()
+    tty.setraw(writing)
+    return reading, writing
+
+
+def a_socket():
+    return tuple(s.detach() for s in socket.socketpair())
+
+
+def fill(fd):
+    os.set_blocking(fd, False)
+    for size in (4096, 1):
+        try:
+            while True:
+                os.write(fd, b"." * size)
+        except BlockingIOError:
+            pass
+    os.set_blocking(fd, True)
+
+
+def read_all(fd):
+    os.set_blocking(fd, False)
+    data = b""
+    while select.select([fd], [], [], 0)[0]:
+        data += os.read(fd, 65536)
+    return data.decode()
+
+
+@case()
+def a_standard_error_that_takes_no_more_holds_nothing_up_and_is_told_what_it_missed():
+    for make in (a_pipe, a_terminal, a_socket):
+        reading, writing = make()
+        fill(writing)
+        b = bed()
+        b.start(stderr=writing)
+        with Started(b):
+            # More words than are kept for it.
+            for _ in range(32):
+                equal(b.kick(1, ONLINE)["rc"], 0, make.__name__)
+                equal(b.kick(1, STANDBY)["rc"], 0, make.__name__)
+            # Those who share the description see nothing of it.
+            equal(os.get_blocking(writing), True, make.__name__)
+            said = read_all(reading)
+            while "are missing here" not in said:
+                equal(b.kick(1, 255)["rc"], -EINVAL)
+                said += read_all(reading)
+            equal(b.kick(1, 255)["rc"], -EINVAL)
+            b.settle()
+            said = (said + read_all(reading)).lstrip(".").splitlines()
+            equal([line for line in said if not line.startswith("vcpuhp-agent: ")], [], make.__name__)
+            gaps = [n for n, line in enumerate(said) if "are missing here" in line]
+            equal(len(gaps), 1, make.__name__)
+            matches(r": [1-9]\d* lines", said[gaps[0]])
+            matches("refused: 255", said[-1])
+        os.close(reading)
+        os.close(writing)
 
 
 @case()

@@ -174,11 +174,11 @@ class Bed:
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
 
-    def start(self, greet=True):
+    def start(self, greet=True, stderr=None):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.agent, "--root", self.folder, "--port", os.ttyname(self.slave)] + self.args,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log if stderr is None else stderr,
                 env=dict(os.environ, **self.env), preexec_fn=_die_with_parent)  # fmt: skip
         if greet:
             self.connect()
