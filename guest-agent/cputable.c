@@ -3,9 +3,7 @@
  * Theory of operation
  *
  * The CPU table: what the kernel says of each CPU (present, online, slot) and where it stands on
- * the ladder. Uevents are hints to look again; what is looked at is the list of all online CPUs,
- * because on real sysfs a cpuN/online file is read under the lock that a hotplug write holds,
- * maybe for ever. Where no real sysfs is (a test root) the cpuN/online files are all there is.
+ * the ladder. Uevents are hints to look again.
  *
  * Presence follows the events alone, since the folder outlives its remove@ event a little, and is
  * read from the folders at start and after lost events.
@@ -16,34 +14,14 @@
 #include "guest-agent/cputable.h"
 #include "guest-agent/adopt.h"
 #include "guest-agent/announce.h"
-#include "guest-agent/cleanup.h"
 #include "guest-agent/control.h"
+#include "guest-agent/cpulook.h"
 #include "guest-agent/sysfs.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
-
-#define CPUS "sys/devices/system/cpu"
-
-/* CPUs the kernel has room for; a root that does not say has room for all that are there. */
-static int read_possible(struct agent *a)
-{
-	char text[4096];
-	struct cpulist l;
-	int last = -1;
-
-	if (sysfs_read(a->root, CPUS "/possible", text, sizeof(text)) <= 0 ||
-	    cpulist_parse_kernel(text, &l) < 0)
-		return AGENT_CPUS_MAX;
-	for (int n = cpulist_next(&l, 0); n >= 0; n = cpulist_next(&l, (unsigned int)n + 1))
-		last = n;
-	return last >= 0 && last < AGENT_CPUS_MAX ? last + 1 : AGENT_CPUS_MAX;
-}
 
 /* The serial of the last announcement, by whichever agent. */
 static uint64_t read_serial(const struct agent *a)
@@ -62,7 +40,7 @@ static uint64_t read_serial(const struct agent *a)
 
 int cputable_init(struct agent *a)
 {
-	a->possible = read_possible(a);
+	a->possible = cpulook_possible(a->root, AGENT_CPUS_MAX);
 	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
 	if (!a->cpus)
 		return -ENOMEM;
@@ -83,49 +61,15 @@ void cputable_done(struct agent *a)
 	a->possible = 0;
 }
 
-static bool is_real_sysfs(int root)
-{
-	AUTO_CLOSE int fd = openat(root, CPUS, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct statfs fs;
-
-	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
-}
-
-static bool is_present(int root, int cpu)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), CPUS "/cpu%d", cpu);
-	return faccessat(root, path, F_OK, 0) == 0;
-}
-
-/* A CPU without the file is always online. */
-static bool file_says_online(int root, int cpu)
-{
-	char path[64];
-	long v;
-	int r;
-
-	snprintf(path, sizeof(path), CPUS "/cpu%d/online", cpu);
-	r = sysfs_read_long(root, path, &v);
-	return r == -ENOENT ? is_present(root, cpu) : r == 0 && v == 1;
-}
-
 /* Of one CPU, or of all where @only is NULL. */
 static void read_online(struct agent *a, struct cpu *only)
 {
-	char text[4096];
-	struct cpulist l;
-	bool listed = is_real_sysfs(a->root) &&
-		      sysfs_read(a->root, CPUS "/online", text, sizeof(text)) > 0 &&
-		      cpulist_parse_kernel(text, &l) == 0;
+	struct cpulook_online all;
 
-	for_each_cpu (a, c) {
-		if (only && c != only)
-			continue;
-		c->online = c->present && (listed ? cpulist_has(&l, (unsigned int)c->cpu)
-						  : file_says_online(a->root, c->cpu));
-	}
+	cpulook_online(a->root, &all);
+	for_each_cpu (a, c)
+		if (!only || c == only)
+			c->online = c->present && cpulook_is_online(a->root, &all, c->cpu);
 }
 
 void cputable_read_online(struct agent *a, struct cpu *c)
@@ -133,31 +77,13 @@ void cputable_read_online(struct agent *a, struct cpu *c)
 	read_online(a, c);
 }
 
-/* "\_SB_.CPUS.C003" is slot 3; a path of another shape tells no slot. */
-static uint16_t parse_slot(const char *path)
-{
-	const char *last = strrchr(path, '.');
-	unsigned long slot;
-	char *end;
-
-	if (!last || last[1] != 'C' || strlen(last + 2) != 3 ||
-	    strspn(last + 2, "0123456789ABCDEFabcdef") != 3)
-		return MSG_NO_SLOT;
-	slot = strtoul(last + 2, &end, 16);
-	return (uint16_t)slot;
-}
-
 void cputable_read_slot(struct agent *a, struct cpu *c)
 {
-	char path[80], text[256];
 	uint16_t slot;
 
 	if (c->slot != MSG_NO_SLOT)
 		return;
-	snprintf(path, sizeof(path), CPUS "/cpu%d/firmware_node/path", c->cpu);
-	if (sysfs_read(a->root, path, text, sizeof(text)) <= 0)
-		return;
-	slot = parse_slot(text);
+	slot = cpulook_slot(a->root, c->cpu);
 	if (slot == MSG_NO_SLOT)
 		return;
 	c->slot = slot;
@@ -186,7 +112,7 @@ static void set_present(struct agent *a, struct cpu *c, bool present)
 void cputable_rescan(struct agent *a)
 {
 	for_each_cpu (a, c)
-		set_present(a, c, is_present(a->root, c->cpu));
+		set_present(a, c, cpulook_is_present(a->root, c->cpu));
 	read_online(a, NULL);
 	for_each_cpu (a, c)
 		cputable_settle(a, c);
@@ -201,7 +127,7 @@ void cputable_on_uevent(struct agent *a, const struct uevent *e)
 	/* The folder of a CPU that goes may go before the events of its going have been read. */
 	if (e->kind == UEVENT_CPU_REMOVE)
 		set_present(a, c, false);
-	else if (is_present(a->root, c->cpu))
+	else if (cpulook_is_present(a->root, c->cpu))
 		set_present(a, c, true);
 	read_online(a, c);
 	cputable_settle(a, c);

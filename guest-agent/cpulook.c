@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/cpulook.h"
+#include "guest-agent/cleanup.h"
+#include "guest-agent/sysfs.h"
+#include "proto/msg.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#define CPUS "sys/devices/system/cpu"
+
+static int read_list(int root, const char *path, struct cpulist *ret)
+{
+	char text[4096];
+	int r = sysfs_read(root, path, text, sizeof(text));
+
+	if (r <= 0)
+		return r < 0 ? r : -ENODATA;
+	return cpulist_parse_kernel(text, ret);
+}
+
+int cpulook_possible(int root, int max)
+{
+	struct cpulist l;
+	int last = -1;
+
+	if (read_list(root, CPUS "/possible", &l) < 0)
+		return max;
+	for (int n = cpulist_next(&l, 0); n >= 0; n = cpulist_next(&l, (unsigned int)n + 1))
+		last = n;
+	return last >= 0 && last < max ? last + 1 : max;
+}
+
+bool cpulook_is_present(int root, int cpu)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), CPUS "/cpu%d", cpu);
+	return faccessat(root, path, F_OK, 0) == 0;
+}
+
+/* "\_SB_.CPUS.C003" is slot 3; a path of another shape tells no slot. */
+static uint16_t parse_slot(const char *path)
+{
+	const char *last = strrchr(path, '.');
+
+	if (!last || last[1] != 'C' || strlen(last + 2) != 3 ||
+	    strspn(last + 2, "0123456789ABCDEFabcdef") != 3)
+		return MSG_NO_SLOT;
+	return (uint16_t)strtoul(last + 2, NULL, 16);
+}
+
+uint16_t cpulook_slot(int root, int cpu)
+{
+	char path[80], text[256];
+
+	snprintf(path, sizeof(path), CPUS "/cpu%d/firmware_node/path", cpu);
+	if (sysfs_read(root, path, text, sizeof(text)) <= 0)
+		return MSG_NO_SLOT;
+	return parse_slot(text);
+}
+
+static bool is_real_sysfs(int root)
+{
+	AUTO_CLOSE int fd = openat(root, CPUS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
+}
+
+void cpulook_online(int root, struct cpulook_online *ret)
+{
+	ret->listed = is_real_sysfs(root) && read_list(root, CPUS "/online", &ret->list) == 0;
+}
+
+bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu)
+{
+	char path[80];
+	long v;
+	int r;
+
+	if (all->listed)
+		return cpulist_has(&all->list, (unsigned int)cpu);
+	snprintf(path, sizeof(path), CPUS "/cpu%d/online", cpu);
+	r = sysfs_read_long(root, path, &v);
+	return r == -ENOENT ? cpulook_is_present(root, cpu) : r == 0 && v == 1;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef AGENT_CPULOOK_H
+#define AGENT_CPULOOK_H
+
+#include "proto/cpulist.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What the kernel says of its CPUs, as it stands in sysfs now. A cpuN/online file is read under the
+ * lock that a hotplug write holds, maybe for ever: so the list of all that are online is, which is
+ * read without. Where no real sysfs is (a test root) those files are all there is.
+ */
+
+/* CPUs the kernel has room for, at most @max; @max where it does not say. */
+int cpulook_possible(int root, int max);
+
+bool cpulook_is_present(int root, int cpu);
+
+/* Its slot, from its firmware's path. Return: MSG_NO_SLOT where that tells none. */
+uint16_t cpulook_slot(int root, int cpu);
+
+/**
+ * struct cpulook_online - all CPUs that are online
+ * @listed: the kernel's list is in @list; else each CPU's own file is asked
+ */
+struct cpulook_online {
+	bool listed;
+	struct cpulist list;
+};
+
+void cpulook_online(int root, struct cpulook_online *ret);
+
+/* Whether @cpu is; one without a file of its own cannot be anything else. */
+bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu);
+
+#endif

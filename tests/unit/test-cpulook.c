@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake-root.h"
+#include "guest-agent/cpulook.h"
+#include "proto/msg.h"
+
+#define CPUS "sys/devices/system/cpu"
+
+enum { MAX = 64 };
+
+static const struct {
+	const char *text; /* NULL: there is no such file */
+	int want;
+} rooms[] = {
+	{ NULL, MAX }, { "0-3\n", 4 }, { "0\n", 1 },     { "0,7\n", 8 },
+	{ "\n", MAX }, { "x\n", MAX }, { "0-63\n", 64 }, { "0-64\n", MAX },
+};
+
+static void test_possible(void **state)
+{
+	const struct fake_root *f = *state;
+
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		if (rooms[i].text)
+			fake_put(f, CPUS "/possible", rooms[i].text);
+		assert_int_equal(cpulook_possible(f->fd, MAX), rooms[i].want);
+	}
+}
+
+static const struct {
+	const char *path;
+	uint16_t slot;
+} paths[] = {
+	{ "\\_SB_.CPUS.C003\n", 3 },
+	{ "\\_SB_.CPUS.C0fF\n", 0xff },
+	{ "C000\n", MSG_NO_SLOT },
+	{ "\\_SB_.CPUS.C03\n", MSG_NO_SLOT },
+	{ "\\_SB_.CPUS.C0030\n", MSG_NO_SLOT },
+	{ "\\_SB_.CPUS.C0x3\n", MSG_NO_SLOT },
+	{ "\\_SB_.CPUS.P003\n", MSG_NO_SLOT },
+	{ "\\_SB_.CPUS.\n", MSG_NO_SLOT },
+	{ "\n", MSG_NO_SLOT },
+};
+
+static void test_slot(void **state)
+{
+	const struct fake_root *f = *state;
+
+	assert_int_equal(cpulook_slot(f->fd, 5), MSG_NO_SLOT);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		fake_put(f, CPUS "/cpu5/firmware_node/path", paths[i].path);
+		assert_int_equal(cpulook_slot(f->fd, 5), paths[i].slot);
+	}
+}
+
+static bool is_online(const struct fake_root *f, int cpu)
+{
+	struct cpulook_online all;
+
+	cpulook_online(f->fd, &all);
+	return cpulook_is_online(f->fd, &all, cpu);
+}
+
+static void test_online(void **state)
+{
+	const struct fake_root *f = *state;
+
+	/* A list in what is no sysfs is nobody's word. */
+	fake_put(f, CPUS "/online", "0-7\n");
+	assert_false(is_online(f, 1));
+	fake_mkdir(f, CPUS "/cpu0");
+	assert_true(is_online(f, 0));
+	fake_put(f, CPUS "/cpu1/online", "1\n");
+	assert_true(is_online(f, 1));
+	fake_put(f, CPUS "/cpu1/online", "0\n");
+	assert_false(is_online(f, 1));
+	fake_put(f, CPUS "/cpu1/online", "\n");
+	assert_false(is_online(f, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		fake_root_test(test_possible),
+		fake_root_test(test_slot),
+		fake_root_test(test_online),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
