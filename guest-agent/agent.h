@@ -91,6 +91,8 @@ struct worker {
  * struct cpu - one row of the CPU table
  * @cpu: the guest's number
  * @slot: the host's, MSG_NO_SLOT unknown
+ * @device: which device that is (cpulook.h), 0 none
+ * @leaving: an event said that it goes, and it was there still
  * @online: the kernel has it online, as last heard
  * @active: announced
  * @state: highest state whose startup is done; set by cpu_set_state() alone
@@ -109,7 +111,9 @@ struct worker {
 struct cpu {
 	int cpu;
 	uint16_t slot;
+	uint64_t device;
 	bool present;
+	bool leaving;
 	bool online;
 	bool taken;
 	bool foreign;
@@ -232,6 +236,14 @@ struct link {
 	struct outbox out;
 };
 
+/**
+ * struct agent - all there is
+ * @scanned: the first look at all CPUs is over
+ * @look_ms: when to look again at the CPUs that are leaving, 0 none is
+ * @look_wait_ms: how long that was put off
+ * @spare: forked ahead, of no CPU yet
+ * @cpus: @possible rows
+ */
 struct agent {
 	int root;
 	int lock;
@@ -241,7 +253,9 @@ struct agent {
 	bool allow_faults;
 	bool stop;
 	bool hotplug;
-	bool scanned; /* the first look at all CPUs is over */
+	bool scanned;
+	uint64_t look_ms;
+	unsigned int look_wait_ms;
 	int possible;
 	uint8_t boot_id[16];
 	struct agent_config config;
@@ -252,7 +266,7 @@ struct agent {
 	struct kladder kladder;
 	struct writer writer;
 	struct registry registry;
-	struct worker spare; /* forked ahead, of no CPU yet */
+	struct worker spare;
 	struct link link;
 	uint32_t handovers;
 	unsigned int jobs;
@@ -261,7 +275,7 @@ struct agent {
 	bool said_any;
 	struct cpulist said_active;
 	struct cpulist said_standby;
-	struct cpu *cpus; /* @possible rows */
+	struct cpu *cpus;
 };
 
 /* What woke the loop: kind and, for a worker, its CPU. */

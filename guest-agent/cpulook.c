@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #define CPUS "sys/devices/system/cpu"
@@ -34,12 +35,13 @@ int cpulook_possible(int root, int max)
 	return last >= 0 && last < max ? last + 1 : max;
 }
 
-bool cpulook_is_present(int root, int cpu)
+uint64_t cpulook_device(int root, int cpu)
 {
 	char path[64];
+	struct stat st;
 
 	snprintf(path, sizeof(path), CPUS "/cpu%d", cpu);
-	return faccessat(root, path, F_OK, 0) == 0;
+	return fstatat(root, path, &st, 0) < 0 ? 0 : st.st_ino;
 }
 
 /* "\_SB_.CPUS.C003" is slot 3; a path of another shape tells no slot. */
@@ -86,5 +88,5 @@ bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu)
 		return cpulist_has(&all->list, (unsigned int)cpu);
 	snprintf(path, sizeof(path), CPUS "/cpu%d/online", cpu);
 	r = sysfs_read_long(root, path, &v);
-	return r == -ENOENT ? cpulook_is_present(root, cpu) : r == 0 && v == 1;
+	return r == -ENOENT ? cpulook_device(root, cpu) != 0 : r == 0 && v == 1;
 }

@@ -15,7 +15,11 @@
 /* CPUs the kernel has room for, at most @max; @max where it does not say. */
 int cpulook_possible(int root, int max);
 
-bool cpulook_is_present(int root, int cpu);
+/*
+ * Which device is CPU @cpu: the inode number of its folder, of which the kernel makes another for
+ * another device. Return: 0 there is none.
+ */
+uint64_t cpulook_device(int root, int cpu);
 
 /* Its slot, from its firmware's path. Return: MSG_NO_SLOT where that tells none. */
 uint16_t cpulook_slot(int root, int cpu);

@@ -3,10 +3,10 @@
  * Theory of operation
  *
  * The CPU table: what the kernel says of each CPU (present, online, slot) and where it stands on
- * the ladder. Uevents are hints to look again.
- *
- * Presence follows the events alone, since the folder outlives its remove@ event a little, and is
- * read from the folders at start and after lost events.
+ * the ladder. A uevent is a hint to look again and no more: anybody who may write to the uevent file
+ * of a device can have one sent, and some are lost. The kernel sends remove@ a little before the
+ * folder goes, so it is looked at again, later each time (LOOK_FIRST_MS to LOOK_LAST_MS), until
+ * the CPU is gone, or else it was only somebody's word.
  *
  * A difference between kernel and row is acted on only while the CPU rests, or it makes the walk
  * under way fail (control.c); what came of a walk's own write is not news.
@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560 };
 
 /* The serial of the last announcement, by whichever agent. */
 static uint64_t read_serial(const struct agent *a)
@@ -90,32 +92,61 @@ void cputable_read_slot(struct agent *a, struct cpu *c)
 	c->row_due = true;
 }
 
-static void set_present(struct agent *a, struct cpu *c, bool present)
+/* There is none any more, or another: what was wished for it was for it alone. */
+static void on_gone(struct cpu *c)
 {
-	if (present && !c->present) {
-		c->slot = MSG_NO_SLOT;
-		c->taken = c->foreign = false;
-		c->text[0] = '\0';
-	}
-	if (!present && c->present) {
-		/* The next CPU of this number is another. */
-		c->standby_wish = 0;
-		c->fail_state = c->fail_rc = 0;
-	}
-	if (present != c->present)
-		c->row_due = true;
-	c->present = present;
-	if (present)
-		cputable_read_slot(a, c);
+	c->present = c->leaving = false;
+	c->standby_wish = 0;
+	c->fail_state = c->fail_rc = 0;
+	c->row_due = true;
+}
+
+static void on_come(struct cpu *c)
+{
+	c->present = true;
+	c->slot = MSG_NO_SLOT;
+	c->taken = c->foreign = false;
+	c->text[0] = '\0';
+	c->row_due = true;
+}
+
+static bool is_same(const struct cpu *c, uint64_t device, uint16_t slot)
+{
+	if (device != c->device)
+		return false;
+	return slot == c->slot || slot == MSG_NO_SLOT || c->slot == MSG_NO_SLOT;
+}
+
+static void look(struct agent *a, struct cpu *c)
+{
+	uint64_t device = cpulook_device(a->root, c->cpu);
+	uint16_t slot = device ? cpulook_slot(a->root, c->cpu) : MSG_NO_SLOT;
+
+	if (c->present && !is_same(c, device, slot))
+		on_gone(c);
+	if (device && !c->present)
+		on_come(c);
+	c->device = device;
+	if (slot == MSG_NO_SLOT || slot == c->slot)
+		return;
+	c->slot = slot;
+	c->row_due = true;
 }
 
 void cputable_rescan(struct agent *a)
 {
 	for_each_cpu (a, c)
-		set_present(a, c, cpulook_is_present(a->root, c->cpu));
+		look(a, c);
 	read_online(a, NULL);
 	for_each_cpu (a, c)
 		cputable_settle(a, c);
+}
+
+static void look_at(struct agent *a, struct cpu *c)
+{
+	look(a, c);
+	read_online(a, c);
+	cputable_settle(a, c);
 }
 
 void cputable_on_uevent(struct agent *a, const struct uevent *e)
@@ -124,13 +155,29 @@ void cputable_on_uevent(struct agent *a, const struct uevent *e)
 
 	if (!c)
 		return;
-	/* The folder of a CPU that goes may go before the events of its going have been read. */
-	if (e->kind == UEVENT_CPU_REMOVE)
-		set_present(a, c, false);
-	else if (cpulook_is_present(a->root, c->cpu))
-		set_present(a, c, true);
-	read_online(a, c);
-	cputable_settle(a, c);
+	look_at(a, c);
+	if (e->kind != UEVENT_CPU_REMOVE || !c->present)
+		return;
+	c->leaving = true;
+	a->look_wait_ms = LOOK_FIRST_MS;
+	a->look_ms = now_ms() + LOOK_FIRST_MS;
+}
+
+void cputable_on_time(struct agent *a, uint64_t now)
+{
+	bool last = a->look_wait_ms >= LOOK_LAST_MS, more = false;
+
+	if (!a->look_ms || now < a->look_ms)
+		return;
+	for_each_cpu (a, c) {
+		if (!c->leaving)
+			continue;
+		look_at(a, c);
+		c->leaving = c->leaving && !last;
+		more |= c->leaving;
+	}
+	a->look_wait_ms *= 2;
+	a->look_ms = more ? now + a->look_wait_ms : 0;
 }
 
 void cputable_settle(struct agent *a, struct cpu *c)

@@ -15,6 +15,9 @@ void cputable_rescan(struct agent *a);
 /* The same for one CPU, upon a uevent. */
 void cputable_on_uevent(struct agent *a, const struct uevent *e);
 
+/* The same for those that are leaving, by time (@look_ms). */
+void cputable_on_time(struct agent *a, uint64_t now);
+
 /* Read again whether the kernel has it online. */
 void cputable_read_online(struct agent *a, struct cpu *c);
 

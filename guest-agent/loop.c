@@ -117,6 +117,7 @@ static uint64_t next_deadline(struct agent *a)
 {
 	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : a->link.gather_ms;
 
+	t = earlier(t, a->look_ms);
 	if (a->writer.cpu >= 0 && a->kladder.ready)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)
@@ -138,6 +139,7 @@ static void on_time(struct agent *a)
 		hostlink_try_open(a);
 	if (a->writer.cpu >= 0 && a->kladder.ready && now >= a->kladder.tick_ms)
 		kladder_read(a);
+	cputable_on_time(a, now);
 	if (a->jobs == 0)
 		return;
 	for_each_cpu (a, c) {

@@ -109,6 +109,47 @@ def a_hot_added_cpu_is_reported_and_gone_again():
 
 
 @case()
+def an_event_is_a_hint_and_takes_no_cpu_away_that_is_there():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        for action in ("remove", "offline", "add"):
+            b.uevent(action, 1)
+        b.hear_all()
+        row = b.table()[0][1]
+        equal((row["state"], row["flags"]), (ONLINE, wire.PRESENT | wire.ONLINE))
+        equal(b.calls(), [])
+        equal(b.kick(1, STANDBY)["rc"], 0)
+
+
+@case()
+def a_cpu_is_gone_when_its_folder_is_however_long_after_the_event():
+    with bed(cpus=2) as b:
+        b.uevent("remove", 1)
+        b.hear_all()
+        b.remove_cpu(1)
+        b.wait(lambda: b.of(wire.CPU, cpu=1, state=0), what="its end")
+        equal(b.kick(1, ONLINE)["rc"], -ENODEV)
+
+
+@case()
+def another_cpu_of_the_same_number_is_noticed_when_the_events_were_lost():
+    with bed(cpus=2) as b:
+        b.kick(1, STANDBY)
+        b.remove_cpu(1)
+        b.make_cpu(1, slot=7)
+        b.uevent("bind", 1)
+        row = b.wait(lambda: b.of(wire.CPU, cpu=1, slot=7), what="the row")[-1]
+        equal((row["state"], row["flags"]), (STANDBY, wire.PRESENT))
+        equal(b.kick(1, ONLINE, slot=1)["rc"], -ENODEV)
+        # That the one before was to rest says nothing of this one.
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+
+
+@case()
 def ping_is_answered_and_hello_names_kernel_boot_and_features():
     with bed(args=["--allow-fault-injection"]) as b:
         b.send(wire.PING, host_ns=77)

@@ -133,9 +133,18 @@ class Bed:
     def take_away(self, cpu):
         self.set_file(cpu, False)
         self.uevent("offline", cpu)
+        self.remove_cpu(cpu)
+        self.uevent("remove", cpu)
+
+    def remove_cpu(self, cpu):
         os.rename(self.path(CPUS, "cpu%d" % cpu), self.path("gone"))
         shutil.rmtree(self.path("gone"))
-        self.uevent("remove", cpu)
+
+    def hear_all(self):
+        """Wait until the agent has heard all events so far: one more CPU comes behind them."""
+        number = max(int(name[3:]) for name in os.listdir(self.path(CPUS)) if name[3:].isdigit()) + 1
+        self.add(number)
+        self.wait(lambda: self.of(wire.CPU, cpu=number, slot=number), what="the last event")
 
     def settings(self, **values):
         """Of the test build's seam (guest-agent/seam-test.c), from now on."""

@@ -52,6 +52,24 @@ static void test_slot(void **state)
 	}
 }
 
+static void test_device(void **state)
+{
+	const struct fake_root *f = *state;
+	uint64_t first;
+
+	assert_int_equal(cpulook_device(f->fd, 1), 0);
+	fake_put(f, CPUS "/cpu1/online", "0\n");
+	first = cpulook_device(f->fd, 1);
+	assert_int_not_equal(first, 0);
+	fake_put(f, CPUS "/cpu1/online", "1\n");
+	assert_true(cpulook_device(f->fd, 1) == first);
+	/* Kept elsewhere, so that its number is not given to the next. */
+	assert_int_equal(renameat(f->fd, CPUS "/cpu1", f->fd, "elsewhere"), 0);
+	assert_int_equal(cpulook_device(f->fd, 1), 0);
+	fake_mkdir(f, CPUS "/cpu1");
+	assert_true(cpulook_device(f->fd, 1) != first);
+}
+
 static bool is_online(const struct fake_root *f, int cpu)
 {
 	struct cpulook_online all;
@@ -82,6 +100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fake_root_test(test_possible),
 		fake_root_test(test_slot),
+		fake_root_test(test_device),
 		fake_root_test(test_online),
 	};
 
