@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { EVENTS_A_TURN = 256, UEVENT_SIZE = 8192 };
+/* DISCARD_MAX is more than a buffer holds; a storm that goes on holds the loop no longer. */
+enum { EVENTS_A_TURN = 256, UEVENT_SIZE = 8192, DISCARD_MAX = 64 << 10 };
 
 static enum uevent_kind cpu_kind(const char *action, size_t len)
 {
@@ -55,6 +56,23 @@ static bool is_from_kernel(const struct sockaddr_storage *from, socklen_t len)
 	return nl->nl_pid == 0;
 }
 
+/*
+ * The kernel tells of a loss once, ahead of the events that came before it, and until those are read
+ * it loses all that follow without another word. What they tell is older than what sysfs says.
+ */
+static void discard(int fd)
+{
+	char byte;
+
+	for (int i = 0; i < DISCARD_MAX; i++) {
+		if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == EINTR)
+			continue;
+		if (errno != ENOBUFS)
+			return;
+		i = 0;
+	}
+}
+
 int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx)
 {
 	char msg[UEVENT_SIZE];
@@ -68,8 +86,12 @@ int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == ENOBUFS) {
+			discard(fd);
+			return -ENOBUFS;
+		}
 		if (n < 0)
-			return errno == ENOBUFS ? -ENOBUFS : 0;
+			return 0;
 		if (!is_from_kernel(&from, from_len))
 			continue;
 		e = uevent_parse(msg, (size_t)n);

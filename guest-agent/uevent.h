@@ -31,7 +31,7 @@ struct uevent uevent_parse(const char *msg, size_t len);
  *
  * Messages that do not come from the kernel are dropped.
  *
- * Return: 0, or -ENOBUFS when some were lost: read sysfs again.
+ * Return: 0, or -ENOBUFS when some were lost, and those that waited discarded: read sysfs now.
  */
 int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx);
 

@@ -90,6 +90,30 @@ def a_cpu_taken_offline_by_root_is_drift_within_5_s():
         all_agree(vm, d, 3, 3)
 
 
+# Enough for any buffer: the agent's is of 8 MiB, and an event costs more than 700 bytes of it.
+FLOOD = "i=0; while [ $i -lt 20000 ]; do echo change > /sys/devices/system/cpu/cpu0/uevent; i=$((i+1)); done"
+
+
+@case(deadline=120)
+def events_that_were_made_up_or_lost_leave_the_truth():
+    with running(files=callbacks(_10_log="")) as (vm, d):
+        done(d.setvcpus(3))
+        forget_calls(vm)
+        agent = vm.agent_pid()
+        vm.guest("kill -STOP %d; echo remove > /sys/devices/system/cpu/cpu1/uevent; %s" % (agent, FLOOD),
+                 seconds=90)  # fmt: skip
+        vm.onliner(2, False)
+        vm.guest("kill -CONT %d" % agent)
+        wait_for(lambda: d.states() == {0: "online", 1: "online", 2: "standby"}, 20, d.brief, pause=0.1)
+        wait_for(lambda: "uevents were lost" in vm.agent_log(), 5, vm.agent_log)
+        equal([(c.what, c.cpu, c.late) for c in calls(vm)], [("teardown", 2, True)])
+        wait_drift(d, 2)
+        # The next event is heard.
+        vm.onliner(2)
+        wait_for(lambda: d.states().get(2) == "online", NOTICED, d.brief, pause=0.05)
+        all_agree(vm, d, 3, 3)
+
+
 @case()
 def a_guest_that_reboots_is_adopted_again_and_standby_is_parked_again():
     with running(files=callbacks(_10_log="")) as (vm, d):
