@@ -12,9 +12,13 @@ void adopt_restore(struct agent *a)
 	for_each_cpu (a, c) {
 		if (bootrec_load(&a->record, c->cpu, &row) < 0)
 			continue;
+		c->state = row.state;
+		c->restored = row.state > CPUHP_STANDBY;
+		if (row.under_way > CPUHP_AP_THREADS && row.under_way < CPUHP_ONLINE)
+			c->doubt = row.under_way;
+		c->dyn_done = row.dyn_done;
 		c->last_kick = row.kick;
 		c->standby_wish = row.standby_wish;
-		c->restored = row;
 		/* Still announced until the scan finds otherwise. */
 		c->active = row.state >= CPUHP_AP_ACTIVE;
 	}
@@ -24,28 +28,27 @@ void adopt_restore(struct agent *a)
 static int resume_state(const struct cpu *c, uint32_t dyn)
 {
 	uint32_t due = dyn & ~c->dyn_done;
-	int state = c->restored.state;
 
 	for (int i = 0; i < CALLBACKS_MAX; i++)
-		if ((due & (UINT32_C(1) << i)) && CPUHP_AP_DYN + i <= state)
+		if ((due & (UINT32_C(1) << i)) && CPUHP_AP_DYN + i <= c->state)
 			return CPUHP_AP_DYN + i - 1;
-	return state > CPUHP_AP_THREADS ? state : CPUHP_AP_THREADS;
+	return c->state > CPUHP_AP_THREADS ? c->state : CPUHP_AP_THREADS;
 }
 
 static void adopt(struct agent *a, struct cpu *c)
 {
 	uint32_t dyn = registry_mask(&a->registry);
-	int doubt = c->restored.under_way;
 	struct errand e = {
 		.kind = JOB_ADOPT,
 		.from = CPUHP_AP_THREADS,
 		.state = CPUHP_AP_ONLINE,
 		.target = CPUHP_ONLINE,
-		.doubt = doubt > CPUHP_AP_THREADS && doubt < CPUHP_ONLINE ? doubt : 0,
+		.doubt = c->doubt,
 	};
 
-	c->dyn_done = c->restored.dyn_done & dyn;
+	c->dyn_done &= dyn;
 	e.resume = resume_state(c, dyn);
+	cpu_set_state(a, c, CPUHP_AP_ONLINE);
 	control_begin(a, c, &e);
 }
 
@@ -65,35 +68,46 @@ static void park(struct agent *a, struct cpu *c)
 
 void adopt_found_online(struct agent *a, struct cpu *c)
 {
-	bool ours = c->restored.state > CPUHP_STANDBY;
-
 	/* Nothing known of it at the first scan: the kernel's own boot. */
-	c->foreign = !ours && (a->scanned || c->restored.state);
+	c->foreign = !c->restored && (a->scanned || c->state);
 	c->taken = false;
-	cpu_set_state(a, c, CPUHP_AP_ONLINE);
-	if (ours || c->standby_wish == 0) {
+	if (c->restored || c->standby_wish == 0) {
+		c->restored = false;
 		adopt(a, c);
-	} else if (c->standby_wish == 1) {
-		park(a, c);
-	} else {
-		cpu_say(a, c, "online although it was put to standby, and parked once already");
-		cpu_changed(a, c);
+		return;
 	}
-	c->restored = (struct bootrec_row){ 0 };
+	cpu_set_state(a, c, CPUHP_AP_ONLINE);
+	if (c->standby_wish == 1) {
+		park(a, c);
+		return;
+	}
+	cpu_say(a, c, "online although it was put to standby, and parked once already");
+	cpu_changed(a, c);
+}
+
+/* What an agent that was killed left in doubt may have happened, and is torn down too. */
+static int take_doubt(struct cpu *c)
+{
+	if (ladder_is_dyn(c->doubt))
+		c->dyn_done |= UINT32_C(1) << (c->doubt - CPUHP_AP_DYN);
+	return c->doubt > c->state ? c->doubt : c->state;
 }
 
 void adopt_taken(struct agent *a, struct cpu *c)
 {
+	int state = take_doubt(c);
 	const struct errand e = {
 		.kind = JOB_LATE,
-		.from = c->state,
-		.state = c->state,
+		.from = state,
+		.state = state,
 		.target = CPUHP_AP_THREADS,
 	};
 
-	agent_log(a, "cpu%d: taken away without asking", c->cpu);
+	agent_log(a, "cpu%d: taken away %s", c->cpu,
+		  c->restored ? "while no agent ran" : "without asking");
+	c->restored = false;
 	c->taken = true;
-	if (c->state > CPUHP_AP_THREADS) {
+	if (state > CPUHP_AP_THREADS) {
 		control_begin(a, c, &e);
 		return;
 	}

@@ -95,11 +95,12 @@ struct worker {
  * @leaving: an event said that it goes, and it was there still
  * @online: the kernel has it online, as last heard
  * @active: announced
- * @state: highest state whose startup is done; set by cpu_set_state() alone
+ * @state: highest state whose startup is done; set by cpu_set_state() alone, and from the record
+ * @restored: @state is what an agent before this one left, and was not looked after yet
+ * @doubt: a state whose callback that one had begun, until the agent's own job has seen to it
  * @ran_on: where its worker last proved itself, -1 never
  * @dyn_done: callbacks whose startup is done on it
  * @standby_wish: 0 none, 1 it was asked to rest, 2 and was parked again once since
- * @restored: what the record of an agent before this one says of it, until it was acted on
  * @fail_state, @fail_rc: armed failure (R18)
  * @text: why it rests below online although the kernel has it, or ""
  * @row_due, @done_due: to be sent
@@ -118,12 +119,13 @@ struct cpu {
 	bool taken;
 	bool foreign;
 	bool active;
+	bool restored;
 	int state;
+	int doubt;
 	int ran_on;
 	uint32_t dyn_done;
 	uint32_t last_kick;
 	uint8_t standby_wish;
-	struct bootrec_row restored;
 	int fail_state;
 	int fail_rc;
 	char text[AGENT_TEXT];

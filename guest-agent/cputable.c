@@ -188,7 +188,7 @@ void cputable_settle(struct agent *a, struct cpu *c)
 		control_on_observed(a, c);
 	} else if (c->state > CPUHP_STANDBY && !c->online) {
 		adopt_taken(a, c);
-	} else if (c->state <= CPUHP_STANDBY && c->online) {
+	} else if (c->online && (c->state <= CPUHP_STANDBY || c->restored)) {
 		adopt_found_online(a, c);
 	} else if (!c->online && c->state != rest) {
 		cpu_set_state(a, c, rest);
@@ -209,6 +209,7 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state)
 	c->state = state;
 	if (state <= CPUHP_STANDBY) {
 		c->dyn_done = 0;
+		c->doubt = 0;
 		c->ran_on = -1;
 	}
 }
@@ -217,6 +218,7 @@ void cpu_store(struct agent *a, const struct cpu *c)
 {
 	struct bootrec_row row = {
 		.state = (uint8_t)c->state,
+		.under_way = (uint8_t)c->doubt,
 		.standby_wish = c->standby_wish,
 		.dyn_done = c->dyn_done,
 		.kick = c->last_kick,

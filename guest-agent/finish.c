@@ -131,6 +131,7 @@ void finish_job(struct agent *a, struct cpu *c)
 	if (c->worker.pid && !c->worker.leaving)
 		crew_dismiss(c);
 	c->job.kind = JOB_NONE;
+	c->doubt = 0;
 	c->job.step_deadline_ms = 0;
 	a->jobs--;
 	rest(a, c, &j);

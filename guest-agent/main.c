@@ -201,8 +201,8 @@ static int start(struct agent *a)
 	kladder_init(a);
 	hostlink_try_open(a);
 	crew_end_leftovers(a);
-	registry_init(a);
 	adopt_restore(a);
+	registry_init(a);
 	cputable_rescan(a);
 	a->scanned = true;
 	a->announce_due = true;

@@ -27,6 +27,7 @@
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,6 +102,25 @@ static void seat(struct agent *a, int i, const char *name)
 		agent_log(a, "cannot write the record");
 }
 
+/*
+ * The next that takes this state is another callback. The rows of the record are told first: an
+ * agent that begins between the two finds a name that stands and is due, and never one that is
+ * taken for done.
+ */
+static void forget(struct agent *a, int i)
+{
+	uint32_t bit = UINT32_C(1) << i;
+
+	for_each_cpu (a, c) {
+		if (!(c->dyn_done & bit) && c->doubt != CPUHP_AP_DYN + i)
+			continue;
+		c->dyn_done &= ~bit;
+		if (c->doubt == CPUHP_AP_DYN + i)
+			c->doubt = 0;
+		cpu_store(a, c);
+	}
+}
+
 static void unseat(struct agent *a, int i)
 {
 	struct registry *r = &a->registry;
@@ -110,8 +130,7 @@ static void unseat(struct agent *a, int i)
 	if (r->fds[i] > 0)
 		close(r->fds[i]);
 	r->fds[i] = 0;
-	for_each_cpu (a, c)
-		c->dyn_done &= ~(UINT32_C(1) << i);
+	forget(a, i);
 	if (bootrec_store_name(&a->record, i, "") < 0)
 		agent_log(a, "cannot write the record");
 }
@@ -229,6 +248,7 @@ static void conclude(struct agent *a)
 	struct registry *r = &a->registry;
 	int i = r->at - CPUHP_AP_DYN;
 
+	assert(i >= 0);
 	r->invoked = false;
 	if (r->rc && !r->removing && !r->undoing) {
 		agent_tell(a, LOG_ERR, "callback %s is not registered: it failed with %d",

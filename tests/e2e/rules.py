@@ -8,7 +8,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
 from scene import (FOLDER, all_agree, callback, callbacks, calls, done, drift_of, fails, forget_calls,
-                   nothing_unplugged, result, running, wait_kernel_ladder)  # fmt: skip
+                   no_agent, nothing_unplugged, result, running, wait_kernel_ladder)  # fmt: skip
 from tap import case, equal, matches
 from vm import VM, wait_for
 
@@ -220,6 +220,22 @@ def R19_what_the_record_of_this_boot_says_was_done_is_not_done_again():
         vm.onliner(3)
         wait_for(lambda: d.states().get(3) == "online", 10, d.brief, pause=0.05)
         equal([(c.what, c.cpu, c.ran_on) for c in calls(vm)], [("startup", 3, 3)], "adopted: only the new one")
+
+
+@case()
+def R19_a_cpu_taken_away_while_no_agent_ran_is_no_success():
+    with running(files=callbacks(_10_log="")) as (vm, d):
+        done(d.setvcpus(3))
+        forget_calls(vm)
+        with no_agent(vm):
+            vm.onliner(2, False)
+        wait_for(lambda: d.states().get(2) == "standby" and drift_of(d, 2), 10, d.brief, pause=0.05)
+        equal([(c.what, c.cpu, c.late) for c in calls(vm)], [("teardown", 2, True)], "what was done there")
+        forget_calls(vm)
+        vm.onliner(2)
+        wait_for(lambda: d.states().get(2) == "online", 10, d.brief, pause=0.05)
+        equal([(c.what, c.cpu, c.ran_on) for c in calls(vm)], [("startup", 2, 2)], "adopted anew")
+        all_agree(vm, d, 3, 3)
 
 
 @case()

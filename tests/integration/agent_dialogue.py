@@ -1040,6 +1040,83 @@ def R19_what_was_under_way_in_a_killed_agent_is_torn_down_first():
 
 
 @case()
+def R19_a_cpu_taken_away_while_no_agent_ran_is_torn_down_late_and_adopted_anew():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    b.callback("20-b")
+    with b:
+        b.kick(1, ONLINE)
+        b.stop(signal.SIGKILL)
+        b.set_file(1, False)
+        b.forget_calls()
+        b.start()
+        row = b.rests(1, STANDBY)
+        equal(row["flags"], wire.PRESENT | wire.TAKEN)
+        equal(b.calls(4, cpu=1), ["20-b teardown 1 1", "10-a teardown 1 1"])
+        equal(b.cpus_json()["active"], [0])
+        b.forget_calls()
+        b.switch(1, True)
+        row = b.rests(1, ONLINE)
+        assert row["flags"] & wire.FOREIGN
+        equal((row["ran_on"], b.calls(4)), (1, ["10-a startup 1 0", "20-b startup 1 0"]))
+
+
+@case()
+def R19_a_cpu_removed_while_no_agent_ran_is_torn_down_late():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        b.stop(signal.SIGKILL)
+        b.remove_cpu(1)
+        b.forget_calls()
+        b.start()
+        b.wait(lambda: b.calls(), what="the teardown")
+        b.settle()
+        equal(b.calls(4), ["10-a teardown 1 1"])
+        equal((sorted(b.table()[0]), b.cpus_json()["active"]), ([0], [0]))
+        b.add(1)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+        equal(b.calls(4)[1:], ["10-a startup 1 0"])
+
+
+@case()
+def R19_what_was_under_way_is_torn_down_late_on_a_cpu_that_has_gone():
+    b = bed(cpus=2)
+    b.callback("10-a")
+    b.callback("20-b", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
+        b.stop(signal.SIGKILL)
+        b.write("go", "")
+        b.set_file(1, False)
+        b.forget_calls()
+        b.start()
+        b.rests(1, STANDBY)
+        equal(b.calls(4), ["20-b teardown 1 1", "10-a teardown 1 1"])
+
+
+@case()
+def R19_a_callback_in_the_place_of_one_that_has_gone_is_not_taken_for_done():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        b.rests(0, ONLINE)
+        b.kick(1, ONLINE)
+        b.stop(signal.SIGKILL)
+        os.unlink(b.path("etc/vcpuhp/cpuhp.d/10-a"))
+        b.callback("20-b")
+        b.forget_calls()
+        b.start()
+        b.rests(0, ONLINE)
+        b.rests(1, ONLINE)
+        equal(b.table()[1], {AP_DYN: "20-b"})
+        equal(sorted(b.calls()), ["20-b startup 0", "20-b startup 1"])
+
+
+@case()
 def R19_a_failed_adoption_rests_at_ap_threads_and_stays_online():
     b = bed(boot=(1,))
     b.callback("10-a")

@@ -49,6 +49,17 @@ def wait_kernel_ladder(vm):
              "the agent's instance in tracefs", pause=0.05)  # fmt: skip
 
 
+@contextmanager
+def no_agent(vm):
+    """The agent is killed; the next one begins after the block."""
+    killed = vm.agent_pid()
+    vm.guest("touch /run/hold-agent; kill -9 %d; while kill -0 %d 2>/dev/null; do usleep 10000; done" % (
+        killed, killed))  # fmt: skip
+    yield
+    vm.guest("rm /run/hold-agent")
+    wait_for(lambda: vm.agent_pid() != killed, 10, "another agent")
+
+
 class Call:
     """A line of the callbacks' log. Late ones have .late."""
 
