@@ -14,6 +14,7 @@ void adopt_restore(struct agent *a)
 			continue;
 		c->state = row.state;
 		c->restored = row.state > CPUHP_STANDBY;
+		c->state_period = bootrec_load_period(&a->record, c->cpu);
 		if (row.under_way > CPUHP_AP_THREADS && row.under_way < CPUHP_ONLINE)
 			c->doubt = row.under_way;
 		c->dyn_done = row.dyn_done;
@@ -71,6 +72,7 @@ void adopt_found_online(struct agent *a, struct cpu *c)
 	/* Nothing known of it at the first scan: the kernel's own boot. */
 	c->foreign = !c->restored && (a->scanned || c->state);
 	c->taken = false;
+	cputable_begin_period(a, c);
 	if (c->restored || c->standby_wish == 0) {
 		c->restored = false;
 		adopt(a, c);
@@ -113,6 +115,9 @@ void adopt_taken(struct agent *a, struct cpu *c)
 	}
 	cpu_set_state(a, c, c->present ? CPUHP_STANDBY : CPUHP_OFFLINE);
 	cpu_changed(a, c);
+	/* It may have come back already. */
+	if (c->online)
+		cputable_settle(a, c);
 }
 
 void adopt_on_finished(struct agent *a, struct cpu *c, enum job_kind kind, int rc, const char *text)

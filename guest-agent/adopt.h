@@ -12,8 +12,10 @@ void adopt_restore(struct agent *a);
 /* A resting CPU is found online: adopt it, or park it again where it was put to standby. */
 void adopt_found_online(struct agent *a, struct cpu *c);
 
-/* A CPU that rests above standby, or did for an agent before this one, is found offline or gone: its
- * teardown runs late. */
+/*
+ * A CPU that rests above standby, or did for an agent before this one, is found offline or gone, or
+ * online again since: its teardown runs late.
+ */
 void adopt_taken(struct agent *a, struct cpu *c);
 
 /* An adoption or a parking of ours has ended. */

@@ -94,6 +94,8 @@ struct worker {
  * @device: which device that is (cpulook.h), 0 none
  * @leaving: an event said that it goes, and it was there still
  * @online: the kernel has it online, as last heard
+ * @period: which time online that is (cpulook.h)
+ * @state_period: the one in which @state was reached, where that is above standby
  * @active: announced
  * @state: highest state whose startup is done; set by cpu_set_state() alone, and from the record
  * @restored: @state is what an agent before this one left, and was not looked after yet
@@ -116,6 +118,8 @@ struct cpu {
 	bool present;
 	bool leaving;
 	bool online;
+	uint64_t period;
+	uint64_t state_period;
 	bool taken;
 	bool foreign;
 	bool active;

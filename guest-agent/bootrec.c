@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * One file of fixed size: a header (magic, version, size, boot id), the highest kick number, the
- * table of callback names, one row for each CPU. Every change is one pwrite(2) of one row into the
+ * table of callback names, one row and one period for each CPU. Every change is one pwrite(2) of one row into the
  * page cache: a kill of the agent leaves the row as it was or as it is, never between. Nothing is
  * synced, since a reboot makes the whole record void anyway.
  *
@@ -51,11 +51,18 @@ struct row_cell {
 	uint32_t check;
 };
 
+struct period_cell {
+	uint64_t period;
+	uint32_t check;
+	uint32_t zero;
+};
+
 struct file {
 	struct header header;
 	struct kick_cell kick;
 	struct name_cell names[BOOTREC_DYN];
 	struct row_cell rows[BOOTREC_CPUS];
+	struct period_cell periods[BOOTREC_CPUS];
 };
 
 static uint32_t check_of(const void *data, size_t len)
@@ -187,6 +194,30 @@ int bootrec_store(const struct bootrec *r, int cpu, const struct bootrec_row *ro
 	if (cpu < 0 || cpu >= BOOTREC_CPUS)
 		return -ERANGE;
 	return write_at(r->fd, &cell, sizeof(cell), row_at(cpu));
+}
+
+static size_t period_at(int cpu)
+{
+	return offsetof(struct file, periods) + (size_t)cpu * sizeof(struct period_cell);
+}
+
+uint64_t bootrec_load_period(const struct bootrec *r, int cpu)
+{
+	struct period_cell cell;
+
+	if (cpu < 0 || cpu >= BOOTREC_CPUS ||
+	    read_at(r->fd, &cell, sizeof(cell), period_at(cpu)) < 0)
+		return 0;
+	return cell.check == check_of(&cell.period, sizeof(cell.period)) ? cell.period : 0;
+}
+
+int bootrec_store_period(const struct bootrec *r, int cpu, uint64_t period)
+{
+	struct period_cell cell = { .period = period, .check = check_of(&period, sizeof(period)) };
+
+	if (cpu < 0 || cpu >= BOOTREC_CPUS)
+		return -ERANGE;
+	return write_at(r->fd, &cell, sizeof(cell), period_at(cpu));
 }
 
 static size_t name_at(int i)

@@ -46,6 +46,10 @@ void bootrec_close(struct bootrec *r);
 int bootrec_load(const struct bootrec *r, int cpu, struct bootrec_row *ret);
 int bootrec_store(const struct bootrec *r, int cpu, const struct bootrec_row *row);
 
+/* Which time online its row speaks of (cpulook.h), 0 unknown; stored before a state above standby. */
+uint64_t bootrec_load_period(const struct bootrec *r, int cpu);
+int bootrec_store_period(const struct bootrec *r, int cpu, uint64_t period);
+
 /* The callback table of this boot: name of the callback at state 12 + i, "" none. */
 int bootrec_load_name(const struct bootrec *r, int i, char name[64]);
 int bootrec_store_name(const struct bootrec *r, int i, const char *name);

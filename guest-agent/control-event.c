@@ -122,6 +122,8 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 	j->step_deadline_ms = 0;
 	if (rc == 0) {
 		c->online = j->call.startup;
+		if (c->online)
+			cputable_begin_period(a, c);
 		if (!c->online || j->kind != JOB_ADOPT)
 			c->foreign = false;
 	} else {
@@ -221,7 +223,8 @@ void control_on_observed(struct agent *a, struct cpu *c)
 	struct job *j = &c->job;
 
 	/* What comes of a write of ours is not news. */
-	if (c->online || j->taken || j->h.late || j->h.walk.step == CPUHP_AP_ONLINE)
+	if (!cputable_period_is_over(c) || j->taken || j->h.late ||
+	    j->h.walk.step == CPUHP_AP_ONLINE)
 		return;
 	if (c->state <= CPUHP_STANDBY)
 		return;

@@ -35,13 +35,30 @@ int cpulook_possible(int root, int max)
 	return last >= 0 && last < max ? last + 1 : max;
 }
 
-uint64_t cpulook_device(int root, int cpu)
+/* Of a folder of @cpu's. Return: 0 and -errno in @ret_error where it cannot be had. */
+static uint64_t read_inode(int root, int cpu, const char *folder, int *ret_error)
 {
-	char path[64];
+	char path[80];
 	struct stat st;
 
-	snprintf(path, sizeof(path), CPUS "/cpu%d", cpu);
-	return fstatat(root, path, &st, 0) < 0 ? 0 : st.st_ino;
+	snprintf(path, sizeof(path), CPUS "/cpu%d%s", cpu, folder);
+	*ret_error = fstatat(root, path, &st, 0) < 0 ? -errno : 0;
+	return *ret_error ? 0 : st.st_ino;
+}
+
+uint64_t cpulook_device(int root, int cpu)
+{
+	int error;
+
+	return read_inode(root, cpu, "", &error);
+}
+
+uint64_t cpulook_period(int root, int cpu)
+{
+	int error;
+	uint64_t period = read_inode(root, cpu, "/topology", &error);
+
+	return error == -ENOENT ? cpulook_device(root, cpu) : period;
 }
 
 /* "\_SB_.CPUS.C003" is slot 3; a path of another shape tells no slot. */

@@ -21,6 +21,13 @@ int cpulook_possible(int root, int max);
  */
 uint64_t cpulook_device(int root, int cpu);
 
+/*
+ * Which time online this is: another number each time, since the kernel makes the CPU's folder
+ * named topology when it comes online and removes it when it goes offline. Where there is no such
+ * folder the device's own stands for it. Return: 0 not known.
+ */
+uint64_t cpulook_period(int root, int cpu);
+
 /* Its slot, from its firmware's path. Return: MSG_NO_SLOT where that tells none. */
 uint16_t cpulook_slot(int root, int cpu);
 

@@ -8,6 +8,9 @@
  * folder goes, so it is looked at again, later each time (LOOK_FIRST_MS to LOOK_LAST_MS), until
  * the CPU is gone, or else it was only somebody's word.
  *
+ * A CPU that was offline for a moment looks online before and after, so online is told apart by its
+ * period: what was done in one says nothing of the next.
+ *
  * A difference between kernel and row is acted on only while the CPU rests, or it makes the walk
  * under way fail (control.c); what came of a walk's own write is not news.
  */
@@ -69,14 +72,32 @@ static void read_online(struct agent *a, struct cpu *only)
 	struct cpulook_online all;
 
 	cpulook_online(a->root, &all);
-	for_each_cpu (a, c)
-		if (!only || c == only)
-			c->online = c->present && cpulook_is_online(a->root, &all, c->cpu);
+	for_each_cpu (a, c) {
+		if (only && c != only)
+			continue;
+		c->online = c->present && cpulook_is_online(a->root, &all, c->cpu);
+		c->period = c->online ? cpulook_period(a->root, c->cpu) : 0;
+	}
 }
 
 void cputable_read_online(struct agent *a, struct cpu *c)
 {
 	read_online(a, c);
+}
+
+void cputable_begin_period(struct agent *a, struct cpu *c)
+{
+	int r;
+
+	c->period = c->state_period = cpulook_period(a->root, c->cpu);
+	r = bootrec_store_period(&a->record, c->cpu, c->period);
+	if (r < 0)
+		agent_log(a, "cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+}
+
+bool cputable_period_is_over(const struct cpu *c)
+{
+	return !c->online || (c->period && c->period != c->state_period);
 }
 
 void cputable_read_slot(struct agent *a, struct cpu *c)
@@ -186,7 +207,7 @@ void cputable_settle(struct agent *a, struct cpu *c)
 
 	if (c->job.kind) {
 		control_on_observed(a, c);
-	} else if (c->state > CPUHP_STANDBY && !c->online) {
+	} else if (c->state > CPUHP_STANDBY && cputable_period_is_over(c)) {
 		adopt_taken(a, c);
 	} else if (c->online && (c->state <= CPUHP_STANDBY || c->restored)) {
 		adopt_found_online(a, c);

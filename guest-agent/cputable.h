@@ -21,6 +21,12 @@ void cputable_on_time(struct agent *a, uint64_t now);
 /* Read again whether the kernel has it online. */
 void cputable_read_online(struct agent *a, struct cpu *c);
 
+/* What is done on it from now on is done in the time online that is now. */
+void cputable_begin_period(struct agent *a, struct cpu *c);
+
+/* Whether the one in which its state was reached is over, be the CPU online again or not. */
+bool cputable_period_is_over(const struct cpu *c);
+
 /* Act on a difference between what the kernel says of a CPU and what its row says. */
 void cputable_settle(struct agent *a, struct cpu *c);
 

@@ -239,6 +239,28 @@ def R19_a_cpu_taken_away_while_no_agent_ran_is_no_success():
 
 
 @case()
+def R19_a_cpu_that_was_offline_for_a_moment_is_adopted_anew():
+    with running(files=callbacks(_10_log="")) as (vm, d):
+        done(d.setvcpus(3))
+        again = [("teardown", 2, True), ("startup", 2, False)]
+        forget_calls(vm)
+        agent = vm.agent_pid()
+        vm.guest("kill -STOP %d" % agent)
+        vm.onliner(2, False)
+        vm.onliner(2)
+        vm.guest("kill -CONT %d" % agent)
+        wait_for(lambda: [(c.what, c.cpu, c.late) for c in calls(vm)] == again, 10, lambda: calls(vm))
+        wait_for(lambda: d.states().get(2) == "online", 10, d.brief, pause=0.05)
+        forget_calls(vm)
+        with no_agent(vm):
+            vm.onliner(2, False)
+            vm.onliner(2)
+        wait_for(lambda: [(c.what, c.cpu, c.late) for c in calls(vm)] == again, 10, lambda: calls(vm))
+        wait_for(lambda: d.states().get(2) == "online", 10, d.brief, pause=0.05)
+        all_agree(vm, d, 3, 3)
+
+
+@case()
 def R19_an_adoption_that_fails_is_drift_and_takes_nothing_offline():
     with VM(smp=2, files=callbacks(_10_deny=fails("startup", 1, 2))) as vm, Daemon(vm) as d:
         wait_for(lambda: d.states() == {0: "online", 1: "ap:threads"} and drift_of(d, 1), 20, d.brief,

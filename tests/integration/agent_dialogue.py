@@ -1062,6 +1062,30 @@ def R19_a_cpu_taken_away_while_no_agent_ran_is_torn_down_late_and_adopted_anew()
 
 
 @case()
+def R19_a_cpu_that_was_offline_for_a_moment_is_adopted_anew():
+    """Whether an agent ran meanwhile or not: what was done before says nothing of now."""
+    for agent_runs in (True, False):
+        b = bed(cpus=2)
+        b.callback("10-a")
+        with b:
+            b.new_period(1)
+            b.kick(1, ONLINE)
+            b.rests(0, ONLINE)
+            b.forget_calls()
+            if not agent_runs:
+                b.stop(signal.SIGKILL)
+            b.new_period(1)
+            if agent_runs:
+                b.uevent("offline", 1)
+            else:
+                b.start()
+            b.wait(lambda b=b: len(b.calls()) == 2, what="the calls")
+            row = b.rests(1, ONLINE)
+            equal(b.calls(4), ["10-a teardown 1 1", "10-a startup 1 0"])
+            equal((row["flags"], row["ran_on"]), (wire.PRESENT | wire.ONLINE | wire.FOREIGN, 1))
+
+
+@case()
 def R19_a_cpu_removed_while_no_agent_ran_is_torn_down_late():
     b = bed(cpus=2)
     b.callback("10-a")

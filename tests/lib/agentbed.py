@@ -104,6 +104,15 @@ class Bed:
     def set_file(self, cpu, online):
         self.write(self.online_file(cpu), "%d\n" % online)
 
+    def new_period(self, cpu):
+        """What the kernel makes new each time a CPU comes online, which no other file tells."""
+        folder = self.path(CPUS, "cpu%d" % cpu)
+        os.makedirs(folder + "/next")
+        if os.path.exists(folder + "/topology"):
+            os.rename(folder + "/topology", folder + "/last")
+        os.rename(folder + "/next", folder + "/topology")
+        shutil.rmtree(folder + "/last", ignore_errors=True)
+
     def is_online(self, cpu):
         return self.read(self.online_file(cpu)).strip() == "1"
 

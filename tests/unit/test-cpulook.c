@@ -70,6 +70,22 @@ static void test_device(void **state)
 	assert_true(cpulook_device(f->fd, 1) != first);
 }
 
+static void test_period(void **state)
+{
+	const struct fake_root *f = *state;
+	uint64_t first;
+
+	assert_int_equal(cpulook_period(f->fd, 1), 0);
+	fake_put(f, CPUS "/cpu1/online", "1\n");
+	assert_true(cpulook_period(f->fd, 1) == cpulook_device(f->fd, 1));
+	fake_mkdir(f, CPUS "/cpu1/topology");
+	first = cpulook_period(f->fd, 1);
+	assert_true(first && first != cpulook_device(f->fd, 1));
+	fake_mkdir(f, CPUS "/cpu1/next");
+	assert_int_equal(renameat(f->fd, CPUS "/cpu1/next", f->fd, CPUS "/cpu1/topology"), 0);
+	assert_true(cpulook_period(f->fd, 1) != first);
+}
+
 static bool is_online(const struct fake_root *f, int cpu)
 {
 	struct cpulook_online all;
@@ -98,9 +114,8 @@ static void test_online(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fake_root_test(test_possible),
-		fake_root_test(test_slot),
-		fake_root_test(test_device),
+		fake_root_test(test_possible), fake_root_test(test_slot),
+		fake_root_test(test_device),   fake_root_test(test_period),
 		fake_root_test(test_online),
 	};
 
