@@ -118,17 +118,25 @@ static bool is_taken(const struct domain *d, const struct vcpu *v, int cpu)
 	return false;
 }
 
+/* The flag stays as long as it is so; news is only its coming, and what is found first is no news. */
+static void note_taken(struct vcpu *v, bool taken)
+{
+	struct domain *d = v->domain;
+
+	if (taken && !v->guest_taken && d->table_known && vcpu_may_talk(v))
+		publish(d, EVENT_DRIFT, (int)v->vcpu, "the CPU was taken away without asking");
+	v->guest_taken = taken;
+}
+
 static void on_cpu(struct domain *d, const struct record_cpu *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
-	bool was_online;
 
 	/* Present, and yet in one of the host's states: nonsense. */
 	if (!v || r->state > CPUHP_ONLINE ||
 	    ((r->flags & RECORD_CPU_PRESENT) &&
 	     (r->state < CPUHP_STANDBY || is_taken(d, v, r->cpu))))
 		return;
-	was_online = v->guest_online;
 	v->heard = true;
 	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;
@@ -137,8 +145,7 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	v->guest_state = r->state;
 	v->ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
 	snprintf(v->guest_text, sizeof(v->guest_text), "%s", r->text);
-	if ((r->flags & RECORD_CPU_TAKEN) && was_online && vcpu_may_talk(v))
-		publish(d, EVENT_DRIFT, (int)v->vcpu, "the CPU was taken away without asking");
+	note_taken(v, r->flags & RECORD_CPU_TAKEN);
 	hostwalk_on_guest(v);
 	vcpu_settle(v);
 	if (d->agent_up)
@@ -255,7 +262,7 @@ static void on_end(struct domain *d)
 		struct vcpu *v = &d->vcpus[i];
 
 		if (!v->heard) {
-			v->guest_present = v->guest_online = false;
+			v->guest_present = v->guest_online = v->guest_taken = false;
 			v->cpu = -1;
 		}
 		if (first)

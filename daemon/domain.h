@@ -26,7 +26,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @owned: its device id says that this daemon's kind plugged it
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
- * @guest_present, @guest_online, @guest_state, @guest_text: the guest's word
+ * @guest_present, @guest_online, @guest_taken, @guest_state, @guest_text: the guest's word
  * @state: -1 unknown (no agent heard yet)
  * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
  * @ran_on: CPU its worker last proved itself on, -1 none
@@ -48,7 +48,7 @@ struct vcpu {
 	pid_t thread_id;
 	uint32_t apic_id;
 	int cpu;
-	bool guest_present, guest_online, guest_walking;
+	bool guest_present, guest_online, guest_walking, guest_taken;
 	bool heard; /* named in the agent's table of this session */
 	int guest_state;
 	char guest_text[OP_TEXT_MAX];

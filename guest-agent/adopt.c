@@ -71,7 +71,6 @@ void adopt_found_online(struct agent *a, struct cpu *c)
 {
 	/* Nothing known of it at the first scan: the kernel's own boot. */
 	c->foreign = !c->restored && (a->scanned || c->state);
-	c->taken = false;
 	cputable_begin_period(a, c);
 	if (c->restored || c->standby_wish == 0) {
 		c->restored = false;
@@ -83,6 +82,7 @@ void adopt_found_online(struct agent *a, struct cpu *c)
 		park(a, c);
 		return;
 	}
+	c->taken = false;
 	cpu_say(a, c, "online although it was put to standby, and parked once already");
 	cpu_changed(a, c);
 }
@@ -122,8 +122,10 @@ void adopt_taken(struct agent *a, struct cpu *c)
 
 void adopt_on_finished(struct agent *a, struct cpu *c, enum job_kind kind, int rc, const char *text)
 {
-	if (rc == 0)
+	if (rc == 0) {
+		c->taken = false;
 		return;
+	}
 	if (kind == JOB_ADOPT)
 		cpu_say(a, c, "not in service: %s", *text ? text : strerror(rc < 0 ? -rc : rc));
 	else

@@ -124,8 +124,8 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 		c->online = j->call.startup;
 		if (c->online)
 			cputable_begin_period(a, c);
-		if (!c->online || j->kind != JOB_ADOPT)
-			c->foreign = false;
+		/* Where it is now it is by our doing. */
+		c->taken = c->foreign = false;
 	} else {
 		cputable_read_online(a, c);
 		if (why)

@@ -7,7 +7,8 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
-from scene import all_agree, callbacks, calls, done, drift_of, forget_calls, result, running
+from scene import (FOLDER, all_agree, callback, callbacks, calls, done, drift_of, forget_calls, result,
+                   running)  # fmt: skip
 from tap import case, equal
 from vm import VM, wait_for
 
@@ -112,6 +113,27 @@ def events_that_were_made_up_or_lost_leave_the_truth():
         vm.onliner(2)
         wait_for(lambda: d.states().get(2) == "online", NOTICED, d.brief, pause=0.05)
         all_agree(vm, d, 3, 3)
+
+
+@case()
+def a_cpu_that_is_back_in_service_is_told_as_taken_away_no_more():
+    with running() as (vm, d):
+        done(d.setvcpus(2))
+        listener = d.begin("events", "web1", "--timeout", "8")
+        vm.onliner(1, False)
+        wait_drift(d, 1)
+        done(d.setvcpus(2), present=2, online=2)
+        # Each makes the agent tell its rows anew.
+        for command in ("install", "rm"):
+            if command == "install":
+                vm.write(FOLDER + "50-new", callback()[1], 0o755)
+            else:
+                vm.guest("rm %s50-new" % FOLDER)
+            before = vm.agent_log()
+            vm.guest("kill -HUP $(cat /run/agent.pid)")
+            wait_for(lambda before=before: "50-new: " in vm.agent_log()[len(before):], 5, vm.agent_log)
+        told = [o for o in listener.wait(20).lines if o.get("type") == "drift" and "taken away" in o["text"]]
+        equal([o["vcpu"] for o in told], [1])
 
 
 @case()

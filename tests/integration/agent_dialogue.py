@@ -238,6 +238,30 @@ def R1_late_teardown_goes_on_past_a_failure():
 
 
 @case()
+def a_cpu_is_called_taken_until_it_is_back_in_service():
+    b = bed(cpus=2)
+    b.callback("10-a", startup="test -e %s && exit 3; :" % b.path("bad"))
+    with b:
+        b.kick(1, ONLINE)
+        b.switch(1, False)
+        assert b.rests(1, STANDBY)["flags"] & wire.TAKEN
+        # By a kick
+        b.kick(1, ONLINE)
+        equal(b.table()[0][1]["flags"], wire.PRESENT | wire.ONLINE)
+        b.switch(1, False)
+        assert b.rests(1, STANDBY)["flags"] & wire.TAKEN
+        # By an adoption; one that fails is none.
+        b.write("bad", "")
+        b.switch(1, True)
+        assert b.rests(1, AP_THREADS)["flags"] & wire.TAKEN
+        os.unlink(b.path("bad"))
+        b.switch(1, False)
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        equal(b.rests(1, ONLINE)["flags"], wire.PRESENT | wire.ONLINE | wire.FOREIGN)
+
+
+@case()
 def R3_the_agent_refuses_to_walk_below_standby():
     with bed() as b:
         for target in range(STANDBY):

@@ -396,6 +396,7 @@ static void send_row(struct bench *b, unsigned int slot, const char *text)
 			.ran_on = state >= CPUHP_AP_THREADS ? BENCH_CPU(slot) : MSG_NO_CPU,
 			.flags = (b->guest_present[slot] ? RECORD_CPU_PRESENT : 0) |
 				 (b->guest_walking[slot] ? RECORD_CPU_WALKING : 0) |
+				 (b->guest_taken[slot] ? RECORD_CPU_TAKEN : 0) |
 				 (state > CPUHP_STANDBY ? RECORD_CPU_ONLINE : 0),
 		},
 	};

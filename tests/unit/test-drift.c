@@ -268,6 +268,64 @@ static void asking_for_what_is_there_ends_the_drift(void **ctx)
 	bench_stop(b);
 }
 
+static void one_taken_away_is_told_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	/* The late teardown is under way: that it was taken is told, and no drift yet. */
+	b->guest_taken[3] = b->guest_walking[3] = true;
+	bench_row(b, 3, CPUHP_AP_DYN);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 1);
+	b->guest_walking[3] = false;
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 2);
+	/* Row after row and session after session say so still. */
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_agent_down(b);
+	bench_agent_up(b, 1);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 2);
+	/* Back in service, and taken once more. */
+	b->guest_taken[3] = false;
+	bench_row(b, 3, CPUHP_ONLINE);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 2);
+	b->guest_taken[3] = b->guest_walking[3] = true;
+	bench_row(b, 3, CPUHP_AP_DYN);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 3);
+	bench_stop(b);
+}
+
+static void one_taken_away_while_no_agent_ran_is_told(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_agent_down(b);
+	b->guest_taken[3] = b->guest_walking[3] = true;
+	b->guest_state[3] = CPUHP_AP_DYN;
+	bench_agent_up(b, 1);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 1);
+	bench_stop(b);
+}
+
+static void one_found_taken_away_at_first_is_no_news(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true, .online = 2 });
+
+	b->guest_taken[1] = true;
+	b->guest_state[1] = CPUHP_STANDBY;
+	bench_agent_up(b, 1);
+	bench_row(b, 1, CPUHP_STANDBY);
+	check_drift(b, 1, "", 0);
+	bench_stop(b);
+}
+
 static void the_boot_vcpus_drift_as_well(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
@@ -587,6 +645,9 @@ int main(void)
 		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
 		cmocka_unit_test(root_takes_one_offline),
 		cmocka_unit_test(asking_for_what_is_there_ends_the_drift),
+		cmocka_unit_test(one_taken_away_is_told_once),
+		cmocka_unit_test(one_taken_away_while_no_agent_ran_is_told),
+		cmocka_unit_test(one_found_taken_away_at_first_is_no_news),
 		cmocka_unit_test(the_boot_vcpus_drift_as_well),
 		cmocka_unit_test(standby_is_parked_again_after_a_reboot_once),
 		cmocka_unit_test(many_are_parked_again_by_one_operation),
