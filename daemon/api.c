@@ -26,7 +26,6 @@
 
 enum {
 	WORD_MAX = 255,
-	LIST_MAX = 4096,
 	TIMEOUT_MIN_MS = 1000,
 	TIMEOUT_MAX_MS = 86400000,
 	COUNT_MAX = 65535,
@@ -69,7 +68,7 @@ static const struct varlink_param set_vcpus_params[] = {
 };
 static const struct varlink_param set_target_params[] = {
 	STR("domain", WORD_MAX),
-	STR("vcpus", LIST_MAX),
+	STR("vcpus", CPULIST_TEXT_MAX - 1), /* vcpuhpctl may write it anew */
 	STR("target", WORD_MAX),
 	CHANGE_OPTIONS,
 	{ 0 },

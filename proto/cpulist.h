@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CPULIST_MAX = 4096 };
+/* CPULIST_TEXT_MAX: room for any list with each number standing by itself, and the NUL. */
+enum { CPULIST_MAX = 4096, CPULIST_TEXT_MAX = 5 * CPULIST_MAX };
 
 /* A fixed set of CPU or vCPU numbers, 0 to CPULIST_MAX - 1. */
 struct cpulist {

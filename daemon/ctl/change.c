@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { OP_ID_BYTES = 8, LIST_TEXT_MAX = 5 * CPULIST_MAX };
+enum { OP_ID_BYTES = 8 };
 
 /*
  * The id is made here, before anything is sent: so it can be told when the waiting is broken off
@@ -70,7 +70,7 @@ int run_setvcpus(struct ctl *c)
 static int set_target(struct ctl *c, const struct cpulist *vcpus, const char *target)
 {
 	json_object *o = ctl_parameters("domain", c->command->domain);
-	char list[LIST_TEXT_MAX];
+	char list[CPULIST_TEXT_MAX];
 
 	cpulist_format(vcpus, list, sizeof(list));
 	ctl_add_string(o, "vcpus", list);

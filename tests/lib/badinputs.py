@@ -65,6 +65,9 @@ COMMANDS = [
     (CTL, "setvcpu web1 3-8 --enable", 10, "8"),
     (CTL, "setvcpu web1 4096 --enable", 10, "no such vCPU: 4096"),
     (CTL, "setvcpu web1 %s --enable" % HUGE, 10, "no such vCPU"),
+    (CTL, "setvcpu web1 %s --enable" % ",".join(map(str, range(4096))), 10, "web1 has no vcpu 8"),
+    (CTL, "setvcpu web1 %s --enable" % ",".join(map(str, range(1, 4096, 2))), 10, "web1 has no vcpu 9"),
+    (CTL, "setvcpu web1 %s --enable" % ",".join("%d-%d" % (n, n + 1) for n in range(0, 4095, 3)), 10, "web1 has no vcpu 9"),
     (CTL, "setvcpu web1 0 --disable", 4, "0"),
     (CTL, "setvcpu web1 0-1 --standby", 4, "0"),
     # SEC: decimal, 1 to 86400.
@@ -330,7 +333,7 @@ CONTROL = [
     ("a list that is empty", call("SetTarget", domain="web1", vcpus="", target="online"), "InvalidArgument a list of vCPUs"),
     ("a list with a newline", call("SetTarget", domain="web1", vcpus="3\n", target="online"), "InvalidArgument a list of vCPUs"),
     ("a list backwards", call("SetTarget", domain="web1", vcpus="5-3", target="online"), "InvalidArgument a list of vCPUs"),
-    ("a list of 5000 bytes", call("SetTarget", domain="web1", vcpus="3," * 2500, target="online"), "InvalidArgument vcpus is longer"),
+    ("a list of 24000 bytes", call("SetTarget", domain="web1", vcpus="3," * 12000, target="online"), "InvalidArgument vcpus is longer"),
     ("a vCPU beyond every table", call("SetTarget", domain="web1", vcpus="4096", target="online"), "NoSuchVcpu no such vCPU"),
     ("a vCPU beyond the table, dry", call("SetTarget", domain="web1", vcpus="8", target="online", dry_run=True), "NoSuchVcpu web1 has no vcpu 8"),
     ("a vCPU beyond the table", call("SetTarget", domain="web1", vcpus="8", target="online"), "NoSuchVcpu 8"),

@@ -158,6 +158,30 @@ static void hands_over_what_was_asked(void **state)
 	assert_false(r->foreign);
 }
 
+/* Every vCPU by itself is the longest that vcpuhpctl sends; one byte more is refused by name. */
+static void takes_the_longest_list(void **state)
+{
+	static const char head[] = "{\"method\":\"io.vcpuhp.Manager.SetTarget\",\"parameters\":{"
+				   "\"domain\":\"web1\",\"target\":\"44\",\"wait\":false,"
+				   "\"vcpus\":\"";
+	struct bench *b = *state;
+	char text[sizeof(head) + CPULIST_TEXT_MAX + 64];
+	size_t at = sizeof(head) - 1;
+
+	memcpy(text, head, at);
+	for (int i = 0; i < CPULIST_MAX; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d", i ? "," : "", i);
+	snprintf(text + at, sizeof(text) - at, "\"}}");
+	varlink_bench_send(&b->varlink, b->fd, text);
+	assert_part(receive(b), "\"result\":\"accepted\"");
+	assert_int_equal(cpulist_count(&b->fake.request.list), CPULIST_MAX);
+	while (at < sizeof(head) - 1 + CPULIST_TEXT_MAX)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, ",1");
+	snprintf(text + at, sizeof(text) - at, "\"}}");
+	varlink_bench_send(&b->varlink, b->fd, text);
+	assert_part(receive(b), "\"text\":\"vcpus is longer than 20479 bytes\"");
+}
+
 static void answers_when_it_has_ended(void **state)
 {
 	struct bench *b = *state;
@@ -431,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(answers_at_once),
 		CASE(hands_over_what_was_asked),
+		CASE(takes_the_longest_list),
 		CASE(answers_when_it_has_ended),
 		CASE(tells_progress_to_who_asked_for_more),
 		CASE(says_once_that_it_waits_for_qemu),
