@@ -72,6 +72,13 @@ void varlink_call_on_gone(struct varlink_call *call, void (*fn)(void *ctx), void
 	call->gone_ctx = ctx;
 }
 
+void varlink_call_on_room(struct varlink_call *call, void (*fn)(void *ctx), void *ctx)
+{
+	call->room = fn;
+	call->room_ctx = ctx;
+	conn_settle(call->conn);
+}
+
 const struct varlink_method *varlink_call_method(const struct varlink_call *call)
 {
 	return call->target.method;

@@ -16,7 +16,8 @@
  * waits in the input buffer, and when that is full in the kernel's, so it costs 64 KiB at most.
  * Answers go out at once; what the kernel does not take is queued. A client that would leave more
  * than 256 KiB unread is dropped, except that one answer to an empty queue may have any length
- * (its length is ours to bound).
+ * (its length is ours to bound). A call with a long answer has it in parts and is told when there
+ * is room for the next, in work() like everything else.
  *
  * Three ways lead to the end. "eof": the client closed its sending side; calls already sent are
  * answered. "hung up": it is gone altogether; complete requests that came before are still
@@ -65,13 +66,19 @@ static bool is_finished(const struct conn *c)
 	return (c->closing || c->eof) && c->out_at == c->out_len;
 }
 
+/* Its call wants to go on, and the client has read everything. */
+static bool has_room(const struct conn *c)
+{
+	return c->call && c->call->room && c->out_at == c->out_len;
+}
+
 bool conn_settle(struct conn *c)
 {
 	bool reading = !c->eof && !c->hung_up && !c->failed && !c->closing && c->in_len < INPUT_MAX;
 	bool writing = !c->hung_up && !c->failed && c->out_at < c->out_len;
 	bool waiting = message_length(c) >= 0 || is_overlong(c);
-	bool due =
-		c->failed || (c->call ? c->hung_up : ((waiting && !c->closing) || is_finished(c)));
+	bool due = c->failed || (c->call ? c->hung_up || has_room(c)
+					 : (waiting && !c->closing) || is_finished(c));
 
 	sd_event_source_set_io_events(c->io, (reading ? EPOLLIN : 0) | (writing ? EPOLLOUT : 0));
 	/* A hang-up is reported for ever, asked for or not. */
@@ -190,11 +197,21 @@ static void next_message(struct conn *c)
 	}
 }
 
+static void go_on(struct conn *c)
+{
+	void (*fn)(void *ctx) = c->call->room;
+
+	c->call->room = NULL;
+	fn(c->call->room_ctx);
+}
+
 static void work(struct conn *c)
 {
 	if (c->hung_up)
 		call_abandon(c);
-	if (!c->failed && !c->call && !c->closing)
+	if (!c->failed && has_room(c))
+		go_on(c);
+	else if (!c->failed && !c->call && !c->closing)
 		next_message(c);
 	if (c->failed || (!c->call && is_finished(c) && (c->closing || message_length(c) < 0)))
 		conn_free(c);

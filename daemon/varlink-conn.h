@@ -10,7 +10,7 @@ struct conn;
 
 /**
  * struct varlink_call - see varlink.h
- * @gone: NULL none
+ * @gone, @room: NULL none
  */
 struct varlink_call {
 	struct conn *conn;
@@ -18,6 +18,8 @@ struct varlink_call {
 	struct varlink_target target;
 	void (*gone)(void *ctx);
 	void *gone_ctx;
+	void (*room)(void *ctx);
+	void *room_ctx;
 };
 
 /**

@@ -134,6 +134,16 @@ bool varlink_call_bool(const struct varlink_call *c, const char *name, bool miss
  */
 void varlink_call_on_gone(struct varlink_call *c, void (*fn)(void *ctx), void *ctx);
 
+/**
+ * varlink_call_on_room() - be told when the client has read all there is
+ * @fn: called once, from the event loop, also where nothing is unread now; it may answer, and ask
+ *      for the next time. Never after the gone function
+ *
+ * For an answer in parts, each made when the one before it has been read: however long it is as a
+ * whole, the client costs one part.
+ */
+void varlink_call_on_room(struct varlink_call *c, void (*fn)(void *ctx), void *ctx);
+
 /* One of several answers ("continues"); @params is taken. The call remains, even if the client
  * turns out to be too slow: then its gone function follows from the event loop. */
 void varlink_notify(struct varlink_call *c, json_object *params);

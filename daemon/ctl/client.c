@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEND_TIMEOUT_S = 5, READ_CHUNK = 64 << 10, REPLY_STRUCTURAL_MAX = 1 << 20 };
+enum { SEND_TIMEOUT_S = 5, READ_CHUNK = 64 << 10 };
 
 struct client {
 	int fd;
@@ -164,7 +164,7 @@ static int parse_reply(const char *text, size_t len, struct client_reply *ret)
 	static const struct json_in_limits limits = {
 		.max_bytes = CLIENT_REPLY_MAX,
 		.max_depth = JSON_IN_DEPTH,
-		.max_structural = REPLY_STRUCTURAL_MAX,
+		.max_structural = CLIENT_STRUCTURAL_MAX,
 	};
 	struct client_reply reply = { 0 };
 	int r;

@@ -9,7 +9,11 @@
 /* One Varlink connection to the daemon, and the signals that may come while it is waited for. */
 struct client;
 
-enum { CLIENT_REPLY_MAX = 8 << 20 };
+/*
+ * What one reply may cost. The longest that the daemon has is an operation over 4096 vCPUs, each
+ * with a time in every state, callbacks under their longest names, and a guest's worst sentence.
+ */
+enum { CLIENT_REPLY_MAX = 32 << 20, CLIENT_STRUCTURAL_MAX = 1 << 20 };
 
 /**
  * struct client_reply - one message of the daemon; client_reply_done() frees it

@@ -192,11 +192,11 @@ int ctl_next(struct ctl *c, uint64_t until_us, struct client_reply *ret, int *re
 	return CLIENT_REPLY;
 }
 
-int ctl_ask(struct ctl *c, const char *method, json_object *parameters, struct client_reply *ret)
+/* The next reply to what was sent, within REPLY_TIMEOUT_S. Return: an exit code. */
+static int await(struct ctl *c, struct client_reply *ret)
 {
 	uint64_t until_us = client_now_us() + (uint64_t)REPLY_TIMEOUT_S * 1000000;
-	int signal = 0, exit_code = ctl_send(c, method, parameters, false);
-	int r = exit_code ? -EIO : CLIENT_SIGNAL;
+	int signal = 0, exit_code = 0, r = CLIENT_SIGNAL;
 
 	while (r == CLIENT_SIGNAL) {
 		r = ctl_next(c, until_us, ret, &signal, &exit_code);
@@ -207,6 +207,30 @@ int ctl_ask(struct ctl *c, const char *method, json_object *parameters, struct c
 		return ctl_fail(c, EXIT_NO_DAEMON, "NoDaemon", "the daemon at %s does not answer",
 				c->command->socket);
 	return r < 0 ? exit_code : 0;
+}
+
+int ctl_ask(struct ctl *c, const char *method, json_object *parameters, struct client_reply *ret)
+{
+	int exit_code = ctl_send(c, method, parameters, false);
+
+	return exit_code ? exit_code : await(c, ret);
+}
+
+int ctl_ask_parts(struct ctl *c, const char *method, json_object *parameters,
+		  int (*take)(void *ctx, json_object *parameters), void *ctx)
+{
+	int exit_code = ctl_send(c, method, parameters, true);
+	bool goes_on = true;
+
+	while (!exit_code && goes_on) {
+		_cleanup_client_reply_ struct client_reply reply = { 0 };
+
+		exit_code = await(c, &reply);
+		goes_on = reply.continues;
+		if (!exit_code)
+			exit_code = take(ctx, reply.parameters);
+	}
+	return exit_code;
 }
 
 int ctl_ask_quietly(struct ctl *c, const char *method, json_object *parameters, unsigned int ms,

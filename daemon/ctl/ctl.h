@@ -54,6 +54,16 @@ int ctl_next(struct ctl *c, uint64_t until_us, struct client_reply *ret, int *re
  */
 int ctl_ask(struct ctl *c, const char *method, json_object *parameters, struct client_reply *ret);
 
+/**
+ * ctl_ask_parts() - one call that is answered in parts
+ * @take: given the parameters of each reply (borrowed; an object, never NULL) and @ctx; returns an
+ *        exit code, and the first that is not 0 ends it
+ *
+ * Return: an exit code.
+ */
+int ctl_ask_parts(struct ctl *c, const char *method, json_object *parameters,
+		  int (*take)(void *ctx, json_object *parameters), void *ctx);
+
 /* The same without a word about failures, for what only makes a result nicer; within @ms. */
 int ctl_ask_quietly(struct ctl *c, const char *method, json_object *parameters, unsigned int ms,
 		    struct client_reply *ret);

@@ -25,39 +25,49 @@ static void add_vcpus(struct table *t, json_object *vcpus)
 	table_add(t, *text ? text : "-");
 }
 
-static int print_operations(const struct ctl *c, json_object *operations)
+/* @table: NULL with -o json */
+struct listing {
+	const struct ctl *c;
+	struct table *table;
+};
+
+static void add_operation(struct table *t, json_object *o)
 {
-	static const char *const headers[] = { "ID", "DOMAIN", "RESULT", "ASKED", "VCPUS" };
-	_cleanup_table_ struct table *t = table_new(5, headers);
+	table_add_value(t, o, "op");
+	table_add_value(t, o, "domain");
+	table_add_value(t, o, "result");
+	table_add_value(t, o, "asked");
+	add_vcpus(t, value_array(o, "vcpus"));
+}
 
+static int take_operations(void *ctx, json_object *parameters)
+{
+	const struct listing *l = ctx;
+	json_object *operations = value_array(parameters, "operations");
+
+	if (!operations)
+		return ctl_bad_reply(l->c, "no operations");
 	for (size_t i = 0; i < value_count(operations); i++) {
-		json_object *o = value_at(operations, i);
-
-		table_add_value(t, o, "op");
-		table_add_value(t, o, "domain");
-		table_add_value(t, o, "result");
-		table_add_value(t, o, "asked");
-		add_vcpus(t, value_array(o, "vcpus"));
+		if (l->c->command->json)
+			output_json(stdout, value_at(operations, i));
+		else
+			add_operation(l->table, value_at(operations, i));
 	}
-	if (table_print(t, stdout) < 0)
-		return ctl_fail(c, EXIT_FAILED, request_error_name(ERR_INTERNAL), "out of memory");
 	return 0;
 }
 
 int run_ops(struct ctl *c)
 {
-	_cleanup_client_reply_ struct client_reply reply = { 0 };
-	int r = ctl_ask(c, "ListOperations", ctl_parameters("domain", c->command->domain), &reply);
-	json_object *operations = value_array(reply.parameters, "operations");
+	static const char *const headers[] = { "ID", "DOMAIN", "RESULT", "ASKED", "VCPUS" };
+	_cleanup_table_ struct table *t = c->command->json ? NULL : table_new(5, headers);
+	struct listing l = { .c = c, .table = t };
+	int r = ctl_ask_parts(c, "ListOperations", ctl_parameters("domain", c->command->domain),
+			      take_operations, &l);
 
-	if (r)
+	if (r || c->command->json)
 		return r;
-	if (!operations)
-		return ctl_bad_reply(c, "no operations");
-	if (!c->command->json)
-		return print_operations(c, operations);
-	for (size_t i = 0; i < value_count(operations); i++)
-		output_json(stdout, value_at(operations, i));
+	if (table_print(t, stdout) < 0)
+		return ctl_fail(c, EXIT_FAILED, request_error_name(ERR_INTERNAL), "out of memory");
 	return 0;
 }
 

@@ -284,6 +284,19 @@ slices()
 
 
 @case(deadline=SECONDS)
+def all_operations_of_a_large_domain_are_listed():
+    with server() as (daemon, path, _):
+        p = run(["ops", "many"], path)
+        equal((p.returncode, p.stderr), (0, ""))
+        equal([line.split() for line in p.stdout.splitlines()[1:]],
+              [["op-%d" % n, "web1", "done", "4", "1-254"] for n in range(64)])  # fmt: skip
+        p = run(["-o", "json", "ops", "many"], path)
+        equal((p.returncode, p.stderr), (0, ""))
+        equal([json.loads(line)["vcpus"][253]["vcpu"] for line in p.stdout.splitlines()], [254] * 64)
+        equal({c.get("more") for c in daemon.calls}, {True})
+
+
+@case(deadline=SECONDS)
 def an_option_names_the_socket_and_wins_over_the_environment():
     with server() as (daemon, path, folder):
         for args in (["-S", path, "list"], ["list", "--socket=" + path]):

@@ -46,7 +46,7 @@ BAD = {
     "bad-word": b'{"parameters":{"result":{"op":"x","domain":"d","result":"splendid"}}}\0',
     "bad-shape": b'{"parameters":{"result":{"op":1,"domain":[],"result":7,"vcpus":{}},"info":[]}}\0',
     "bad-cut": b'{"parameters":{"resu',
-    "bad-long": b"[" * (9 << 20),
+    "bad-long": b"[" * (33 << 20),
 }
 
 
@@ -118,6 +118,11 @@ class Server:
             send({"result": dict(rec.RESULTS[word], op=key)})
         elif method == "CancelOperation":
             send({"result": dict(rec.RESULTS.get(key, rec.RESULTS["cancelled"]), op=key)})
+        elif method == "ListOperations" and more:
+            operations = rec.MANY if key == "many" else [rec.RESULTS["done"], rec.RESULTS["accepted"]]
+            for o in operations[:-1]:
+                send({"operations": [o]}, True)
+            send({"operations": operations[-1:]})
         elif method == "Events":
             send({}, True)
             for event in rec.EVENTS:
@@ -130,7 +135,7 @@ class Server:
                 "ListDomains": {"domains": [rec.SUMMARY, rec.ATTACHING]},
                 "GetDomain": {"info": rec.ATTACHING if key == "db" else rec.INFO},
                 "ListStates": {"states": rec.STATES},
-                "ListOperations": {"operations": [rec.RESULTS["done"], rec.RESULTS["accepted"]]},
+                "ListOperations": {"operations": rec.MANY},
                 "GetTrace": {"steps": rec.TRACE},
                 "ArmFailure": {}, "Attach": {}, "Detach": {}, "Metrics": rec.METRICS,
             }[method])  # fmt: skip

@@ -132,6 +132,11 @@ RESULTS = {
     "accepted": result("accepted", vcpus=[result_vcpu(3, result="pending", state=7, name="ap:online")]),
 }  # fmt: skip
 
+# All that is kept of one domain: 64 operations of 254 vCPUs, with a time in every state.
+_LONG = {"ap:dyn.%02d-some-callback" % s: 1234.567 for s in range(44)}
+_ALL = [result_vcpu(i, ms=_LONG) for i in range(1, 255)]
+MANY = [result(op="op-%d" % n, vcpus=_ALL) for n in range(64)]
+
 PLAN = {
     "plan": [{"vcpu": 3, "from": "offline", "to": "online"},
              {"vcpu": 4, "from": "standby", "to": "online"}],

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The JSON that users see, key by key and byte by byte. */
+#include "daemon/ctl/client.h"
+#include "daemon/json-in.h"
 #include "daemon/json-out.h"
 #include "daemon/report.h"
 #include "fake-domain.h"
@@ -202,6 +204,52 @@ static void warnings_are_there_where_there_are_any(void **state)
 		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"done\",\"asked\":2,"
 		    "\"present\":0,\"online\":0,\"standby\":0,\"refused_by\":null,\"error\":null,"
 		    "\"vcpus\":[],\"warnings\":[\"many\"]}");
+}
+
+static void fill_entry(struct op_vcpu *v, unsigned int vcpu)
+{
+	init_entry(v);
+	v->vcpu = vcpu;
+	v->cpu = v->ran_on = (int)vcpu;
+	v->state = CPUHP_AP_DYN;
+	v->failed_at = v->rollback_failed_at = CPUHP_AP_DYN;
+	v->rc = v->rollback_rc = INT32_MIN;
+	v->result = VCPU_ROLLED_BACK;
+	memset(v->failed_name, 'x', sizeof(v->failed_name) - 1);
+	memset(v->error, 1, sizeof(v->error) - 1); /* written as \u0001 */
+	for (int i = 0; i < CPUHP_STATES; i++)
+		v->step_us[i] = 86400000001;
+}
+
+/* As many vCPUs as can be, everything of each as long as it can be: vcpuhpctl takes it. */
+static void the_longest_result_fits_what_the_client_takes(void **state)
+{
+	static const struct json_in_limits limits = { CLIENT_REPLY_MAX, JSON_IN_DEPTH,
+						      CLIENT_STRUCTURAL_MAX };
+	struct fake *f = *state;
+	struct op *o = new_op(f);
+	json_object *result, *parsed = NULL;
+	const char *why = "";
+	char *text;
+	size_t len;
+
+	for (int i = 0; i <= CPUHP_AP_DYN_END - CPUHP_AP_DYN; i++) {
+		memset(f->domain.dyn_names[i], 'x', MSG_NAME_MAX);
+		f->domain.dyn_names[i][MSG_NAME_MAX - 1] = (char)('A' + i);
+	}
+	o->n_vcpus = CPULIST_MAX;
+	o->vcpus = calloc(o->n_vcpus, sizeof(*o->vcpus));
+	for (unsigned int i = 0; i < o->n_vcpus; i++)
+		fill_entry(&o->vcpus[i], i);
+	o->ended = true;
+	result = report_result(o);
+	text = strdup(json_object_to_json_string_length(result, JSON_C_TO_STRING_PLAIN, &len));
+	json_object_put(result);
+	if (json_in_parse(text, len, &limits, &parsed, &why) < 0)
+		fail_msg("%zu bytes: %s", len, why);
+	assert_true(len > CLIENT_REPLY_MAX / 2); /* the limit is no wish */
+	json_object_put(parsed);
+	free(text);
 }
 
 static void R17_result_of_a_rollback_that_failed(void **state)
@@ -495,6 +543,7 @@ int main(void)
 		CASE(progress_of_the_kernel),
 		CASE(result_of_a_success),
 		CASE(warnings_are_there_where_there_are_any),
+		CASE(the_longest_result_fits_what_the_client_takes),
 		CASE(R17_result_of_a_rollback_that_failed),
 		CASE(an_operation_under_way_claims_nothing),
 		CASE(an_operation_shows_what_is_known_of_the_counts),

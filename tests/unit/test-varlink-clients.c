@@ -122,6 +122,79 @@ static void drops_a_slow_reader(void **state)
 	close(fd);
 }
 
+struct parts {
+	unsigned int told, left;
+};
+
+static json_object *part_of(size_t len)
+{
+	json_object *o = json_object_new_object();
+	char *text = malloc(len + 1);
+
+	assert_non_null(text);
+	memset(text, 'x', len);
+	text[len] = '\0';
+	json_object_object_add(o, "text", json_object_new_string(text));
+	free(text);
+	return o;
+}
+
+/* Parts that are each more than a client may leave unread. */
+static void on_room(void *ctx)
+{
+	struct parts *p = ctx;
+
+	p->told++;
+	if (--p->left == 0) {
+		varlink_reply(service.held, part_of(1000));
+		return;
+	}
+	varlink_notify(service.held, part_of((size_t)2 * VARLINK_QUEUE_MAX));
+	varlink_call_on_room(service.held, on_room, p);
+}
+
+static void a_long_answer_goes_in_parts_as_it_is_read(void **state)
+{
+	struct varlink_bench *b = *state;
+	struct parts p = { .left = 4 };
+	int fd = varlink_bench_connect(b);
+
+	varlink_bench_send(b, fd, "{\"method\":\"test.bench.Stream\",\"more\":true}");
+	assert_non_null(service.held);
+	assert_int_equal(p.told, 0);
+	varlink_call_on_room(service.held, on_room, &p);
+	/* Never from inside the call; and then the first part waits to be read. */
+	assert_int_equal(p.told, 0);
+	varlink_bench_pump(b);
+	assert_int_equal(p.told, 1);
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(p.told, i);
+		assert_non_null(strstr(varlink_bench_receive(b, fd), "\"continues\":true"));
+		varlink_bench_pump(b);
+	}
+	assert_int_equal(strncmp(varlink_bench_receive(b, fd), "{\"parameters\"", 13), 0);
+	/* The connection is as good as before. */
+	varlink_bench_send(b, fd, CALL_ECHO("1"));
+	assert_string_equal(varlink_bench_receive(b, fd), ECHO("1"));
+	close(fd);
+}
+
+static void who_leaves_in_the_middle_is_told_no_more(void **state)
+{
+	struct varlink_bench *b = *state;
+	struct parts p = { .left = 4 };
+	int fd = varlink_bench_connect(b);
+
+	varlink_bench_send(b, fd, "{\"method\":\"test.bench.Stream\",\"more\":true}");
+	varlink_call_on_room(service.held, on_room, &p);
+	varlink_bench_pump(b);
+	close(fd);
+	varlink_bench_pump(b);
+	assert_int_equal(p.told, 1);
+	assert_int_equal(service.gone, 1);
+	assert_int_equal(varlink_server_connections(b->server), 0);
+}
+
 /* Answering a client that has just become too slow must not touch what is freed. */
 static void answers_a_dropped_reader_safely(void **state)
 {
@@ -283,6 +356,8 @@ int main(void)
 		CASE(idle_and_half_sent_clients_are_left_alone),
 		CASE(stops_with_calls_under_way),
 		CASE(drops_a_slow_reader),
+		CASE(a_long_answer_goes_in_parts_as_it_is_read),
+		CASE(who_leaves_in_the_middle_is_told_no_more),
 		CASE(answers_a_dropped_reader_safely),
 		CASE(one_large_answer_passes),
 		CASE(keeps_no_descriptor_sent_along),
