@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
-from scene import all_agree, done, nothing_plugged, result, running
+from scene import all_agree, done, nothing_plugged, nothing_unplugged, result, running
 from tap import case, equal, matches
 from vm import VM
 
@@ -85,6 +85,25 @@ def the_policy_ceiling_refuses():
         equal(a.result.get("refused_by"), "policy", "%s" % a)
         nothing_plugged(vm)
         done(d.setvcpus(3), present=3, online=3)
+
+
+@case()
+def a_hole_in_the_slots_is_refused_without_kvm():
+    with running() as (vm, d):
+        if d.info()["accel"] == "kvm":
+            raise tap.Skip("holes are harmless with KVM")
+        done(d.setvcpus(3))
+        for words in (["setvcpu", "web1", "1", "--disable"], ["setvcpu", "web1", "4", "--enable"],
+                      ["target", "web1", "5", "standby"]):  # fmt: skip
+            a = result(d.ctl(*words), 4, "refused")
+            equal(a.result["refused_by"], "policy")
+            matches("makes the guest lose wakeups", a.result["error"])
+            dry = d.ctl(*words, "--dry-run")
+            equal((dry.exit, dry.result), (4, {"plan": [], "refusals": [a.result["error"]]}))
+        equal(vm.qemu_present(), [0, 1, 2])
+        nothing_unplugged(vm)
+        done(d.setvcpu("1-2", "--disable"), present=1, online=1)
+        all_agree(vm, d, 1, 1)
 
 
 @case()

@@ -36,6 +36,16 @@ def going_down_with_standby_keeps_the_vcpus_plugged():
 
 
 @case()
+def the_highest_leave_and_the_lowest_rest():
+    with running() as (vm, d):
+        done(d.setvcpus(4, "--standby", 1), present=5, online=4, standby=1)
+        equal(d.states()[4], "standby")
+        done(d.setvcpus(2, "--standby", 2), present=4, online=2, standby=2)
+        equal(d.states(), {0: "online", 1: "online", 2: "standby", 3: "standby"})
+        all_agree(vm, d, 4, 2, standby=2)
+
+
+@case()
 def single_vcpus_are_parked_enabled_and_removed():
     with running() as (vm, d):
         done(d.setvcpu("1-2", "--standby"), present=3, online=1, standby=2)
