@@ -118,6 +118,17 @@ def a_foreign_plug_is_seen_as_soon_as_the_guest_has_it():
 
 
 @case()
+def more_standby_cpus_than_the_queue_holds_are_parked_again_after_a_reboot():
+    with Scene(1, maxcpus=16) as (vm, guest, d):
+        done(d.setvcpus(1, "--standby", 11))
+        guest.reboot()
+        wait_for(lambda: d.counts() == (12, 1, 11) and guest.online() == [0], 10, d.brief, pause=0.05)
+        ops = d.ctl("ops", "web1").lines
+        equal([(o["result"], len(o["vcpus"])) for o in ops[-2:]], [("done", 11), ("done", 11)])
+        equal([v["drift"] for v in d.info()["vcpus"] if v["drift"]], [])
+
+
+@case()
 def forged_refusals_for_slots_that_rest_change_nothing():
     with Scene(2) as (vm, guest, d):
         guest.storm(1, 500)

@@ -186,6 +186,20 @@ class FakeRoot:
     def is_on(self, cpu):
         return self.read("%s/cpu%d/online" % (CPUS, cpu)) == "1"
 
+    def new_boot(self, boot_id):
+        with self.lock:
+            for name in os.listdir(self.path("run")):
+                path = self.path("run/" + name)
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+            self.write("proc/sys/kernel/random/boot_id", boot_id + "\n")
+            for cpu in [c for c in self.cpus.values() if c]:
+                self.write("%s/cpu%d/online" % (CPUS, cpu), "1\n")
+                self.online.add(cpu)
+            self._lists()
+
     def follow_online(self):
         """What was written into the `online` files becomes so."""
         with self.lock:
@@ -289,6 +303,7 @@ class FakeGuest:
         self.in_progress = set()
         self.agent_args = list(agent_args)
         self.agent = None
+        self.boots = 1
         self.error = None
         self.root = FakeRoot(machine.path("root"), maxcpus)
         self.port = Port(machine.agent_path)
@@ -341,6 +356,13 @@ class FakeGuest:
             self.in_progress.add(slot)
         else:
             self.eject(slot)
+
+    def reboot(self):
+        """A new kernel: it brings all CPUs online, and nothing in /run is left."""
+        self.stop_agent(signal.SIGKILL)
+        self.boots += 1
+        self.root.new_boot("6c1d9e0a-2f3b-4c55-9d7e-%012x" % self.boots)
+        self.start_agent()
 
     def eject(self, slot):
         """Let a CPU go, asked or unasked."""
