@@ -7,19 +7,23 @@
 
 void adopt_restore(struct agent *a)
 {
+	struct bootrec_subject subject;
 	struct bootrec_row row;
 
 	for_each_cpu (a, c) {
-		if (bootrec_load(&a->record, c->cpu, &row) < 0)
+		if (bootrec_load(&a->record, c->cpu, &row) < 0 ||
+		    bootrec_load_subject(&a->record, c->cpu, &subject) < 0)
 			continue;
+		c->device = subject.device;
+		c->state_period = subject.period;
 		c->state = row.state;
 		c->restored = row.state > CPUHP_STANDBY;
-		c->state_period = bootrec_load_period(&a->record, c->cpu);
 		if (row.under_way > CPUHP_AP_THREADS && row.under_way < CPUHP_ONLINE)
 			c->doubt = row.under_way;
 		c->dyn_done = row.dyn_done;
 		c->last_kick = row.kick;
-		c->standby_wish = row.standby_wish;
+		/* What has passed standby upwards was not to rest there any more. */
+		c->standby_wish = row.state > CPUHP_STANDBY ? 0 : row.standby_wish;
 		/* Still announced until the scan finds otherwise. */
 		c->active = row.state >= CPUHP_AP_ACTIVE;
 	}

@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * One file of fixed size: a header (magic, version, size, boot id), the highest kick number, the
- * table of callback names, one row and one period for each CPU. Every change is one pwrite(2) of one row into the
+ * table of callback names, one row and one subject for each CPU. Every change is one pwrite(2) of one row into the
  * page cache: a kill of the agent leaves the row as it was or as it is, never between. Nothing is
  * synced, since a reboot makes the whole record void anyway.
  *
@@ -51,8 +51,8 @@ struct row_cell {
 	uint32_t check;
 };
 
-struct period_cell {
-	uint64_t period;
+struct subject_cell {
+	struct bootrec_subject subject;
 	uint32_t check;
 	uint32_t zero;
 };
@@ -62,7 +62,7 @@ struct file {
 	struct kick_cell kick;
 	struct name_cell names[BOOTREC_DYN];
 	struct row_cell rows[BOOTREC_CPUS];
-	struct period_cell periods[BOOTREC_CPUS];
+	struct subject_cell subjects[BOOTREC_CPUS];
 };
 
 static uint32_t check_of(const void *data, size_t len)
@@ -196,28 +196,34 @@ int bootrec_store(const struct bootrec *r, int cpu, const struct bootrec_row *ro
 	return write_at(r->fd, &cell, sizeof(cell), row_at(cpu));
 }
 
-static size_t period_at(int cpu)
+static size_t subject_at(int cpu)
 {
-	return offsetof(struct file, periods) + (size_t)cpu * sizeof(struct period_cell);
+	return offsetof(struct file, subjects) + (size_t)cpu * sizeof(struct subject_cell);
 }
 
-uint64_t bootrec_load_period(const struct bootrec *r, int cpu)
+int bootrec_load_subject(const struct bootrec *r, int cpu, struct bootrec_subject *ret)
 {
-	struct period_cell cell;
-
-	if (cpu < 0 || cpu >= BOOTREC_CPUS ||
-	    read_at(r->fd, &cell, sizeof(cell), period_at(cpu)) < 0)
-		return 0;
-	return cell.check == check_of(&cell.period, sizeof(cell.period)) ? cell.period : 0;
-}
-
-int bootrec_store_period(const struct bootrec *r, int cpu, uint64_t period)
-{
-	struct period_cell cell = { .period = period, .check = check_of(&period, sizeof(period)) };
+	struct subject_cell cell;
+	int rc;
 
 	if (cpu < 0 || cpu >= BOOTREC_CPUS)
 		return -ERANGE;
-	return write_at(r->fd, &cell, sizeof(cell), period_at(cpu));
+	rc = read_at(r->fd, &cell, sizeof(cell), subject_at(cpu));
+	if (rc < 0)
+		return rc;
+	if (cell.check != check_of(&cell.subject, sizeof(cell.subject)))
+		cell.subject = (struct bootrec_subject){ 0 };
+	*ret = cell.subject;
+	return 0;
+}
+
+int bootrec_store_subject(const struct bootrec *r, int cpu, const struct bootrec_subject *s)
+{
+	struct subject_cell cell = { .subject = *s, .check = check_of(s, sizeof(*s)) };
+
+	if (cpu < 0 || cpu >= BOOTREC_CPUS)
+		return -ERANGE;
+	return write_at(r->fd, &cell, sizeof(cell), subject_at(cpu));
 }
 
 static size_t name_at(int i)

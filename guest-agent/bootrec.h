@@ -36,6 +36,16 @@ struct bootrec_row {
 	uint32_t kick;
 };
 
+/**
+ * struct bootrec_subject - of what a row speaks (cpulook.h); stored before the row is
+ * @device: which device, 0 unknown
+ * @period: which time online, where its state is above standby
+ */
+struct bootrec_subject {
+	uint64_t device;
+	uint64_t period;
+};
+
 struct bootrec {
 	int fd;
 };
@@ -46,9 +56,8 @@ void bootrec_close(struct bootrec *r);
 int bootrec_load(const struct bootrec *r, int cpu, struct bootrec_row *ret);
 int bootrec_store(const struct bootrec *r, int cpu, const struct bootrec_row *row);
 
-/* Which time online its row speaks of (cpulook.h), 0 unknown; stored before a state above standby. */
-uint64_t bootrec_load_period(const struct bootrec *r, int cpu);
-int bootrec_store_period(const struct bootrec *r, int cpu, uint64_t period);
+int bootrec_load_subject(const struct bootrec *r, int cpu, struct bootrec_subject *ret);
+int bootrec_store_subject(const struct bootrec *r, int cpu, const struct bootrec_subject *s);
 
 /* The callback table of this boot: name of the callback at state 12 + i, "" none. */
 int bootrec_load_name(const struct bootrec *r, int i, char name[64]);

@@ -85,14 +85,23 @@ void cputable_read_online(struct agent *a, struct cpu *c)
 	read_online(a, c);
 }
 
-void cputable_begin_period(struct agent *a, struct cpu *c)
+static void check_stored(struct agent *a, const struct cpu *c, int r)
 {
-	int r;
-
-	c->period = c->state_period = cpulook_period(a->root, c->cpu);
-	r = bootrec_store_period(&a->record, c->cpu, c->period);
 	if (r < 0)
 		agent_log(a, "cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+}
+
+static void store_subject(struct agent *a, const struct cpu *c)
+{
+	const struct bootrec_subject s = { .device = c->device, .period = c->state_period };
+
+	check_stored(a, c, bootrec_store_subject(&a->record, c->cpu, &s));
+}
+
+void cputable_begin_period(struct agent *a, struct cpu *c)
+{
+	c->period = c->state_period = cpulook_period(a->root, c->cpu);
+	store_subject(a, c);
 }
 
 bool cputable_period_is_over(const struct cpu *c)
@@ -143,11 +152,15 @@ static void look(struct agent *a, struct cpu *c)
 	uint64_t device = cpulook_device(a->root, c->cpu);
 	uint16_t slot = device ? cpulook_slot(a->root, c->cpu) : MSG_NO_SLOT;
 
-	if (c->present && !is_same(c, device, slot))
+	/* By the record it may be another at the first look. */
+	if (c->device && !is_same(c, device, slot))
 		on_gone(c);
 	if (device && !c->present)
 		on_come(c);
-	c->device = device;
+	if (device != c->device) {
+		c->device = device;
+		store_subject(a, c);
+	}
 	if (slot == MSG_NO_SLOT || slot == c->slot)
 		return;
 	c->slot = slot;
@@ -244,13 +257,10 @@ void cpu_store(struct agent *a, const struct cpu *c)
 		.dyn_done = c->dyn_done,
 		.kick = c->last_kick,
 	};
-	int r;
 
 	if (c->job.at_worker)
 		return;
-	r = bootrec_store(&a->record, c->cpu, &row);
-	if (r < 0)
-		agent_log(a, "cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+	check_stored(a, c, bootrec_store(&a->record, c->cpu, &row));
 }
 
 void cpu_changed(struct agent *a, struct cpu *c)

@@ -136,8 +136,9 @@ void finish_job(struct agent *a, struct cpu *c)
 	a->jobs--;
 	rest(a, c, &j);
 	if (j.kind == JOB_KICK) {
-		if (o.rc == 0)
-			c->standby_wish = j.h.walk.target == CPUHP_STANDBY;
+		/* One that failed and is back at standby is wished there as it was before. */
+		if (o.rc == 0 || c->state > CPUHP_STANDBY)
+			c->standby_wish = c->state == CPUHP_STANDBY;
 		keep_result(a, c, &j, &o);
 	} else if (j.kind == JOB_ADOPT || j.kind == JOB_PARK) {
 		adopt_on_finished(a, c, j.kind, o.rc, j.text);

@@ -1226,6 +1226,66 @@ def standby_is_a_wish_that_is_carried_out_once_more():
 
 
 @case()
+def the_wish_for_standby_goes_with_its_cpu_while_no_agent_runs():
+    with bed(cpus=2) as b:
+        b.kick(1, STANDBY)
+        b.stop(signal.SIGKILL)
+        b.remove_cpu(1)
+        b.start()
+        b.rests(0, ONLINE)
+        b.add(1, slot=4)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+        # Another in its place when the next agent comes.
+        b.kick(1, STANDBY, slot=4)
+        b.stop(signal.SIGKILL)
+        b.replace_cpu(1, slot=4)
+        b.start()
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+        assert "parked" not in b.said()
+
+
+@case()
+def the_wish_for_standby_ends_with_the_way_up_whoever_finishes_it():
+    with waiting_bed() as b:
+        b.kick(1, STANDBY)
+        in_callback(b)
+        b.stop(signal.SIGKILL)
+        b.write("go", "")
+        b.start()
+        b.rests(1, ONLINE)
+        b.switch(1, False)
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+        assert "parked" not in b.said()
+
+
+@case()
+def the_wish_for_standby_stays_where_the_way_up_failed_and_was_undone():
+    b = bed(cpus=2)
+    b.callback("10-a", teardown="test -e %s && exit 6; :" % b.path("stuck"))
+    b.callback("20-b", startup='test "$2" = 0 || exit 3')
+    with b:
+        b.kick(1, STANDBY)
+        equal(b.kick(1, ONLINE)["rc"], 3)
+        b.switch(1, True)
+        b.wait(lambda: not b.is_online(1), what="the parking")
+        b.rests(1, STANDBY)
+        # Not where it is stuck above standby: its target is where it stands.
+        b.write("stuck", "")
+        equal(b.kick(1, ONLINE)["rollback_rc"], 6)
+        os.unlink(b.path("stuck"))
+        b.callback("20-b")
+        b.switch(1, False)
+        b.rests(1, STANDBY)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+
+
+@case()
 def a_cpu_taken_away_in_the_middle_of_a_walk_ends_it():
     b = bed(cpus=2)
     b.callback("10-a")

@@ -149,6 +149,11 @@ class Bed:
         os.rename(self.path(CPUS, "cpu%d" % cpu), self.path("gone"))
         shutil.rmtree(self.path("gone"))
 
+    def replace_cpu(self, cpu, slot=None):
+        """Another device of that number, by its folder; the one before is kept, or it might be the same."""
+        os.rename(self.path(CPUS, "cpu%d" % cpu), self.path("replaced"))
+        self.make_cpu(cpu, slot)
+
     def hear_all(self):
         """Wait until the agent has heard all events so far: one more CPU comes behind them."""
         number = max(int(name[3:]) for name in os.listdir(self.path(CPUS)) if name[3:].isdigit()) + 1

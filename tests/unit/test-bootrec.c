@@ -3,7 +3,6 @@
 #include "guest-agent/bootrec.h"
 
 #define RECORD "run/vcpuhp-agent/record"
-#define SOME_PERIOD UINT64_C(0x1234567890abcdef)
 
 static const uint8_t boot_a[16] = { 1, 2, 3 };
 static const uint8_t boot_b[16] = { 1, 2, 4 };
@@ -17,6 +16,8 @@ static const struct bootrec_row some_row = {
 	.dyn_done = 0x7fffffff,
 	.kick = 0xfffffffe,
 };
+
+static const struct bootrec_subject some_subject = { .device = 493, .period = UINT64_MAX - 1 };
 
 /* Open, and tell whether the record was fresh. */
 static bool open_record(const struct fake_root *f, struct bootrec *r, const uint8_t boot_id[16])
@@ -34,8 +35,8 @@ static void store_some(const struct fake_root *f)
 	open_record(f, &r, boot_a);
 	assert_int_equal(bootrec_store(&r, 7, &some_row), 0);
 	assert_int_equal(bootrec_store(&r, BOOTREC_CPUS - 1, &some_row), 0);
-	assert_int_equal(bootrec_store_period(&r, 7, SOME_PERIOD), 0);
-	assert_int_equal(bootrec_store_period(&r, BOOTREC_CPUS - 1, 1), 0);
+	assert_int_equal(bootrec_store_subject(&r, 7, &some_subject), 0);
+	assert_int_equal(bootrec_store_subject(&r, BOOTREC_CPUS - 1, &some_subject), 0);
 	assert_int_equal(bootrec_store_name(&r, 0, "10-log"), 0);
 	assert_int_equal(bootrec_store_name(&r, BOOTREC_DYN - 1, "99-last"), 0);
 	assert_int_equal(bootrec_store_kick(&r, 12345), 0);
@@ -45,13 +46,15 @@ static void store_some(const struct fake_root *f)
 static void assert_nothing_known(const struct bootrec *r)
 {
 	const struct bootrec_row zero = { 0 };
+	struct bootrec_subject subject;
 	struct bootrec_row row;
 	char name[64];
 
 	for (int cpu = 0; cpu < BOOTREC_CPUS; cpu++) {
 		assert_int_equal(bootrec_load(r, cpu, &row), 0);
 		assert_memory_equal(&row, &zero, sizeof(row));
-		assert_true(bootrec_load_period(r, cpu) == 0);
+		assert_int_equal(bootrec_load_subject(r, cpu, &subject), 0);
+		assert_true(!subject.device && !subject.period);
 	}
 	for (int i = 0; i < BOOTREC_DYN; i++) {
 		assert_int_equal(bootrec_load_name(r, i, name), 0);
@@ -76,6 +79,7 @@ static void test_fresh(void **state)
 
 static void test_known_after_a_restart(void **state)
 {
+	struct bootrec_subject subject;
 	struct bootrec_row row;
 	struct bootrec r;
 	char name[64];
@@ -86,8 +90,10 @@ static void test_known_after_a_restart(void **state)
 	assert_memory_equal(&row, &some_row, sizeof(row));
 	assert_int_equal(bootrec_load(&r, BOOTREC_CPUS - 1, &row), 0);
 	assert_memory_equal(&row, &some_row, sizeof(row));
-	assert_true(bootrec_load_period(&r, 7) == SOME_PERIOD);
-	assert_true(bootrec_load_period(&r, BOOTREC_CPUS - 1) == 1);
+	assert_int_equal(bootrec_load_subject(&r, 7, &subject), 0);
+	assert_memory_equal(&subject, &some_subject, sizeof(subject));
+	assert_int_equal(bootrec_load_subject(&r, BOOTREC_CPUS - 1, &subject), 0);
+	assert_memory_equal(&subject, &some_subject, sizeof(subject));
 	assert_int_equal(bootrec_load(&r, 8, &row), 0);
 	assert_int_equal(row.state, 0);
 	assert_int_equal(bootrec_load_name(&r, 0, name), 0);
@@ -203,7 +209,7 @@ static void test_a_flipped_byte_is_never_taken_for_knowledge(void **state)
 		struct bootrec_row row;
 		char name[64];
 		uint8_t byte, flipped;
-		uint64_t period;
+		struct bootrec_subject subject;
 
 		assert_int_equal(pread(r.fd, &byte, 1, at), 1);
 		flipped = byte ^ 0x5a;
@@ -212,8 +218,9 @@ static void test_a_flipped_byte_is_never_taken_for_knowledge(void **state)
 		assert_true(row.state == 0 || !memcmp(&row, &some_row, sizeof(row)));
 		assert_int_equal(bootrec_load(&r, 6, &row), 0);
 		assert_int_equal(row.state, 0);
-		period = bootrec_load_period(&r, 7);
-		assert_true(period == 0 || period == SOME_PERIOD);
+		assert_int_equal(bootrec_load_subject(&r, 7, &subject), 0);
+		assert_true(subject.device == 0 ||
+			    !memcmp(&subject, &some_subject, sizeof(subject)));
 		assert_int_equal(bootrec_load_name(&r, 0, name), 0);
 		assert_true(!strcmp(name, "") || !strcmp(name, "10-log"));
 		assert_true(bootrec_kick(&r) == 0 || bootrec_kick(&r) == 12345);
@@ -225,6 +232,7 @@ static void test_a_flipped_byte_is_never_taken_for_knowledge(void **state)
 static void test_limits(void **state)
 {
 	struct bootrec_row row = some_row;
+	struct bootrec_subject subject;
 	struct bootrec r;
 	char name[65];
 
@@ -233,8 +241,8 @@ static void test_limits(void **state)
 	assert_int_equal(bootrec_load(&r, BOOTREC_CPUS, &row), -ERANGE);
 	assert_memory_equal(&row, &some_row, sizeof(row));
 	assert_int_equal(bootrec_store(&r, BOOTREC_CPUS, &row), -ERANGE);
-	assert_int_equal(bootrec_store_period(&r, BOOTREC_CPUS, 1), -ERANGE);
-	assert_true(bootrec_load_period(&r, BOOTREC_CPUS) == 0);
+	assert_int_equal(bootrec_store_subject(&r, BOOTREC_CPUS, &some_subject), -ERANGE);
+	assert_int_equal(bootrec_load_subject(&r, BOOTREC_CPUS, &subject), -ERANGE);
 	assert_int_equal(bootrec_store_name(&r, BOOTREC_DYN, "x"), -ERANGE);
 	assert_int_equal(bootrec_load_name(&r, -1, name), -ERANGE);
 	memset(name, 'n', 64);
