@@ -130,6 +130,9 @@ void adopt_on_finished(struct agent *a, struct cpu *c, enum job_kind kind, int r
 		c->taken = false;
 		return;
 	}
+	/* It has gone meanwhile, which is all there is to say. */
+	if (c->state <= CPUHP_STANDBY)
+		return;
 	if (kind == JOB_ADOPT)
 		cpu_say(a, c, "not in service: %s", *text ? text : strerror(rc < 0 ? -rc : rc));
 	else

@@ -125,7 +125,7 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 		if (c->online)
 			cputable_begin_period(a, c);
 		/* Where it is now it is by our doing. */
-		c->taken = c->foreign = false;
+		c->taken = false;
 	} else {
 		cputable_read_online(a, c);
 		if (why)

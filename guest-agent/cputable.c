@@ -135,8 +135,7 @@ static void on_come(struct cpu *c)
 {
 	c->present = true;
 	c->slot = MSG_NO_SLOT;
-	c->taken = c->foreign = false;
-	c->text[0] = '\0';
+	c->taken = false;
 	c->row_due = true;
 }
 
@@ -242,9 +241,12 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state)
 		  cputable_state_name(a, state, to));
 	c->state = state;
 	if (state <= CPUHP_STANDBY) {
+		/* None of this is of a CPU that is offline. */
+		c->foreign = false;
 		c->dyn_done = 0;
 		c->doubt = 0;
 		c->ran_on = -1;
+		c->text[0] = '\0';
 	}
 }
 

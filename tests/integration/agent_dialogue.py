@@ -1193,6 +1193,19 @@ def R19_a_cpu_onlined_by_another_is_adopted_and_called_foreign():
 
 
 @case()
+def R19_a_cpu_taken_away_in_its_adoption_leaves_no_sentence():
+    b = bed(cpus=2)
+    b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        b.switch(1, True)
+        b.wait(lambda: "10-a startup 1" in b.calls(), what="the adoption")
+        b.switch(1, False)
+        row = b.rests(1, STANDBY)
+        equal((row["flags"], row["text"]), (wire.PRESENT | wire.TAKEN, ""))
+        equal(b.calls(4)[-1], "10-a teardown 1 1")
+
+
+@case()
 def R19_a_kick_that_meets_an_adoption_waits_for_it():
     b = bed()
     b.callback("10-a", startup="while ! test -e %s; do :; done" % b.path("go"))
@@ -1222,6 +1235,9 @@ def standby_is_a_wish_that_is_carried_out_once_more():
         assert row["flags"] & wire.FOREIGN
         matches("put to standby", row["text"])
         assert b.is_online(1)
+        # The sentence goes with what it explains.
+        b.switch(1, False)
+        equal(b.rests(1, STANDBY)["text"], "")
         equal(b.kick(1, ONLINE)["rc"], 0)
 
 
