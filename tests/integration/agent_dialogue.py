@@ -1908,14 +1908,32 @@ def no_wakeups_when_nothing_happens():
             b.rests(cpu, ONLINE)
         b.wait(lambda: len(b.workers()) == RESTING, what="the workers' end")
         b.pump(0.2)
-        before = switches(b.process.pid)
+        before = work(b.process.pid)
         b.pump(0.5)
-        equal(switches(b.process.pid) - before, 0)
+        equal(work(b.process.pid), before)
 
 
-def switches(pid):
+@case()
+def no_wakeups_without_a_session():
+    """Nobody answers at the port, or there is no port of that name."""
+    for args in ((), ("--port", "org.vcpuhp.none.0")):
+        b = bed(cpus=2, boot=(1,), args=args)
+        b.start(greet=False)
+        with Started(b):
+            until(lambda b=b: b.said().count("ap:active -> online") == 2 and len(b.workers()) == RESTING)
+            until(lambda b=b: state_of(b.process.pid) == "S")
+            select.select([], [], [], 0.2)
+            before = work(b.process.pid)
+            select.select([], [], [], 0.5)
+            equal(work(b.process.pid), before)
+
+
+def work(pid):
+    """How often it went to sleep so far, and its ticks: one that spins does not sleep at all."""
     with open("/proc/%d/status" % pid, encoding="ascii") as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith("voluntary"))
+        sleeps = sum(int(line.split()[1]) for line in f if line.startswith("voluntary"))
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        return [sleeps] + f.read().rsplit(")", 1)[1].split()[11:13]
 
 
 @case()
