@@ -271,11 +271,12 @@ static bool admit(void *ctx, struct varlink_call *call)
 	    auth_allows(method->class, peer, a->daemon_uid, &a->operators, allow_of_call(a, call)))
 		return true;
 	log_line(LOG_NOTICE, "%s refused to uid %u", method->name, peer->uid);
-	api_fail(call, ERR_PERMISSION,
-		 method->class == AUTH_ADMIN
-			 ? "%s needs the daemon's user or root"
-			 : "%s needs a group of Operators=, and the domain's Allow= where it has one",
-		 method->name);
+	api_fail(
+		call, ERR_PERMISSION,
+		method->class == AUTH_ADMIN
+			? "%s needs the daemon's user or root"
+			: "%s needs a group of Operators=, and the domain's Allow= where it has one",
+		method->name);
 	return false;
 }
 

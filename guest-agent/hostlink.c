@@ -123,7 +123,8 @@ static bool is_understood(struct agent *a, const struct msg_hello *h)
 	bool understood = h->version_min <= FRAME_VERSION && FRAME_VERSION <= h->version_max;
 
 	if (!understood && !l->objected)
-		agent_log(a, "no session: the host speaks versions %u to %u of the protocol, not %d",
+		agent_log(a,
+			  "no session: the host speaks versions %u to %u of the protocol, not %d",
 			  h->version_min, h->version_max, FRAME_VERSION);
 	l->objected = !understood;
 	return understood;

@@ -432,3 +432,11 @@ struct bench *bench_start_removal(struct bench_walk *w)
 	bench_said(b, "unplug 3");
 	return b;
 }
+
+void bench_check_drift(struct bench *b, unsigned int slot, const char *text, unsigned int told)
+{
+	bench_turn(b);
+	assert_string_equal(b->d->vcpus[slot].drift, text);
+	assert_int_equal(b->drifts, told);
+	assert_int_equal(b->d->counters.drift, told);
+}

@@ -200,6 +200,9 @@ void bench_climb_to_kick(struct bench *b, struct bench_walk *w, unsigned int slo
 /* vCPU 3 at standby with the agent's consent, and device_del just sent. */
 struct bench *bench_start_removal(struct bench_walk *w);
 
+/* Its drift is @text ("" none), and so many were told so far. */
+void bench_check_drift(struct bench *b, unsigned int slot, const char *text, unsigned int told);
+
 static inline int bench_state(const struct bench *b, unsigned int slot)
 {
 	return b->d->vcpus[slot].state;

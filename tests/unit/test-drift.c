@@ -66,14 +66,6 @@ static void the_reasons(void **ctx)
 			fail_msg("%s: \"%s\"", reasons[i].what, drift_reason(&reasons[i].v));
 }
 
-static void check_drift(struct bench *b, unsigned int slot, const char *text, unsigned int told)
-{
-	bench_turn(b);
-	assert_string_equal(b->d->vcpus[slot].drift, text);
-	assert_int_equal(b->drifts, told);
-	assert_int_equal(b->d->counters.drift, told);
-}
-
 static void what_is_found_first_is_what_is_wished(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true, .online = 2 });
@@ -88,138 +80,12 @@ static void what_is_found_first_is_what_is_wished(void **ctx)
 	assert_int_equal(b->d->vcpus[0].wish, CPUHP_ONLINE);
 	assert_int_equal(b->d->vcpus[1].wish, CPUHP_STANDBY);
 	assert_int_equal(b->d->vcpus[2].wish, CPUHP_OFFLINE);
-	check_drift(b, 0, "", 0);
+	bench_check_drift(b, 0, "", 0);
 	b->guest_walking[0] = false;
 	bench_row(b, 0, CPUHP_ONLINE);
-	check_drift(b, 1, "", 0);
+	bench_check_drift(b, 1, "", 0);
 	bench_silent(b);
 	bench_stop(b);
-}
-
-static void a_foreign_plug_is_shown_once(void **ctx)
-{
-	struct bench *b = bench_start(NULL);
-
-	bench_plug_foreign(b, 3);
-	bench_row(b, 3, CPUHP_STANDBY);
-	check_drift(b, 3, "it was plugged by another", 1);
-	bench_table(b);
-	bench_row(b, 3, CPUHP_STANDBY);
-	check_drift(b, 3, "it was plugged by another", 1);
-	assert_int_equal(b->d->vcpus[3].wish, CPUHP_OFFLINE);
-	assert_false(b->d->vcpus[3].owned);
-	/* Left alone, as configured. */
-	bench_silent(b);
-	bench_eject(b, 3);
-	check_drift(b, 3, "", 1);
-	bench_stop(b);
-}
-
-static void a_foreign_plug_is_brought_online_where_configured(void **ctx)
-{
-	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
-
-	bench_plug_foreign(b, 3);
-	/* Not before the guest has it. */
-	bench_silent(b);
-	bench_row(b, 3, CPUHP_STANDBY);
-	bench_said(b, "kick 3 44");
-	bench_turn(b);
-	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
-	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
-	/* Shown while it was there and nothing could be done yet. */
-	check_drift(b, 3, "", 1);
-	assert_int_equal(b->d->n_kept, 1);
-	bench_stop(b);
-}
-
-/* Row: a vCPU that the daemon finds plugged and offline in the guest when it starts. */
-static const struct {
-	const char *what;
-	enum foreign_mode foreign;
-	const char *id;
-	int wish, ends;
-} found[] = {
-	{ "another's, and to be brought online", FOREIGN_ONLINE, "vcpu3", CPUHP_ONLINE,
-	  CPUHP_ONLINE },
-	{ "ours: standby was our wish", FOREIGN_ONLINE, "vhp-3-00c0ffee", CPUHP_STANDBY,
-	  CPUHP_STANDBY },
-	{ "from boot", FOREIGN_ONLINE, "", CPUHP_STANDBY, CPUHP_STANDBY },
-	{ "another's, and to be left", FOREIGN_LEAVE, "vcpu3", CPUHP_STANDBY, CPUHP_STANDBY },
-	{ "another's, on a QMP domain by default", FOREIGN_DEFAULT, "vcpu3", CPUHP_STANDBY,
-	  CPUHP_STANDBY },
-};
-
-static void foreign_plugs_found_at_the_start_are_seen_to(void **ctx)
-{
-	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
-		struct bench *b = bench_start(&(struct bench_options){
-			.foreign = found[i].foreign, .no_attach = true, .no_agent = true });
-		struct hv_slot *s = &b->slots[3];
-
-		print_message("# %s\n", found[i].what);
-		s->present = true;
-		s->removable = *found[i].id;
-		snprintf(s->id, sizeof(s->id), "%s", found[i].id);
-		b->guest_present[3] = true;
-		b->guest_state[3] = CPUHP_STANDBY;
-		bench_attach(b);
-		bench_agent_up(b, 1);
-		bench_turn(b);
-		assert_int_equal(bench_state(b, 3), found[i].ends);
-		assert_int_equal(b->d->vcpus[3].wish, found[i].wish);
-		assert_int_equal(bench_count(b, "kick"), found[i].ends != CPUHP_STANDBY);
-		check_drift(b, 3, "", 0);
-		bench_stop(b);
-	}
-}
-
-static void foreign_plugs_are_brought_online_together(void **ctx)
-{
-	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
-
-	for (unsigned int i = 1; i < 8; i++)
-		bench_plug_foreign(b, i);
-	for (unsigned int i = 1; i < 8; i++)
-		bench_row(b, i, CPUHP_STANDBY);
-	bench_turn(b);
-	bench_states(b, 1, 7, CPUHP_ONLINE);
-	assert_int_equal(bench_count(b, "kick"), 7);
-	assert_int_equal(b->d->n_kept, 1);
-	bench_stop(b);
-}
-
-static void a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever(void **ctx)
-{
-	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
-
-	bench_plant(b, 3, bench_broken_verify);
-	bench_plug_foreign(b, 3);
-	bench_row(b, 3, CPUHP_STANDBY);
-	bench_said(b, "kick 3 44");
-	for (int i = 0; i < 5; i++) {
-		bench_turn(b);
-		bench_table(b);
-	}
-	bench_silent(b);
-	check_drift(b, 3, "the guest took it down without being asked", 2);
-	bench_stop(b);
-}
-
-static void ours_are_not_taken_for_foreign(void **ctx)
-{
-	static const struct {
-		const char *id;
-		bool own;
-	} cases[] = {
-		{ "vhp-3-00c0ffee", true },   { "vhp-4-00c0ffee", false },
-		{ "vhp-3-00c0ffe", false },   { "vhp-3-00c0ffeee", false },
-		{ "vhp-3-00C0FFEE", false },  { "vcpu3", false },
-		{ "vhp-33-00c0ffee", false }, { "", false },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(vcpu_is_own_id(cases[i].id, 3), cases[i].own);
 }
 
 static void an_eject_nobody_asked_for_is_shown(void **ctx)
@@ -228,7 +94,7 @@ static void an_eject_nobody_asked_for_is_shown(void **ctx)
 
 	bench_put(b, 3, CPUHP_ONLINE);
 	bench_eject(b, 3);
-	check_drift(b, 3, "it left QEMU without being asked", 1);
+	bench_check_drift(b, 3, "it left QEMU without being asked", 1);
 	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
 	/* R14: nobody removed it. */
@@ -243,12 +109,12 @@ static void root_takes_one_offline(void **ctx)
 
 	bench_put(b, 3, CPUHP_ONLINE);
 	bench_row(b, 3, CPUHP_STANDBY);
-	check_drift(b, 3, "the guest took it down without being asked", 1);
+	bench_check_drift(b, 3, "the guest took it down without being asked", 1);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
 	bench_silent(b);
 	/* And brings it back. */
 	bench_row(b, 3, CPUHP_ONLINE);
-	check_drift(b, 3, "", 1);
+	bench_check_drift(b, 3, "", 1);
 	bench_stop(b);
 }
 
@@ -259,11 +125,11 @@ static void asking_for_what_is_there_ends_the_drift(void **ctx)
 
 	bench_put(b, 3, CPUHP_STANDBY);
 	bench_row(b, 3, CPUHP_ONLINE);
-	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_check_drift(b, 3, "the guest brought it up without being asked", 1);
 	o = bench_target_op(b, 3, 3, CPUHP_ONLINE, OP_POLICY_ALL);
 	bench_ends(b, o, OP_DONE, "");
 	bench_silent(b);
-	check_drift(b, 3, "", 1);
+	bench_check_drift(b, 3, "", 1);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
 	bench_stop(b);
 }
@@ -322,7 +188,7 @@ static void one_found_taken_away_at_first_is_no_news(void **ctx)
 	b->guest_state[1] = CPUHP_STANDBY;
 	bench_agent_up(b, 1);
 	bench_row(b, 1, CPUHP_STANDBY);
-	check_drift(b, 1, "", 0);
+	bench_check_drift(b, 1, "", 0);
 	bench_stop(b);
 }
 
@@ -331,7 +197,7 @@ static void the_boot_vcpus_drift_as_well(void **ctx)
 	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
 
 	bench_row(b, 1, CPUHP_STANDBY);
-	check_drift(b, 1, "the guest took it down without being asked", 1);
+	bench_check_drift(b, 1, "the guest took it down without being asked", 1);
 	bench_stop(b);
 }
 
@@ -347,10 +213,10 @@ static void standby_is_parked_again_after_a_reboot_once(void **ctx)
 	bench_said(b, "kick 3 6");
 	bench_turn(b);
 	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	/* Brought up again in the same boot: only shown. */
 	bench_row(b, 3, CPUHP_ONLINE);
-	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_check_drift(b, 3, "the guest brought it up without being asked", 1);
 	bench_agent_down(b);
 	bench_agent_up(b, 2);
 	bench_silent(b);
@@ -384,7 +250,7 @@ static void many_are_parked_again_by_one_operation(void **ctx)
 	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
 	assert_int_equal(b->d->n_kept, 1);
 	assert_int_equal(b->d->kept[0]->request.policy, OP_POLICY_BEST_EFFORT);
-	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_check_drift(b, 3, "the guest brought it up without being asked", 1);
 	b->n_read = b->n_words;
 	bench_table(b);
 	bench_silent(b);
@@ -410,7 +276,7 @@ static void parking_again_gives_way_to_what_was_asked_for(void **ctx)
 		bench_table(b);
 	bench_silent(b);
 	/* Until then it is shown. */
-	check_drift(b, 1, "the guest brought it up without being asked", 3);
+	bench_check_drift(b, 1, "the guest brought it up without being asked", 3);
 	b->mute = false;
 	for (unsigned int i = 0; i <= OP_QUEUE_MAX; i++)
 		bench_ends(b, ops[i], OP_DONE, "");
@@ -448,7 +314,7 @@ static void an_agent_restart_parks_nothing(void **ctx)
 	bench_agent_down(b);
 	b->guest_state[3] = CPUHP_ONLINE;
 	bench_agent_up(b, 1);
-	check_drift(b, 3, "the guest brought it up without being asked", 1);
+	bench_check_drift(b, 3, "the guest brought it up without being asked", 1);
 	bench_silent(b);
 	bench_stop(b);
 }
@@ -460,10 +326,10 @@ static void an_agent_that_is_away_is_no_drift(void **ctx)
 	bench_put(b, 3, CPUHP_ONLINE);
 	bench_agent_down(b);
 	bench_table(b);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	assert_int_equal(bench_state(b, 3), -1);
 	bench_agent_up(b, 1);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	bench_stop(b);
 }
 
@@ -474,11 +340,11 @@ static void what_an_operation_moves_is_no_drift(void **ctx)
 
 	bench_ends(b, o, OP_DONE, "1:ok 2:ok 3:ok");
 	bench_table(b);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
 	bench_ends(b, o, OP_DONE, "3:ok 2:ok");
 	bench_table(b);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	bench_stop(b);
 }
 
@@ -608,7 +474,7 @@ static void a_vm_given_up_and_found_again_is_taken_as_it_is(void **ctx)
 	bench_agent_table(b);
 	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_STANDBY);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	bench_stop(b);
 }
 
@@ -625,7 +491,7 @@ static void another_vm_voids_the_wishes(void **ctx)
 	bench_table(b);
 	assert_false(b->d->agent_up);
 	bench_agent_table(b);
-	check_drift(b, 3, "", 0);
+	bench_check_drift(b, 3, "", 0);
 	assert_int_equal(b->d->vcpus[3].wish, CPUHP_OFFLINE);
 	bench_stop(b);
 }
@@ -635,13 +501,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_reasons),
 		cmocka_unit_test(what_is_found_first_is_what_is_wished),
-		cmocka_unit_test(a_foreign_plug_is_shown_once),
-		cmocka_unit_test(a_foreign_plug_is_brought_online_where_configured),
-		cmocka_unit_test(foreign_plugs_found_at_the_start_are_seen_to),
-		cmocka_unit_test(foreign_plugs_are_brought_online_together),
-		cmocka_unit_test(
-			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
-		cmocka_unit_test(ours_are_not_taken_for_foreign),
 		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
 		cmocka_unit_test(root_takes_one_offline),
 		cmocka_unit_test(asking_for_what_is_there_ends_the_drift),

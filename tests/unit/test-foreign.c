@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vCPUs that others plugged. */
+#include "daemon/drift.h"
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <cmocka.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static void a_foreign_plug_is_shown_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_plug_foreign(b, 3);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_check_drift(b, 3, "it was plugged by another", 1);
+	bench_table(b);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_check_drift(b, 3, "it was plugged by another", 1);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_OFFLINE);
+	assert_false(b->d->vcpus[3].owned);
+	/* Left alone, as configured. */
+	bench_silent(b);
+	bench_eject(b, 3);
+	bench_check_drift(b, 3, "", 1);
+	bench_stop(b);
+}
+
+static void a_foreign_plug_is_brought_online_where_configured(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	bench_plug_foreign(b, 3);
+	/* Not before the guest has it. */
+	bench_silent(b);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_said(b, "kick 3 44");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_ONLINE);
+	assert_int_equal(b->d->vcpus[3].wish, CPUHP_ONLINE);
+	/* Shown while it was there and nothing could be done yet. */
+	bench_check_drift(b, 3, "", 1);
+	assert_int_equal(b->d->n_kept, 1);
+	bench_stop(b);
+}
+
+/* Row: a vCPU that the daemon finds plugged and offline in the guest when it starts. */
+static const struct {
+	const char *what;
+	enum foreign_mode foreign;
+	const char *id;
+	int wish, ends;
+} found[] = {
+	{ "another's, and to be brought online", FOREIGN_ONLINE, "vcpu3", CPUHP_ONLINE,
+	  CPUHP_ONLINE },
+	{ "ours: standby was our wish", FOREIGN_ONLINE, "vhp-3-00c0ffee", CPUHP_STANDBY,
+	  CPUHP_STANDBY },
+	{ "from boot", FOREIGN_ONLINE, "", CPUHP_STANDBY, CPUHP_STANDBY },
+	{ "another's, and to be left", FOREIGN_LEAVE, "vcpu3", CPUHP_STANDBY, CPUHP_STANDBY },
+	{ "another's, on a QMP domain by default", FOREIGN_DEFAULT, "vcpu3", CPUHP_STANDBY,
+	  CPUHP_STANDBY },
+};
+
+static void foreign_plugs_found_at_the_start_are_seen_to(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+		struct bench *b = bench_start(&(struct bench_options){
+			.foreign = found[i].foreign, .no_attach = true, .no_agent = true });
+		struct hv_slot *s = &b->slots[3];
+
+		print_message("# %s\n", found[i].what);
+		s->present = true;
+		s->removable = *found[i].id;
+		snprintf(s->id, sizeof(s->id), "%s", found[i].id);
+		b->guest_present[3] = true;
+		b->guest_state[3] = CPUHP_STANDBY;
+		bench_attach(b);
+		bench_agent_up(b, 1);
+		bench_turn(b);
+		assert_int_equal(bench_state(b, 3), found[i].ends);
+		assert_int_equal(b->d->vcpus[3].wish, found[i].wish);
+		assert_int_equal(bench_count(b, "kick"), found[i].ends != CPUHP_STANDBY);
+		bench_check_drift(b, 3, "", 0);
+		bench_stop(b);
+	}
+}
+
+static void foreign_plugs_are_brought_online_together(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	for (unsigned int i = 1; i < 8; i++)
+		bench_plug_foreign(b, i);
+	for (unsigned int i = 1; i < 8; i++)
+		bench_row(b, i, CPUHP_STANDBY);
+	bench_turn(b);
+	bench_states(b, 1, 7, CPUHP_ONLINE);
+	assert_int_equal(bench_count(b, "kick"), 7);
+	assert_int_equal(b->d->n_kept, 1);
+	bench_stop(b);
+}
+
+static void a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .foreign = FOREIGN_ONLINE });
+
+	bench_plant(b, 3, bench_broken_verify);
+	bench_plug_foreign(b, 3);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_said(b, "kick 3 44");
+	for (int i = 0; i < 5; i++) {
+		bench_turn(b);
+		bench_table(b);
+	}
+	bench_silent(b);
+	bench_check_drift(b, 3, "the guest took it down without being asked", 2);
+	bench_stop(b);
+}
+
+static void ours_are_not_taken_for_foreign(void **ctx)
+{
+	static const struct {
+		const char *id;
+		bool own;
+	} cases[] = {
+		{ "vhp-3-00c0ffee", true },   { "vhp-4-00c0ffee", false },
+		{ "vhp-3-00c0ffe", false },   { "vhp-3-00c0ffeee", false },
+		{ "vhp-3-00C0FFEE", false },  { "vcpu3", false },
+		{ "vhp-33-00c0ffee", false }, { "", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(vcpu_is_own_id(cases[i].id, 3), cases[i].own);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_foreign_plug_is_shown_once),
+		cmocka_unit_test(a_foreign_plug_is_brought_online_where_configured),
+		cmocka_unit_test(foreign_plugs_found_at_the_start_are_seen_to),
+		cmocka_unit_test(foreign_plugs_are_brought_online_together),
+		cmocka_unit_test(
+			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
+		cmocka_unit_test(ours_are_not_taken_for_foreign),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
