@@ -1758,9 +1758,9 @@ def a_port_whose_node_is_made_after_its_uevent_is_opened_all_the_same():
         b.wait(lambda: "No such file or directory; waiting" in b.said(), what="its words")
         # Nothing names the port: only a uevent is waited for.
         b.wait(lambda: len(b.workers()) == RESTING, what="the start's end")
-        before = switches(b.process.pid)
+        before = work(b.process.pid)
         b.pump(1.2)
-        equal(switches(b.process.pid), before)
+        equal(work(b.process.pid), before)
         b.write("sys/class/virtio-ports/vport7p1/name", "org.vcpuhp.test.0\n")
         b.port_uevent("vport7p1")
         b.wait(lambda: "no device node yet; waiting" in b.said(), what="its words")

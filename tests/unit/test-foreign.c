@@ -3,14 +3,15 @@
 #include "daemon/drift.h"
 #include "daemon/vcpu.h"
 #include "tests/unit/host-bench.h"
-#include <cmocka.h>
-#include <errno.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void a_foreign_plug_is_shown_once(void **ctx)
 {
