@@ -132,7 +132,7 @@ def a_cpu_that_is_back_in_service_is_told_as_taken_away_no_more():
             before = vm.agent_log()
             vm.guest("kill -HUP $(cat /run/agent.pid)")
             wait_for(lambda before=before: "50-new: " in vm.agent_log()[len(before):], 5, vm.agent_log)
-        told = [o for o in listener.wait(20).lines if o.get("type") == "drift" and "taken away" in o["text"]]
+        told = [o for o in listener.wait(20).lines if o.get("type") == "drift" and "taken away" in (o["text"] or "")]
         equal([o["vcpu"] for o in told], [1])
 
 
