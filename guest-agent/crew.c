@@ -76,11 +76,22 @@ void crew_forget_prepared(struct agent *a)
 	a->spare = (struct worker){ .fd = -1 };
 }
 
+/* It has died, of which nobody may have heard yet. */
+static bool has_ended(const struct worker *w)
+{
+	char byte;
+
+	return recv(w->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static int hire(struct agent *a, struct cpu *c)
 {
-	struct worker w = a->spare;
+	struct worker w;
 	int r;
 
+	if (a->spare.pid && has_ended(&a->spare))
+		crew_forget_prepared(a);
+	w = a->spare;
 	a->spare = (struct worker){ .fd = -1 };
 	if (w.pid == 0) {
 		r = fork_worker(a, &w);

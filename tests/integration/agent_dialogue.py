@@ -1409,14 +1409,15 @@ def ends_while_the_agent_sleeps(b):
     return worker
 
 
-def dies_after_its_last_word(b):
-    """So does this one and dies; the agent hears of its death first."""
+def dies_after_its_last_word(b, others=()):
+    """So does this one and dies, @others too; the agent hears of the deaths first."""
     b.process.send_signal(signal.SIGSTOP)
     # Signals are looked at before the worker's words, since this one comes before them.
     b.rescan()
     worker = ends_while_the_agent_sleeps(b)
-    os.kill(worker, signal.SIGKILL)
-    until(lambda: state_of(worker) == "Z")
+    for pid in (worker, *others):
+        os.kill(pid, signal.SIGKILL)
+        until(lambda x=pid: state_of(x) == "Z")
     b.process.send_signal(signal.SIGCONT)
 
 
@@ -1437,8 +1438,7 @@ def a_worker_that_dies_after_its_last_word_keeps_the_next_registration_waiting_f
         equal(b.rests(1, ONLINE)["state"], ONLINE)
 
 
-@case()
-def a_kick_that_waited_for_a_walk_runs_although_that_ones_worker_died_after_its_last_word():
+def waits_for_an_adoption(spare_dies):
     b = bed(cpus=2)
     b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
     with b:
@@ -1447,9 +1447,21 @@ def a_kick_that_waited_for_a_walk_runs_although_that_ones_worker_died_after_its_
         b.wait(lambda: "10-a startup 1" in b.calls(), what="the adoption")
         kick = b.kick(1, AP_THREADS, wait=False)
         b.wait(lambda: b.answers(wire.KICKED, kick=kick), what="KICKED")
-        dies_after_its_last_word(b)
+        b.wait(lambda: len(b.workers()) == RESTING + 1, what="the children")
+        spare = [p for p in b.workers() if p not in (b.worker_in_callback(), writer_of(b))]
+        dies_after_its_last_word(b, spare if spare_dies else ())
         done = b.done(kick)
         equal((done["rc"], done["state"], done["text"]), (0, AP_THREADS, ""))
+
+
+@case()
+def a_kick_that_waited_for_a_walk_runs_although_that_ones_worker_died_after_its_last_word():
+    waits_for_an_adoption(spare_dies=False)
+
+
+@case()
+def a_worker_forked_ahead_that_died_is_not_hired():
+    waits_for_an_adoption(spare_dies=True)
 
 
 @case()
