@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
-from scene import all_agree, callbacks, calls, done, result, running
+from scene import all_agree, callbacks, calls, done, replace_agent, result, running
 from tap import case, equal
 from vm import wait_for
 
@@ -57,9 +57,7 @@ def an_agent_killed_while_idle_runs_nothing_twice():
     with running(files=callbacks(_10_log="")) as (vm, d):
         done(d.setvcpus(3))
         before = calls(vm)
-        killed = vm.agent_pid()
-        vm.guest("kill -9 %d" % killed)
-        wait_for(lambda: vm.agent_pid() != killed, 10, "another agent")
+        replace_agent(vm)
         d.wait_idle_online(3)
         all_agree(vm, d, 3, 3)
         equal("%s" % calls(vm), "%s" % before, "callbacks that ran")

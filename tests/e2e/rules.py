@@ -8,7 +8,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
 from scene import (FOLDER, all_agree, callback, callbacks, calls, done, drift_of, fails, forget_calls,
-                   no_agent, nothing_unplugged, result, running, wait_kernel_ladder)  # fmt: skip
+                   no_agent, nothing_unplugged, replace_agent, result, running, wait_kernel_ladder)  # fmt: skip
 from tap import case, equal, matches
 from vm import VM, wait_for
 
@@ -211,9 +211,7 @@ def R19_what_the_record_of_this_boot_says_was_done_is_not_done_again():
     with running(files=callbacks(_10_log="")) as (vm, d):
         done(d.setvcpus(3))
         forget_calls(vm)
-        killed = vm.agent_pid()
-        vm.guest("kill -9 %d" % killed)
-        wait_for(lambda: vm.agent_pid() != killed, 10, "another agent")
+        replace_agent(vm)
         d.wait_idle_online(3)
         vm.plug(3)
         wait_for(lambda: 3 in vm.guest_present(), 5, "a foreign CPU")

@@ -49,6 +49,14 @@ def wait_kernel_ladder(vm):
              "the agent's instance in tracefs", pause=0.05)  # fmt: skip
 
 
+def replace_agent(vm):
+    """Kill it and wait until the next one has met the host: what info says is not the last one's word."""
+    met = "session with the host established"
+    before = vm.agent_log().count(met)
+    vm.guest("kill -9 %d" % vm.agent_pid())
+    wait_for(lambda: vm.agent_log().count(met) > before, 10, "another agent")
+
+
 @contextmanager
 def no_agent(vm):
     """The agent is killed; the next one begins after the block."""
