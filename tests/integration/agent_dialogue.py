@@ -8,6 +8,7 @@
 import fcntl
 import os
 import pty
+import random
 import select
 import signal
 import socket
@@ -1668,12 +1669,12 @@ def a_cancelled_kick_is_rolled_back_between_two_steps():
 def cancelled_and_late(b):
     """A kick that was cancelled and whose deadline passed while its worker was stopped."""
     b.rests(0, ONLINE)
-    kick = b.kick(1, ONLINE, wait=False, deadline_ms=300)
+    kick = b.kick(1, ONLINE, wait=False, deadline_ms=1000)
+    end = time.monotonic() + 1.1
     b.wait(lambda: "20-b startup 1" in b.calls(), what="the callback")
     worker = b.worker_in_callback()
     os.kill(worker, signal.SIGSTOP)
     b.send(wire.CANCEL, kick=kick)
-    end = time.monotonic() + 0.4
     b.wait(lambda: time.monotonic() > end)
     return kick, worker
 
@@ -1973,6 +1974,109 @@ def no_descriptor_is_left_behind():
         for _ in range(3):
             once()
         equal(descriptors(), before)
+
+
+class Storm:
+    """Kicks, cancels, scans of the callbacks and killed children, all at random, on four CPUs."""
+
+    def __init__(self, b, seed):
+        self.bed, self.random = b, random.Random(seed)
+        self.kicks = []
+        self.extra = False
+
+    def outstanding(self):
+        """The kicks without a DONE or a refusal."""
+        b = self.bed
+        ended = {r["kick"] for r in b.of(wire.DONE)}
+        ended |= {m["kick"] for m in b.answers(wire.KICKED) if m["rc"]}
+        return [k for k in self.kicks if k[0] not in ended]
+
+    def kick(self):
+        # A CPU whose last kick goes on refuses another, or forgets the result of that one for it.
+        free = {1, 2, 3, 4} - {cpu for _, cpu in self.outstanding()}
+        if not free:
+            return
+        cpu = self.random.choice(sorted(free))
+        target = self.random.choice([STANDBY, STANDBY, AP_THREADS, AP_IRQ, AP_DYN, AP_DYN + 1,
+                                     AP_ACTIVE, ONLINE, ONLINE, ONLINE])  # fmt: skip
+        number = self.bed.kick(cpu, target, wait=False, flags=self.random.choice([0, 0, 0, 1]),
+                               deadline_ms=self.random.choice([0, 0, 1, 3, 5, 10, 20, 50]))  # fmt: skip
+        self.kicks.append((number, cpu))
+
+    def cancel(self):
+        if self.kicks:
+            self.bed.send(wire.CANCEL, kick=self.random.choice(self.kicks[-4:])[0])
+
+    def rescan(self):
+        self.extra = not self.extra
+        if self.extra:
+            self.bed.callback("50-x", startup="test $(( $$ % 5 )) = 0 && exit 3; :")
+        else:
+            os.unlink(self.bed.path("etc/vcpuhp/cpuhp.d/50-x"))
+        self.bed.rescan()
+
+    def kill(self):
+        try:
+            os.kill(self.random.choice(self.bed.workers()), signal.SIGKILL)
+        except (IndexError, ProcessLookupError):
+            pass
+
+    def kill_unheard(self):
+        """So that the agent finds words and death of a child at once."""
+        self.bed.process.send_signal(signal.SIGSTOP)
+        if self.random.random() < 0.5:
+            self.rescan()
+        self.wait()
+        self.kill()
+        self.wait()
+        self.bed.process.send_signal(signal.SIGCONT)
+
+    def switch(self):
+        self.bed.switch(self.random.randrange(1, 5), self.random.random() < 0.5)
+
+    def wait(self):
+        self.bed.pump(self.random.random() * 0.03)
+
+    def blow(self, seconds):
+        actions = ([self.kick] * 8 + [self.cancel] * 3 + [self.rescan, self.kill, self.switch]
+                   + [self.kill_unheard] * 4 + [self.wait] * 4)  # fmt: skip
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.random.choice(actions)()
+            while self.bed.pump():
+                pass
+        if self.extra:
+            self.rescan()
+
+
+def rests_without_a_trace(b, descriptors):
+    b.wait(lambda: not any(r["flags"] & wire.WALKING for r in b.table()[0].values()), 15, "rest")
+    for cpu, row in b.table()[0].items():
+        online = cpu == 0 or b.is_online(cpu)
+        equal((row["state"] > STANDBY, bool(row["flags"] & wire.ONLINE)), (online, online))
+    b.wait(lambda: len(b.workers()) == RESTING, what="the workers' end")
+    equal(len(os.listdir("/proc/%d/fd" % b.process.pid)), descriptors, "descriptors")
+
+
+@case(deadline=120)
+def whatever_happens_each_kick_has_one_result_and_every_cpu_comes_to_rest():
+    for seed in range(4):
+        b = bed(cpus=5)
+        b.callback("10-a")
+        b.callback("20-b", startup="test $(( $$ % 7 )) = 0 && exit 3; :")
+        b.callback("30-c", teardown="test $(( $$ % 9 )) = 0 && exit 4; :")
+        try:
+            with b:
+                b.wait(lambda x=b: len(x.workers()) == RESTING, what="the workers' end")
+                descriptors = len(os.listdir("/proc/%d/fd" % b.process.pid))
+                storm = Storm(b, seed)
+                storm.blow(1.5)
+                b.wait(lambda s=storm: not s.outstanding(), 15, "the results")
+                rests_without_a_trace(b, descriptors)
+                results = [r["kick"] for r in b.of(wire.DONE)]
+                equal(len(results), len(set(results)), "results")
+        except AssertionError as e:
+            raise AssertionError("seed %d: %s" % (seed, e)) from e
 
 
 @case()
