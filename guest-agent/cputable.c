@@ -175,7 +175,7 @@ void cputable_rescan(struct agent *a)
 		cputable_settle(a, c);
 }
 
-static void look_at(struct agent *a, struct cpu *c)
+void cputable_look(struct agent *a, struct cpu *c)
 {
 	look(a, c);
 	read_online(a, c);
@@ -188,7 +188,7 @@ void cputable_on_uevent(struct agent *a, const struct uevent *e)
 
 	if (!c)
 		return;
-	look_at(a, c);
+	cputable_look(a, c);
 	if (e->kind != UEVENT_CPU_REMOVE || !c->present)
 		return;
 	c->leaving = true;
@@ -205,7 +205,7 @@ void cputable_on_time(struct agent *a, uint64_t now)
 	for_each_cpu (a, c) {
 		if (!c->leaving)
 			continue;
-		look_at(a, c);
+		cputable_look(a, c);
 		c->leaving = c->leaving && !last;
 		more |= c->leaving;
 	}

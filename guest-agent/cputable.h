@@ -12,7 +12,10 @@ void cputable_done(struct agent *a);
 /* Read presence, online and slot of every CPU again, and act on what changed. */
 void cputable_rescan(struct agent *a);
 
-/* The same for one CPU, upon a uevent. */
+/* The same for one CPU. */
+void cputable_look(struct agent *a, struct cpu *c);
+
+/* The same upon a uevent. */
 void cputable_on_uevent(struct agent *a, const struct uevent *e);
 
 /* The same for those that are leaving, by time (@look_ms). */

@@ -50,6 +50,9 @@ static int check_cpu(struct agent *a, const struct msg_kick *k, struct msg_kicke
 	if (c->slot != MSG_NO_SLOT && c->slot != k->slot)
 		return refuse(answer, -ENODEV, "cpu %u is in slot %u, not %u", k->cpu, c->slot,
 			      k->slot);
+	/* There is nothing to do only as long as that is so; the event may be on its way still. */
+	if (c->state == k->target && c->state > CPUHP_STANDBY)
+		cputable_look(a, c);
 	return 0;
 }
 

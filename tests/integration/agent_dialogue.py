@@ -294,6 +294,21 @@ def R4_a_kick_to_the_state_it_is_in_succeeds_and_does_nothing():
 
 
 @case()
+def R4_a_state_that_is_over_is_not_the_state_it_is_in():
+    """The kick comes before the event."""
+    b = bed(cpus=2)
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        b.forget_calls()
+        b.set_file(1, False)
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["state"], b.is_online(1)), (0, ONLINE, True))
+        equal(b.calls(4), ["10-a teardown 1 1", "10-a startup 1 0"])
+        equal(b.steps(done["kick"])[0], "+7")
+
+
+@case()
 def R7_each_result_belongs_to_one_kick_and_clears_the_one_before():
     b = bed()
     b.callback("10-a", startup="test -e %s && exit 3; :" % b.path("bad"))
