@@ -2,7 +2,8 @@
 /*
  * What the hypervisor tells of a domain, turned into what the domain knows: that QEMU is there,
  * its status, its table of slots, the guest's _OST. A loss is not yet the end: QEMU may be
- * restarted behind its socket, or the socket alone be lost; only after VM_LOST_US the VM is gone.
+ * restarted behind its socket, or the connection alone be lost; only after the time that its
+ * implementation of the seam gives the VM is gone.
  */
 #include "daemon/domain-hv.h"
 #include "daemon/domain-guest.h"
@@ -13,9 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* QEMU may be restarted behind its socket; after this long it is gone. */
-enum { VM_LOST_US = 1000000 };
 
 static void publish_domain(struct domain *d, const char *text)
 {
@@ -217,15 +215,17 @@ static void on_gone(void *ctx, const char *why)
 		publish_domain(d, d->why);
 		return;
 	}
-	log_line(LOG_NOTICE, "%s: QEMU is gone: %s", d->config->name, why);
+	log_line(LOG_NOTICE, "%s: %s is gone: %s", d->config->name,
+		 d->hv->ops->lost_ms ? "QEMU" : d->hv->ops->hypervisor, why);
 	d->attached = false;
 	d->status = HV_CONNECTING;
 	doubt_agent(d);
-	snprintf(d->lost_why, sizeof(d->lost_why), "the VM is gone: %s", why);
+	snprintf(d->lost_why, sizeof(d->lost_why), "%s: %s",
+		 d->hv->ops->lost_ms ? "the VM is gone" : "not attached", why);
 	publish_domain(d, d->lost_why);
-	if (!d->lost)
+	if (!d->lost && d->hv->ops->lost_ms)
 		sd_event_add_time(d->manager->event, &d->lost, CLOCK_MONOTONIC,
-				  now_us() + VM_LOST_US, 1000, on_lost, d);
+				  now_us() + d->hv->ops->lost_ms * 1000ULL, 1000, on_lost, d);
 }
 
 const struct hv_events domain_hv_events = {

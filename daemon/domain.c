@@ -215,7 +215,7 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 			.present = v->present,
 			.boot = v->boot,
 			.removable = v->removable,
-			.owned = v->owned,
+			.owned = v->owned || d->hv->ops->names_devices,
 			.apic_id = v->apic_id,
 			.pending = v->pending != VCPU_PENDING_NONE || v->hw,
 			/* Not heard yet: refuse only what no answer can mend. */

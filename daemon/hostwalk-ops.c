@@ -144,23 +144,49 @@ static int device_teardown(struct hostwalk *h)
 	return HOST_STEP_ASYNC;
 }
 
+static void say_not_placed(struct hostwalk *h, int rc, const char *text)
+{
+	if (rc == -EPERM && !*text)
+		hostwalk_say(h, "pinning needs QEMU's user or CAP_SYS_NICE");
+	else
+		hostwalk_say(h, "cannot pin the vCPU's thread: %s", *text ? text : strerror(-rc));
+}
+
+static void on_placed(void *arg, int rc, const char *text)
+{
+	struct vcpu *v = arg;
+	struct hostwalk *h = v->hw;
+
+	if (!h || h->wait != WAIT_PLACE)
+		return;
+	if (rc)
+		say_not_placed(h, rc, text);
+	hostwalk_complete(h, rc);
+}
+
+static int place(struct hostwalk *h, const struct cpulist *cpus)
+{
+	struct hv *hv = h->v->domain->hv;
+	int rc = hv->ops->place(hv, h->v->vcpu, cpus, on_placed, h->v);
+
+	if (rc == HV_DONE)
+		return 0;
+	if (rc < 0) {
+		say_not_placed(h, rc, "");
+		return rc;
+	}
+	h->wait = WAIT_PLACE;
+	return HOST_STEP_ASYNC;
+}
+
 static int place_startup(struct hostwalk *h)
 {
-	struct domain *d = h->v->domain;
-	int rc = d->hv->ops->place(d->hv, h->v->vcpu, &d->config->place);
-
-	if (rc == -EPERM)
-		hostwalk_say(h, "pinning needs QEMU's user or CAP_SYS_NICE");
-	else if (rc)
-		hostwalk_say(h, "cannot pin the vCPU's thread: %s", strerror(-rc));
-	return rc;
+	return place(h, &h->v->domain->config->place);
 }
 
 static int place_teardown(struct hostwalk *h)
 {
-	struct domain *d = h->v->domain;
-
-	return d->hv->ops->place(d->hv, h->v->vcpu, NULL);
+	return place(h, NULL);
 }
 
 static int present_startup(struct hostwalk *h)

@@ -11,6 +11,7 @@ enum { HOST_STEP_ASYNC = 1 };
 enum host_wait {
 	WAIT_NOTHING,
 	WAIT_PLUG_REPLY,   /* QEMU's answer to device_add: cannot be recalled */
+	WAIT_PLACE,        /* libvirt's answer to the pinning: cannot be recalled */
 	WAIT_PRESENT,      /* the guest's word that the CPU is there */
 	WAIT_KICKED,       /* the agent's hand-over */
 	WAIT_UNPLUG_REPLY, /* QEMU's answer to device_del: cannot be recalled */

@@ -280,6 +280,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 		eject_deadline(h);
 		break;
 	case WAIT_PLUG_REPLY:
+	case WAIT_PLACE:
 	case WAIT_NOTHING:
 		if (!*h->text)
 			hostwalk_say(h, "the agent has not given the vCPU back");

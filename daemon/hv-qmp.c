@@ -29,7 +29,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLOW_FACTOR = 6, SETTLE_MS = 50 };
+/* QEMU may be restarted behind its socket; after LOST_MS it is gone. */
+enum { SLOW_FACTOR = 6, SETTLE_MS = 50, LOST_MS = 1000 };
 
 static void no_status(void *ctx, enum hv_status status)
 {
@@ -279,7 +280,7 @@ static int qmp_hv_query(struct hv *base, hv_done_fn cb, void *arg)
 	return r;
 }
 
-static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
+static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
 {
 	struct hv_qmp *hv = of(base);
 	unsigned int n = hv->slots ? hv->slots->table.n : 0;
@@ -302,8 +303,17 @@ static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist
 			 hv->placed[slot]);
 }
 
+static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist *cpus,
+			hv_done_fn cb, void *arg)
+{
+	int r = place(base, slot, cpus);
+
+	return r < 0 ? r : HV_DONE;
+}
+
 static const struct hv_ops ops = {
 	.hypervisor = "qemu",
+	.lost_ms = LOST_MS,
 	.plug = qmp_hv_plug,
 	.unplug = qmp_hv_unplug,
 	.query = qmp_hv_query,

@@ -9,7 +9,7 @@
 #include <systemd/sd-event.h>
 
 /*
- * The hypervisor seam: what the domain asks of QEMU, whoever talks to it (QMP now). Everything is
+ * The hypervisor seam: what the domain asks of QEMU, whoever talks to it (QMP, or libvirt). All is
  * asynchronous on one sd-event loop; each request answers exactly once, also when the connection
  * is lost (-ECONNRESET) or the deadline passes (-ETIMEDOUT), never from inside the call itself.
  */
@@ -68,6 +68,7 @@ struct hv_facts {
 	char machine[64];     /* machine type */
 	unsigned int maximum; /* slots */
 	pid_t peer;           /* the process behind the socket, 0 unknown */
+	int libvirt_id;       /* libvirt's number of the running domain, 0 none */
 };
 
 enum hv_ost_source { HV_OST_ADD = 1, HV_OST_REMOVE = 3 };
@@ -108,14 +109,32 @@ static inline void hv_ignore(void *arg, int rc, const char *text)
 
 struct hv;
 
+/* What place() returns when it has been done at once. */
+enum { HV_DONE = 1 };
+
+/**
+ * struct hv_ops - an implementation of the seam
+ * @hypervisor: "qemu" or "libvirt"
+ * @lost_ms: how long after on_gone the VM is taken for gone; 0: not by that alone, the connection
+ *           says nothing of the VM and whoever made the domain hears of its end
+ * @one_unplug: an unplug holds up the domain's next requests until it is over, so of several
+ *              vCPUs only one is to be asked for at a time: what waits behind it could not be
+ *              called back
+ * @names_devices: the hypervisor names the devices itself, so an id says nothing of who plugged
+ *                 them, and what others plugged is as good as our own
+ */
 struct hv_ops {
-	const char *hypervisor; /* "qemu" or "libvirt" */
+	const char *hypervisor;
+	unsigned int lost_ms;
+	bool one_unplug;
+	bool names_devices;
 	int (*plug)(struct hv *hv, unsigned int slot, const char *id, hv_done_fn cb, void *arg);
 	int (*unplug)(struct hv *hv, unsigned int slot, hv_done_fn cb, void *arg);
 	/* Refresh table, status and the last OST of each slot; on_table comes before @cb. */
 	int (*query)(struct hv *hv, hv_done_fn cb, void *arg);
-	/* Pin the vCPU's thread; NULL @cpus undoes. Synchronous. 0 or -errno. */
-	int (*place)(struct hv *hv, unsigned int slot, const struct cpulist *cpus);
+	/* Pin the vCPU's thread; NULL @cpus undoes. HV_DONE: it is, and @cb will not be called. */
+	int (*place)(struct hv *hv, unsigned int slot, const struct cpulist *cpus, hv_done_fn cb,
+		     void *arg);
 	struct hv *(*free)(struct hv *hv);
 };
 

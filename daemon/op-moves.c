@@ -126,6 +126,8 @@ static bool may_start(const struct op_run *run, const struct move *m)
 			return false;
 		if (!o->walking)
 			continue;
+		if (d->hv->ops->one_unplug && removes(m) && removes(o))
+			return false;
 		if (domain_is_one_by_one(d) && plugs(m) && plugs(o) &&
 		    !hostwalk_is_settled_in_firmware(o->v))
 			return false;

@@ -14,7 +14,7 @@
  * Settle. When every walk has come to rest the policy is judged. Met: what is to leave QEMU
  * leaves, and a vCPU that failed goes back to where it was. Not met: everything goes back. Removal
  * is highest slot first and, without KVM, one at a time: QEMU's TCG loses wakeups when the slots
- * are not a contiguous prefix. A removal that is refused comes back to standby by its own walk
+ * are not a contiguous prefix (and on libvirt, whose call waits for the guest). A removal that is refused comes back to standby by its own walk
  * and from there to where it was; with policy "all" removals not yet sent are then not sent.
  *
  * What the moves do in detail is op-moves.c.

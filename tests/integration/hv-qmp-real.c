@@ -253,16 +253,16 @@ static void its_thread_is_pinned_and_released(void **state)
 			first = i;
 	cpulist_zero(&cpus);
 	cpulist_set(&cpus, (unsigned int)first);
-	assert_int_equal(rig->hv->ops->place(rig->hv, 1, &cpus), 0);
+	assert_int_equal(rig->hv->ops->place(rig->hv, 1, &cpus, hv_ignore, NULL), HV_DONE);
 	sched_getaffinity(rig->thread[1], sizeof(pinned), &pinned);
 	assert_int_equal(CPU_COUNT(&pinned), 1);
 	assert_true(CPU_ISSET(first, &pinned));
-	assert_int_equal(rig->hv->ops->place(rig->hv, 1, NULL), 0);
+	assert_int_equal(rig->hv->ops->place(rig->hv, 1, NULL, hv_ignore, NULL), HV_DONE);
 	sched_getaffinity(rig->thread[1], sizeof(after), &after);
 	assert_true(CPU_EQUAL(&before, &after));
-	assert_int_equal(rig->hv->ops->place(rig->hv, 5, &cpus), -ESRCH);
-	assert_int_equal(rig->hv->ops->place(rig->hv, 5, NULL), 0);
-	assert_int_equal(rig->hv->ops->place(rig->hv, SLOTS, &cpus), -EINVAL);
+	assert_int_equal(rig->hv->ops->place(rig->hv, 5, &cpus, hv_ignore, NULL), -ESRCH);
+	assert_int_equal(rig->hv->ops->place(rig->hv, 5, NULL, hv_ignore, NULL), HV_DONE);
+	assert_int_equal(rig->hv->ops->place(rig->hv, SLOTS, &cpus, hv_ignore, NULL), -EINVAL);
 }
 
 static void what_cannot_be_is_refused(void **state)

@@ -81,10 +81,11 @@ static int fake_query(struct hv *hv, hv_done_fn cb, void *arg)
 	return ask(of(hv), REQUEST_QUERY, 0, cb, arg);
 }
 
-static int fake_place(struct hv *hv, unsigned int slot, const struct cpulist *cpus)
+static int fake_place(struct hv *hv, unsigned int slot, const struct cpulist *cpus, hv_done_fn cb,
+		      void *arg)
 {
 	say(of(hv), "%s %u", cpus ? "place" : "unplace", slot);
-	return cpus ? of(hv)->place_rc : 0;
+	return cpus && of(hv)->place_rc < 0 ? of(hv)->place_rc : HV_DONE;
 }
 
 static struct hv *fake_free(struct hv *hv)
@@ -96,6 +97,7 @@ static struct hv *fake_free(struct hv *hv)
 
 static const struct hv_ops fake_ops = {
 	.hypervisor = "qemu",
+	.lost_ms = 1000,
 	.plug = fake_plug,
 	.unplug = fake_unplug,
 	.query = fake_query,
