@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOCKET_PATH_MAX = 107, USER_NAME_MAX = 32, MS_MAX = 86400 * 1000 };
+enum { SOCKET_PATH_MAX = 107, URI_MAX = 1023, USER_NAME_MAX = 32, MS_MAX = 86400 * 1000 };
 
 struct choice {
 	const char *word;
@@ -81,18 +81,32 @@ int config_value_count(const char *text, void *field)
 	return 0;
 }
 
-int config_value_path(const char *text, void *field)
+static int replace(const char *text, char **field)
 {
-	char **path = field, *copy;
+	char *copy = strdup(text);
 
-	if (text[0] != '/' || strlen(text) > SOCKET_PATH_MAX)
-		return -EINVAL;
-	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
-	free(*path);
-	*path = copy;
+	free(*field);
+	*field = copy;
 	return 0;
+}
+
+int config_value_path(const char *text, void *field)
+{
+	if (text[0] != '/' || strlen(text) > SOCKET_PATH_MAX)
+		return -EINVAL;
+	return replace(text, field);
+}
+
+/* SCHEME:REST without blanks; what it means is libvirt's to say. */
+int config_value_uri(const char *text, void *field)
+{
+	size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+");
+
+	if (scheme == 0 || text[scheme] != ':' || strpbrk(text, " \t") || strlen(text) > URI_MAX)
+		return -EINVAL;
+	return replace(text, field);
 }
 
 char **config_names_free(char **names)

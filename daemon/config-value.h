@@ -15,6 +15,7 @@ int config_value_count(const char *text, void *field);      /* unsigned int, 1 t
 int config_value_path(const char *text, void *field);       /* char *, fits a socket's address */
 int config_value_names(const char *text, void *field);      /* char **, each maybe with an @ */
 int config_value_place(const char *text, void *field);      /* struct domain_config */
+int config_value_uri(const char *text, void *field);        /* char *, replaced */
 int config_value_foreign(const char *text, void *field);    /* enum foreign_mode */
 int config_value_one_by_one(const char *text, void *field); /* enum one_by_one */
 

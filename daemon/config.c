@@ -72,8 +72,12 @@ static const struct row rows[] = {
 	    "Deadline of an operation that names none of its own." },
 	  config_value_seconds,
 	  DAEMON(deadlines.operation_ms) },
-	{ { "Libvirt", "URI", "URI", "", "The libvirtd whose domains are managed." }, NULL, 0 },
-	{ { "Domain", "QMP", PATH, "", "QMP socket of the domain, not used by anything else." },
+	{ { "Libvirt", "URI", "URI", "qemu:///system",
+	    "The libvirtd whose running domains with the channel org.vcpuhp.agent.0 are managed." },
+	  config_value_uri,
+	  DAEMON(libvirt_uri) },
+	{ { "Domain", "QMP", PATH, "",
+	    "QMP socket of the domain, not used by anything else; none for a domain of libvirt's." },
 	  config_value_path,
 	  DOMAIN(qmp) },
 	{ { "Domain", "Agent", PATH, "",
@@ -88,7 +92,7 @@ static const struct row rows[] = {
 	    "Host CPUs that the threads of plugged vCPUs are pinned to." },
 	  config_value_place,
 	  0 },
-	{ { "Domain", "Foreign", "online or leave", "leave",
+	{ { "Domain", "Foreign", "online or leave", "leave, on libvirt online",
 	    "What happens to vCPUs that others plugged and the guest has offline." },
 	  config_value_foreign,
 	  DOMAIN(foreign) },
@@ -186,6 +190,7 @@ struct config *config_free(struct config *c)
 		domain_config_free(c->domains[i]);
 	free(c->domains);
 	config_names_free(c->operators);
+	free(c->libvirt_uri);
 	free(c);
 	return NULL;
 }
@@ -264,6 +269,12 @@ static void enter_domain(struct reading *r, const char *name)
 		out_of_memory(r);
 }
 
+static void enter_libvirt(struct reading *r)
+{
+	r->section = SECTION_LIBVIRT;
+	r->config->libvirt = true;
+}
+
 static void enter_section(struct reading *r, char *header)
 {
 	char *end = strchr(header, ']');
@@ -277,7 +288,7 @@ static void enter_section(struct reading *r, char *header)
 	if (strcmp(header, "Daemon") == 0)
 		r->section = SECTION_DAEMON;
 	else if (strcmp(header, "Libvirt") == 0)
-		r->section = SECTION_LIBVIRT;
+		enter_libvirt(r);
 	else if (strncmp(header, "Domain ", 7) == 0)
 		enter_domain(r, header + 7 + strspn(header + 7, " \t"));
 	else
@@ -359,10 +370,6 @@ static void set_value(struct reading *r, const struct row *row, const char *valu
 	char *base = r->section == SECTION_DOMAIN ? (char *)r->domain : (char *)r->config;
 	int rc;
 
-	if (!row->parse) {
-		fail_here(r, "%s=: not built with libvirt support", row->key.name);
-		return;
-	}
 	rc = row->parse(value, base + row->offset);
 	if (rc == -ENOMEM)
 		out_of_memory(r);
@@ -414,11 +421,18 @@ static void parse_text(struct reading *r, const char *name, const char *text, si
 		out_of_memory(r);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
 static void check_domain(struct reading *r, size_t i)
 {
 	const struct domain_config *d = r->config->domains[i];
 	const struct origin *o = &r->origins[i];
 
+	if (!d->qmp && !d->agent && r->config->libvirt)
+		return;
 	if (!d->qmp)
 		fail(r, -EINVAL, o->file, o->line, "domain %s needs QMP=", d->name);
 	if (!d->agent)
@@ -468,14 +482,18 @@ static void check(struct reading *r)
 static int begin(struct reading *r)
 {
 	struct config *c = calloc(1, sizeof(*c));
+	int rc = c ? 0 : -ENOMEM;
 
-	if (!c)
-		return -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < N_ROWS; i++)
+		if (strcmp(rows[i].key.section, "Domain") != 0)
+			rc = rows[i].parse(rows[i].key.fallback, (char *)c + rows[i].offset);
+	if (rc < 0 && rc != -ENOMEM)
+		abort();
+	if (rc < 0) {
+		config_free(c);
+		return rc;
+	}
 	*r = (struct reading){ .config = c };
-	for (size_t i = 0; i < N_ROWS; i++)
-		if (strcmp(rows[i].key.section, "Daemon") == 0 &&
-		    rows[i].parse(rows[i].key.fallback, (char *)c + rows[i].offset) < 0)
-			abort();
 	return 0;
 }
 

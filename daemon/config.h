@@ -7,16 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONFIG_NAME_MAX = 64 };
+enum { CONFIG_NAME_MAX = 64, CONFIG_UUID_MAX = 36 };
 
 enum foreign_mode { FOREIGN_DEFAULT, FOREIGN_ONLINE, FOREIGN_LEAVE };
 enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
 
 /**
- * struct domain_config - a [Domain NAME] section, or one made by Attach
+ * struct domain_config - a [Domain NAME] section, or one made by Attach, or of libvirt's
  * @name: [A-Za-z0-9._+-]{1,64}
- * @qmp: QMP=, path of the QMP socket
- * @agent: Agent=, path of the socket of port org.vcpuhp.agent.0
+ * @uuid: libvirt's, of a domain found there; "" else
+ * @qmp: QMP=, path of the QMP socket; NULL: the section is about a domain of libvirt's
+ * @agent: Agent=, path of the socket of port org.vcpuhp.agent.0; NULL: libvirt will say
  * @max_vcpus: MaxVcpus=, policy ceiling on present vCPUs; 0 none
  * @has_place, @place: Place=none|CPULIST, host CPUs that vCPU threads are pinned to
  * @foreign: Foreign=online|leave
@@ -26,6 +27,7 @@ enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
  */
 struct domain_config {
 	char name[CONFIG_NAME_MAX + 1];
+	char uuid[CONFIG_UUID_MAX + 1];
 	char *qmp;
 	char *agent;
 	unsigned int max_vcpus;
@@ -56,11 +58,14 @@ struct deadlines {
  * @allow_fault_injection: AllowFaultInjection=
  * @operators: Operators=, groups that may change domains ("group" or "@group"); NULL-terminated,
  *             NULL for none
+ * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
  * @domains: NULL-terminated array, each owned
  */
 struct config {
 	bool allow_fault_injection;
 	char **operators;
+	bool libvirt;
+	char *libvirt_uri;
 	struct deadlines deadlines;
 	struct domain_config **domains;
 	size_t n_domains;

@@ -38,9 +38,11 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 	rc = d->config ? 0 : -ENOMEM;
 	if (!rc)
 		rc = link_new(&d->link, m->event, config->agent, &domain_guest_ops, d);
-	if (!rc)
+	if (!rc && config->qmp)
 		rc = hv_qmp_new(&d->hv, m->event, config->qmp, m->config->deadlines.qmp_reply_ms,
 				&domain_hv_events, d);
+	else if (!rc)
+		rc = m->new_libvirt_hv(m->discovery, &d->hv, config->uuid, &domain_hv_events, d);
 	if (rc < 0) {
 		domain_free(d);
 		return rc;

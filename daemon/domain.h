@@ -105,7 +105,7 @@ struct trace_ring {
 struct domain {
 	struct manager *manager;
 	struct domain_config *config;
-	bool configured; /* from the configuration, else by Attach */
+	bool configured; /* from the configuration or libvirt, else by Attach */
 	struct hv *hv;
 	struct hv_facts facts;
 	bool attached;
@@ -154,6 +154,10 @@ struct domain {
  */
 struct manager {
 	sd_event *event;
+	/* Makes the seam's object for a domain of libvirt's; discovery.c puts itself here. */
+	int (*new_libvirt_hv)(void *discovery, struct hv **ret, const char *uuid,
+			      const struct hv_events *events, void *ctx);
+	void *discovery;
 	struct config *config; /* owned */
 	struct kvm_limits kvm;
 	struct event_bus *bus;
@@ -166,10 +170,18 @@ struct manager {
 /* manager.c */
 int manager_new(struct manager **ret, sd_event *event, struct config *config);
 struct manager *manager_free(struct manager *m);
-/* Find by name, UUID or (libvirt) id, exactly. NULL unknown. */
+/*
+ * Find exactly: by the name of a QMP domain; then, as virsh does, by libvirt's id, by UUID, by
+ * name. NULL unknown.
+ */
 struct domain *manager_find(struct manager *m, const char *word);
 /* The domain that has one of @config's sockets, or NULL. */
 struct domain *manager_find_socket(struct manager *m, const struct domain_config *config);
+/* A domain that the manager did not have; -EEXIST for a name in use. @ret may be NULL. */
+int manager_add(struct manager *m, const struct domain_config *config, bool configured,
+		struct domain **ret);
+/* Forget a domain whose VM is gone for it; what runs and waits there ends vm-gone. */
+void manager_remove(struct manager *m, struct domain *d, const char *why);
 /* Attach: a domain that is not configured. -EEXIST for a name in use, -EADDRINUSE for a socket. */
 int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret);
 /* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured one. */

@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 #include "daemon/op-run.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,13 +28,17 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-static int add_domain(struct manager *m, const struct domain_config *config, bool configured,
-		      struct domain **ret)
+int manager_add(struct manager *m, const struct domain_config *config, bool configured,
+		struct domain **ret)
 {
-	struct domain **more = reallocarray(m->domains, m->n_domains + 1, sizeof(*more));
+	struct domain **more;
 	struct domain *d;
 	int rc;
 
+	for (unsigned int i = 0; i < m->n_domains; i++)
+		if (strcmp(m->domains[i]->config->name, config->name) == 0)
+			return -EEXIST;
+	more = reallocarray(m->domains, m->n_domains + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
 	m->domains = more;
@@ -62,7 +67,8 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 					TICK_SLACK_US, on_tick, m)
 		    : -ENOMEM;
 	for (size_t i = 0; rc >= 0 && i < config->n_domains; i++)
-		rc = add_domain(m, config->domains[i], true, NULL);
+		if (config->domains[i]->qmp)
+			rc = manager_add(m, config->domains[i], true, NULL);
 	if (rc < 0) {
 		m->config = NULL;
 		manager_free(m);
@@ -87,17 +93,50 @@ struct manager *manager_free(struct manager *m)
 	return NULL;
 }
 
+static bool is_libvirt(const struct domain *d)
+{
+	return !d->config->qmp;
+}
+
+static bool is_named(const struct domain *d, const char *word)
+{
+	return strcmp(d->config->name, word) == 0;
+}
+
+static bool is_qmp_named(const struct domain *d, const char *word)
+{
+	return !is_libvirt(d) && is_named(d, word);
+}
+
+static bool is_id(const struct domain *d, const char *word)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%d", d->facts.libvirt_id);
+	return d->facts.libvirt_id > 0 && strcmp(id, word) == 0;
+}
+
+static bool is_uuid(const struct domain *d, const char *word)
+{
+	const char *uuid = is_libvirt(d) ? d->config->uuid : d->facts.uuid;
+
+	return *uuid && strcasecmp(uuid, word) == 0;
+}
+
+/* An id is a number that changes with each start: a name in the configuration goes before it. */
 struct domain *manager_find(struct manager *m, const char *word)
 {
-	for (unsigned int i = 0; i < m->n_domains; i++) {
-		struct domain *d = m->domains[i];
+	static bool (*const ways[])(const struct domain *d, const char *word) = {
+		is_qmp_named,
+		is_id,
+		is_uuid,
+		is_named,
+	};
 
-		if (strcmp(d->config->name, word) == 0)
-			return d;
-	}
-	for (unsigned int i = 0; i < m->n_domains; i++)
-		if (*m->domains[i]->facts.uuid && strcasecmp(m->domains[i]->facts.uuid, word) == 0)
-			return m->domains[i];
+	for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++)
+		for (unsigned int i = 0; i < m->n_domains; i++)
+			if (ways[way](m->domains[i], word))
+				return m->domains[i];
 	return NULL;
 }
 
@@ -115,14 +154,12 @@ int manager_attach(struct manager *m, const struct domain_config *config, struct
 		return -EEXIST;
 	if (manager_find_socket(m, config))
 		return -EADDRINUSE;
-	return add_domain(m, config, false, ret);
+	return manager_add(m, config, false, ret);
 }
 
-int manager_detach(struct manager *m, struct domain *d)
+void manager_remove(struct manager *m, struct domain *d, const char *why)
 {
-	if (d->configured)
-		return -EPERM;
-	op_run_vm_gone(d, "the domain was detached");
+	op_run_vm_gone(d, why);
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		if (m->domains[i] != d)
 			continue;
@@ -130,5 +167,12 @@ int manager_detach(struct manager *m, struct domain *d)
 		break;
 	}
 	domain_free(d);
+}
+
+int manager_detach(struct manager *m, struct domain *d)
+{
+	if (d->configured)
+		return -EPERM;
+	manager_remove(m, d, "the domain was detached");
 	return 0;
 }

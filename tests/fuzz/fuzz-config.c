@@ -7,24 +7,33 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_domain(const struct domain_config *d)
+static void check_sockets(const struct domain_config *d, const struct domain_config *copy)
+{
+	if (!d->qmp || !d->agent || d->qmp[0] != '/' || d->agent[0] != '/' ||
+	    strcmp(copy->qmp, d->qmp) != 0)
+		abort();
+}
+
+static void check_domain(const struct domain_config *d, bool libvirt)
 {
 	struct domain_config *copy = domain_config_copy(d);
 
-	if (!copy || !config_is_name(d->name) || !d->qmp || !d->agent || d->qmp[0] != '/' ||
-	    d->agent[0] != '/' || d->max_vcpus > 65535 || strcmp(copy->qmp, d->qmp) != 0 ||
+	if (!copy || !config_is_name(d->name) || d->max_vcpus > 65535 ||
 	    (d->has_place && cpulist_count(&d->place) == 0))
 		abort();
+	/* Neither: a domain of libvirt's. */
+	if (!libvirt || d->qmp || d->agent)
+		check_sockets(d, copy);
 	domain_config_free(copy);
 }
 
 static void check_config(const struct config *c)
 {
 	if (c->deadlines.qmp_reply_ms < 1 || c->deadlines.operation_ms > 86400 * 1000 ||
-	    c->deadlines.eject_hard_ms < c->deadlines.eject_soft_ms)
+	    c->deadlines.eject_hard_ms < c->deadlines.eject_soft_ms || !c->libvirt_uri)
 		abort();
 	for (size_t i = 0; i < c->n_domains; i++)
-		check_domain(c->domains[i]);
+		check_domain(c->domains[i], c->libvirt);
 }
 
 static void parse(const char *const *texts, const size_t *lens, size_t n)

@@ -30,6 +30,7 @@ static struct config *parse_good(const char *a, const char *b)
 	return c;
 }
 
+#define WEB2 "[Domain web2]\nQMP=/run/w2.qmp\nAgent=/run/w2.agent\n"
 #define WEB "[Domain web1]\nQMP=/run/w.qmp\nAgent=/run/w.agent\n"
 
 /* One wrong line each: the sentence names file and line. */
@@ -78,7 +79,11 @@ static const struct {
 	{ "[Daemon]\nOperators=a,b\n", "main.conf:2: Operators= takes groups, not \"a,b\"" },
 	{ "[Daemon]\nOperators=@@a\n", "main.conf:2: Operators= takes groups, not \"@@a\"" },
 	{ "[Daemon]\nOperators=a @\n", "main.conf:2: Operators= takes groups, not \"a @\"" },
-	{ "[Libvirt]\nURI=qemu:///system\n", "main.conf:2: URI=: not built with libvirt support" },
+	{ "[Libvirt]\nURI=/system\n", "main.conf:2: URI= takes URI, not \"/system\"" },
+	{ "[Libvirt]\nURI=qemu: x\n", "main.conf:2: URI= takes URI, not \"qemu: x\"" },
+	{ "[Libvirt]\nURI=\n", "main.conf:2: URI= takes URI, not \"\"" },
+	{ "[Libvirt]\n[Domain web1]\nAgent=/a\n", "main.conf:2: domain web1 needs QMP=" },
+	{ "[Libvirt]\n[Domain web1]\nQMP=/a\n", "main.conf:2: domain web1 needs Agent=" },
 	{ "[Libvirt]\nUrl=x\n", "main.conf:2: unknown key Url= in [Libvirt]" },
 	{ "[Domain we b]\n", "main.conf:1: not a domain name: we b" },
 	{ "[Domain ../x]\n", "main.conf:1: not a domain name: ../x" },
@@ -141,6 +146,24 @@ static void without_a_line_the_defaults_hold(void **state)
 	assert_int_equal(c->deadlines.agent_wait_ms, 10000);
 	assert_int_equal(c->deadlines.operation_ms, 120000);
 	assert_int_equal(c->n_domains, 0);
+	assert_false(c->libvirt);
+	config_free(c);
+}
+
+static void libvirt_s_domains_need_no_sockets(void **state)
+{
+	struct config *c = parse_good("[Domain web1]\nMaxVcpus=4\n" WEB2 "[Libvirt]\n", NULL);
+
+	assert_true(c->libvirt);
+	assert_string_equal(c->libvirt_uri, "qemu:///system");
+	assert_int_equal(c->n_domains, 2);
+	assert_null(c->domains[0]->qmp);
+	assert_null(c->domains[0]->agent);
+	assert_int_equal(c->domains[0]->max_vcpus, 4);
+	config_free(c);
+	c = parse_good("[Libvirt]\nURI=qemu+unix:///system?socket=/run/x\n",
+		       "[Libvirt]\nURI=test:///default\n");
+	assert_string_equal(c->libvirt_uri, "test:///default");
 	config_free(c);
 }
 
@@ -310,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mistake_has_its_line),
 		cmocka_unit_test(without_a_line_the_defaults_hold),
+		cmocka_unit_test(libvirt_s_domains_need_no_sockets),
 		cmocka_unit_test(every_key_arrives),
 		cmocka_unit_test(a_drop_in_changes_what_it_names),
 		cmocka_unit_test(a_drop_in_is_named_in_its_mistakes),
