@@ -178,8 +178,8 @@ struct domain_config *domain_config_copy(const struct domain_config *d)
 
 bool domain_config_share_socket(const struct domain_config *a, const struct domain_config *b)
 {
-	return strcmp(a->qmp, b->qmp) == 0 || strcmp(a->agent, b->agent) == 0 ||
-	       strcmp(a->qmp, b->agent) == 0 || strcmp(a->agent, b->qmp) == 0;
+	return is_same(a->qmp, b->qmp) || is_same(a->agent, b->agent) ||
+	       is_same(a->qmp, b->agent) || is_same(a->agent, b->qmp);
 }
 
 struct config *config_free(struct config *c)

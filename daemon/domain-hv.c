@@ -64,7 +64,7 @@ void domain_hv_forget(struct domain *d)
 static bool is_same_vm(const struct hv_facts *a, const struct hv_facts *b)
 {
 	return a->maximum == b->maximum && strcmp(a->uuid, b->uuid) == 0 &&
-	       (!a->peer || !b->peer || a->peer == b->peer);
+	       a->libvirt_id == b->libvirt_id && (!a->peer || !b->peer || a->peer == b->peer);
 }
 
 /* An agent whose port is open may be that of the next VM already, or of this one still. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/api.h"
+#include "daemon/discovery.h"
 #include "daemon/domain.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
@@ -40,6 +41,7 @@ struct program {
 	sd_event *event;
 	struct config *config; /* until the manager has it */
 	struct manager *manager;
+	struct discovery *discovery;
 	struct api *api;
 	struct varlink_server *server;
 	struct control_socket socket;
@@ -142,6 +144,9 @@ static int prepare_manager(struct program *p)
 	if (r < 0)
 		return r;
 	p->config = NULL;
+	r = discovery_new(&p->discovery, p->manager);
+	if (r < 0)
+		return r;
 	r = api_new(&p->api, p->manager, geteuid());
 	if (r < 0)
 		return r;
@@ -216,6 +221,7 @@ static void program_done(struct program *p)
 	varlink_server_free(p->server);
 	api_free(p->api);
 	manager_free(p->manager);
+	discovery_free(p->discovery);
 	config_free(p->config);
 	sd_event_unref(p->event);
 	if (p->lock >= 0)

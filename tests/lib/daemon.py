@@ -95,12 +95,16 @@ class Daemon:
         keys = {"AllowFaultInjection": "yes", **(daemon or {})}
         with open(self.config, "w", encoding="utf-8") as f:
             f.write("[Daemon]\n" + "".join("%s=%s\n" % k for k in keys.items()))
-            for m in (machine, *others):
-                section = {"QMP": m.qmp_path, "Agent": m.agent_path, **(domain or {})}
-                f.write("[Domain %s]\n" % m.name)
-                f.write("".join("%s=%s\n" % k for k in section.items()))
+            f.write(self.domain_sections((machine, *others), domain))
         if start:
             self.start()
+
+    def domain_sections(self, machines, domain):
+        text = ""
+        for m in machines:
+            section = {"QMP": m.qmp_path, "Agent": m.agent_path, **(domain or {})}
+            text += "[Domain %s]\n" % m.name + "".join("%s=%s\n" % k for k in section.items())
+        return text
 
     def start(self):
         self.process = Process(

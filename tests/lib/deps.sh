@@ -7,6 +7,7 @@
 DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd-dev libjson-c-dev
 	libinih-dev libcmocka-dev scdoc python3)
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
+DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-14-dev musl-tools systemd)
 
 deps_fail() {
@@ -89,7 +90,7 @@ deps_kernel() {
 
 # Everything for tests/run.
 deps_all() {
-	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" && deps_kernel "$1"
+	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" && deps_kernel "$1"
 }
 
 # What the demo needs.

@@ -292,6 +292,20 @@ def tier_integration(run):
         run_script(run, "integration", script, "build/musl", suffix="-musl")
 
 
+def tier_libvirt(run):
+    """a private libvirtd with KVM domains, beside virsh"""
+    need("libvirtd", "virsh", "unshare", "qemu-system-x86_64")
+    run.need_build("build")
+    if not os.path.exists(os.path.join(ROOT, "build/daemon/vcpuhp-libvirt.so")):
+        raise SkipTier("the libvirt module was not built (libvirt-dev, libxml2-dev)")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise SkipTier("/dev/kvm is missing or not accessible to this user")
+    if os.geteuid() != 0:
+        raise SkipTier("a private libvirtd needs root, for its mount namespace")
+    for script in scripts("libvirt"):
+        run_script(run, "libvirt", script, "build")
+
+
 def tier_e2e(run):
     """a real Debian kernel in a guest (TCG, or KVM where the CPU has vmx or svm)"""
     need("qemu-system-x86_64")
@@ -312,6 +326,7 @@ TIERS = {
     "tidy": tier_tidy,
     "integration": tier_integration,
     "sanitize": tier_sanitize,
+    "libvirt": tier_libvirt,
     "e2e": tier_e2e,
 }
 
@@ -330,7 +345,7 @@ def run_tier(run, name):
 def list_all():
     for name, function in TIERS.items():
         print("%-12s %s" % (name, function.__doc__))
-    for folder in ("integration", "e2e"):
+    for folder in ("integration", "libvirt", "e2e"):
         for script in scripts(folder):
             print("%s: %s" % (folder, os.path.relpath(script, ROOT)))
     for patch in mutants.patches(ROOT):

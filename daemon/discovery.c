@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/discovery.h"
+#include "daemon/libvirt-module.h"
+#include "daemon/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct discovery {
+	struct manager *manager;
+	const struct libvirt_module *module;
+	struct libvirt *lv;
+};
+
+static int new_hv(void *discovery, struct hv **ret, const char *uuid,
+		  const struct hv_events *events, void *ctx)
+{
+	struct discovery *d = discovery;
+
+	return d->module->hv_new(ret, d->lv, uuid, events, ctx);
+}
+
+/* The [Domain NAME] that says more of a domain of libvirt's, or NULL. */
+static const struct domain_config *find_section(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_domains; i++)
+		if (!c->domains[i]->qmp && strcmp(c->domains[i]->name, name) == 0)
+			return c->domains[i];
+	return NULL;
+}
+
+static struct domain_config *make_config(const struct discovery *d,
+					 const struct libvirt_domain *domain, const char *name)
+{
+	const struct domain_config none = { 0 };
+	const struct domain_config *section = find_section(d->manager->config, name);
+	struct domain_config *c = domain_config_copy(section ? section : &none);
+
+	if (!c)
+		return NULL;
+	snprintf(c->name, sizeof(c->name), "%s", name);
+	snprintf(c->uuid, sizeof(c->uuid), "%s", domain->uuid);
+	c->agent = strdup(domain->agent);
+	if (c->foreign == FOREIGN_DEFAULT)
+		c->foreign = FOREIGN_ONLINE;
+	return c->agent ? c : domain_config_free(c);
+}
+
+static int add(struct discovery *d, const struct libvirt_domain *domain, const char *name)
+{
+	struct domain_config *c = make_config(d, domain, name);
+	int r = c ? manager_add(d->manager, c, true, NULL) : -ENOMEM;
+
+	domain_config_free(c);
+	return r;
+}
+
+/* libvirt allows names that are none here, and QMP domains may have been given the same. */
+static void on_domain(void *ctx, const struct libvirt_domain *domain)
+{
+	struct discovery *d = ctx;
+	int r = config_is_name(domain->name) ? add(d, domain, domain->name) : -EINVAL;
+
+	if (r == -EINVAL || r == -EEXIST) {
+		log_line(LOG_WARNING, "libvirt: domain %s is shown as %s: %s", domain->name,
+			 domain->uuid,
+			 r == -EEXIST ? "the name is taken" : "the name has other characters");
+		r = add(d, domain, domain->uuid);
+	}
+	if (r < 0)
+		log_line(LOG_ERR, "libvirt: domain %s: %s", domain->name, strerror(-r));
+	else
+		log_line(LOG_INFO, "%s: found on libvirt, id %d", domain->name, domain->id);
+}
+
+static void on_left(void *ctx, const char *uuid, const char *why)
+{
+	struct discovery *d = ctx;
+	struct manager *m = d->manager;
+
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		if (strcmp(m->domains[i]->config->uuid, uuid) != 0)
+			continue;
+		log_line(LOG_NOTICE, "%s: left: %s", m->domains[i]->config->name, why);
+		manager_remove(m, m->domains[i], why);
+		return;
+	}
+}
+
+static void on_connection(void *ctx, bool up, const char *text)
+{
+	if (up)
+		log_line(LOG_INFO, "libvirt: connected to %s", text);
+	else
+		log_line(LOG_WARNING, "libvirt: not connected: %s", text);
+}
+
+static const struct libvirt_events events = {
+	.on_domain = on_domain,
+	.on_left = on_left,
+	.on_connection = on_connection,
+};
+
+static int load(struct discovery *d)
+{
+	char *why = NULL;
+	int r = libvirt_module_load(&d->module, &why);
+
+	if (r < 0)
+		log_line(LOG_ERR, "[Libvirt] is configured, but its module cannot be loaded: %s",
+			 why ? why : strerror(-r));
+	free(why);
+	return r;
+}
+
+int discovery_new(struct discovery **ret, struct manager *m)
+{
+	struct discovery *d;
+	int r;
+
+	*ret = NULL;
+	if (!m->config->libvirt)
+		return 0;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->manager = m;
+	m->discovery = d;
+	m->new_libvirt_hv = new_hv;
+	r = load(d);
+	if (r == 0)
+		r = d->module->open(&d->lv, m->event, m->config->libvirt_uri, &events, d);
+	if (r < 0) {
+		discovery_free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+struct discovery *discovery_free(struct discovery *d)
+{
+	if (d && d->lv)
+		d->module->close(d->lv);
+	free(d);
+	return NULL;
+}

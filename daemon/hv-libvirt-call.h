@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_HV_LIBVIRT_CALL_H
+#define DAEMON_HV_LIBVIRT_CALL_H
+
+#include "daemon/hv-libvirt-xml.h"
+#include "daemon/hv.h"
+#include <libvirt/libvirt.h>
+
+/*
+ * libvirt's calls, each blocking, for a thread of hv-libvirt-work.c; libvirt's errors are
+ * translated here and nowhere else, their texts kept.
+ *
+ * Return, where nothing else is said: 0; -ECONNRESET the connection is lost; -ENOENT there is no
+ * such running domain; -EEXIST it is as asked for already; -EPERM libvirt does not permit it;
+ * -EBUSY another call holds the domain; -ETIMEDOUT the guest has not answered in libvirt's time;
+ * -EOPNOTSUPP; -EIO all else. On an error @text has libvirt's sentence.
+ */
+
+enum { CALL_TEXT_MAX = 256, CALL_UUID_SIZE = VIR_UUID_STRING_BUFLEN };
+
+/**
+ * struct snapshot - a running domain at one moment
+ * @seq: when the reading began, among all readings of the process: a later one is no older
+ * @status: without a migration that goes out, which libvirt calls running
+ * @jobs_known: it was asked for, and @migrating: a job of libvirt's moves or saves the domain
+ */
+struct snapshot {
+	uint64_t seq;
+	char uuid[CALL_UUID_SIZE];
+	int id;
+	enum hv_status status;
+	bool jobs_known, migrating;
+	struct xml_domain xml;
+};
+
+struct snapshots {
+	struct snapshot **list;
+	size_t n;
+};
+
+struct snapshot *snapshot_free(struct snapshot *s);
+void snapshots_done(struct snapshots *s);
+
+/*
+ * @jobs: ask for jobs too. That waits for whoever holds the domain, at worst some seconds, so it
+ * is done once, where a domain is found; events tell of later ones.
+ */
+int call_snapshot(virConnectPtr conn, const char *uuid, bool jobs, struct snapshot **ret,
+		  char text[static CALL_TEXT_MAX]);
+/* All running domains that can be read, with jobs. */
+int call_list(virConnectPtr conn, struct snapshots *ret, char text[static CALL_TEXT_MAX]);
+
+/**
+ * call_set_vcpu() - plug or unplug
+ *
+ * Blocks while the guest is asked: an unplug up to 5 s, also where the guest has refused at once.
+ */
+int call_set_vcpu(virConnectPtr conn, const char *uuid, unsigned int vcpu, bool on,
+		  char text[static CALL_TEXT_MAX]);
+
+/**
+ * call_pin() - pin a vCPU's thread
+ * @cpus: host CPUs
+ * @before: NULL, or filled with what it was allowed before
+ */
+int call_pin(virConnectPtr conn, const char *uuid, unsigned int vcpu, const struct cpulist *cpus,
+	     struct cpulist *before, char text[static CALL_TEXT_MAX]);
+
+/* libvirt's last error on this thread. */
+int call_error(char text[static CALL_TEXT_MAX]);
+
+#endif

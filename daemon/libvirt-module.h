@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_LIBVIRT_MODULE_H
+#define DAEMON_LIBVIRT_MODULE_H
+
+#include "daemon/hv.h"
+
+/*
+ * The border between the daemon and its libvirt module (hv-libvirt*.c), a shared object that is
+ * loaded only where the configuration has a [Libvirt] section, since libvirt and what it brings
+ * with it are larger than the rest of the daemon. All of it is called on the daemon's loop, and
+ * none of it blocks: libvirt itself is spoken to by the module's own threads.
+ */
+
+enum { LIBVIRT_MODULE_ABI = 1 };
+
+#define LIBVIRT_MODULE_SYMBOL "vcpuhp_libvirt_module"
+
+struct libvirt;
+
+/**
+ * struct libvirt_domain - a running domain with the channel org.vcpuhp.agent.0
+ * @name: as libvirt says, any bytes
+ * @id: libvirt's number of it
+ * @agent: path of the channel's socket
+ */
+struct libvirt_domain {
+	const char *name;
+	const char *uuid;
+	int id;
+	const char *agent;
+};
+
+/**
+ * struct libvirt_events - what the module tells the daemon, from the loop
+ * @on_domain: runs and has the channel; to manage it, make an object for its @uuid with hv_new()
+ *             inside this call
+ * @on_left: it does not run any more; its object must be freed
+ * @on_connection: the connection is there, or why it is not; told when it is news
+ */
+struct libvirt_events {
+	void (*on_domain)(void *ctx, const struct libvirt_domain *domain);
+	void (*on_left)(void *ctx, const char *uuid, const char *why);
+	void (*on_connection)(void *ctx, bool up, const char *text);
+};
+
+/**
+ * struct libvirt_module - what the shared object exports under LIBVIRT_MODULE_SYMBOL
+ * @open: begin to connect to @uri, and again whenever it is lost (0.1 s to 2 s); once in a process
+ * @close: all its hv objects must be freed; gives libvirt's calls under way a second to return
+ * @hv_new: the seam's object of a domain named by on_domain
+ */
+struct libvirt_module {
+	unsigned int abi;
+	int (*open)(struct libvirt **ret, sd_event *event, const char *uri,
+		    const struct libvirt_events *events, void *ctx);
+	struct libvirt *(*close)(struct libvirt *lv);
+	int (*hv_new)(struct hv **ret, struct libvirt *lv, const char *uuid,
+		      const struct hv_events *events, void *ctx);
+};
+
+/**
+ * libvirt_module_load() - find the module: beside the program (a build folder), else where it is
+ * installed
+ * @ret: static in the module, which stays loaded
+ * @ret_why: on an error a sentence, malloc'ed; NULL out of memory
+ *
+ * Return: 0; -ENOENT it cannot be loaded; -EPROTO it is another version's.
+ */
+int libvirt_module_load(const struct libvirt_module **ret, char **ret_why);
+
+#endif
