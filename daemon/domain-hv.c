@@ -127,6 +127,7 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 {
 	bool left = v->present && !s->present;
 
+	v->arrived = s->present && !v->hw && (v->arrived || !v->present);
 	v->present = s->present;
 	v->removable = s->removable;
 	v->boot = s->present && !s->removable;

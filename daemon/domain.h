@@ -24,6 +24,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @vcpu: slot number
  * @present, @boot, @removable, @id, @thread_id, @apic_id: QEMU's word; @boot: plugged without a device id
  * @owned: its device id says that this daemon's kind plugged it
+ * @arrived: others plugged it while it was at rest, and nobody has asked for anything since
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
  * @guest_present, @guest_online, @guest_taken, @guest_state, @guest_text: the guest's word
@@ -42,7 +43,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
 struct vcpu {
 	unsigned int vcpu;
 	struct domain *domain;
-	bool present, boot, removable, owned;
+	bool present, boot, removable, owned, arrived;
 	char id[64];
 	char *props;
 	pid_t thread_id;

@@ -88,8 +88,8 @@ static int own_target(const struct vcpu *v)
 	if (v->park_again && v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY)
 		return CPUHP_STANDBY;
 	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v) &&
-	    v->wish == CPUHP_OFFLINE && v->guest_present && !v->guest_walking &&
-	    v->state == CPUHP_STANDBY)
+	    (v->wish == CPUHP_OFFLINE || (v->arrived && v->wish > CPUHP_STANDBY)) &&
+	    v->guest_present && !v->guest_walking && v->state == CPUHP_STANDBY)
 		return CPUHP_ONLINE;
 	return -1;
 }
@@ -116,7 +116,7 @@ static void submit(struct domain *d, const struct cpulist *list, int target)
 	}
 	for (int i = cpulist_next(list, 0); i >= 0; i = cpulist_next(list, (unsigned int)i + 1)) {
 		d->vcpus[i].wish = target;
-		d->vcpus[i].park_again = false;
+		d->vcpus[i].park_again = d->vcpus[i].arrived = false;
 	}
 	op_unref(op);
 }

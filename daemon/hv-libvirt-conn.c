@@ -2,10 +2,10 @@
 /*
  * Theory of operation
  *
- * The one connection to libvirtd, and which domains there are. The struct is the loop's; three
- * kinds of threads work for it: one runs libvirt's event loop and calls the callbacks of
- * hv-libvirt-watch.c, one reads (and connects), a few change (hv-libvirt-work.c). The loop itself
- * calls nothing of libvirt's that talks to libvirtd.
+ * The connection to libvirtd, and which domains there are. The struct is the loop's; three kinds
+ * of threads work for it: one runs libvirt's event loop and calls the callbacks of
+ * hv-libvirt-watch.c, one reads (and connects), a few change (hv-libvirt-work.c) on connections of
+ * their own (hv-libvirt-pool.c). The loop itself calls nothing of libvirt's that talks to libvirtd.
  *
  * Down, a timer asks the reading thread to connect: open, keepalive, callbacks, then the list of
  * running domains, so that none can start or stop unseen between the list and the first event.
@@ -13,8 +13,6 @@
  * are not in it, or run under another id, have ended meanwhile; new ones that have the channel are
  * told to the daemon. The close callback, or keepalive, ends it; then it is tried again after
  * 0.1 s, doubling to 2 s. A lost connection says nothing of the VMs: their objects stay.
- *
- * Dead peers are found by keepalive: KEEPALIVE_S * (KEEPALIVE_N + 1) seconds.
  *
  * lv_close() gives calls that are under way CLOSE_MS; a call that hangs longer keeps its thread
  * and everything it may touch, which only the process's end takes away.
@@ -31,8 +29,6 @@
 enum {
 	BACKOFF_MIN_MS = 100,
 	BACKOFF_MAX_MS = 2000,
-	KEEPALIVE_S = 5,
-	KEEPALIVE_N = 3,
 	CLOSE_MS = 1000,
 };
 
@@ -40,7 +36,8 @@ enum {
 struct opening {
 	struct job job;
 	struct libvirt *lv;
-	const char *uri; /* the connection's, which lives longer */
+	const char *uri; /* the connection's, which lives longer, as @pool does */
+	struct pool *pool;
 	struct watch *watch;
 	virConnectPtr conn;
 	struct snapshots domains;
@@ -205,14 +202,15 @@ void lv_lost(struct libvirt *lv, const char *why)
 
 static int open_connection(struct opening *o)
 {
+	virConnectPtr first;
 	unsigned long version;
-	int r;
+	int r = pool_connect(o->uri, &o->conn, o->text);
 
-	o->conn = virConnectOpen(o->uri);
-	if (!o->conn)
-		return call_error(o->text);
-	/* A driver that needs none says so; that is no failure. */
-	virConnectSetKeepAlive(o->conn, KEEPALIVE_S, KEEPALIVE_N);
+	if (r < 0)
+		return r;
+	/* The first change need not wait for one. */
+	if (pool_take(o->pool, &first, o->text) == 0)
+		pool_give(o->pool, first);
 	r = watch_start(o->watch, o->conn, o->text);
 	if (r == 0 && virConnectGetVersion(o->conn, &version) == 0)
 		snprintf(o->version, sizeof(o->version), "%lu.%lu.%lu", version / 1000000,
@@ -287,6 +285,7 @@ static int start_opening(struct libvirt *lv)
 	o->job = (struct job){ .run = run_opening, .done = opening_done };
 	o->lv = lv;
 	o->uri = lv->uri;
+	o->pool = lv->pool;
 	o->watch = watch_new(lv);
 	if (!o->watch || work_submit(lv->work, LANE_READ, &o->job) < 0) {
 		watch_unref(o->watch);
@@ -406,6 +405,7 @@ struct libvirt *lv_close(struct libvirt *lv)
 	if (lv->work && (!work_stop(lv->work, CLOSE_MS) || !stop_events(lv)))
 		return NULL;
 	work_free(lv->work);
+	pool_free(lv->pool);
 	sd_event_unref(lv->event);
 	free(lv->uri);
 	free(lv);
@@ -427,7 +427,8 @@ int lv_open(struct libvirt **ret, sd_event *event, const char *uri,
 	LIST_INIT(&lv->hvs);
 	STAILQ_INIT(&lv->early);
 	lv->uri = strdup(uri);
-	r = lv->uri ? work_new(&lv->work, event) : -ENOMEM;
+	lv->pool = lv->uri ? pool_new(lv->uri) : NULL;
+	r = lv->pool ? work_new(&lv->work, event) : -ENOMEM;
 	if (r == 0)
 		r = start_events(lv);
 	if (r == 0)

@@ -30,7 +30,13 @@ static void on_ost(struct hv_lv *hv, json_object *data)
 
 	if (json_in_obj(data, "info", &info) < 0 || slots_ost(info, hv->table.n, &o) != 0)
 		return;
-	if (o.source != HV_OST_ADD && o.status != OST_IN_PROGRESS)
+	/*
+	 * One that others plugged is heard of by the guest's word first. If that is a lie, libvirt's
+	 * table is believed, and that is no harm.
+	 */
+	if (o.source == HV_OST_ADD && hv->facts.kvm)
+		hv->deleted_us[o.slot] = 0;
+	if (o.source == HV_OST_ADD ? !hv->slots[o.slot].present : o.status != OST_IN_PROGRESS)
 		hv_lv_want(hv);
 	if (!guest_may(hv))
 		return;

@@ -3,7 +3,7 @@
 #define DAEMON_HV_LIBVIRT_INTERNAL_H
 
 #include "daemon/bucket.h"
-#include "daemon/hv-libvirt-call.h"
+#include "daemon/hv-libvirt-pool.h"
 #include "daemon/hv-libvirt-work.h"
 #include "daemon/libvirt-module.h"
 #include <pthread.h>
@@ -14,8 +14,8 @@
  * What these share: hv-libvirt-conn.c (the connection and which domains there are), -watch.c (what
  * libvirt tells, from its event thread to the loop), hv-libvirt.c (a domain's object and its
  * requests), -read.c (readings of its XML), -event.c (what an event means for a domain). Below
- * them, knowing nothing of these structs: -work.c (threads), -call.c (libvirt's blocking calls)
- * and -xml.c.
+ * them, knowing nothing of these structs: -work.c (threads), -pool.c (connections for changes),
+ * -call.c (libvirt's blocking calls) and -xml.c.
  */
 
 enum lv_phase { LV_LOST, LV_ATTACHED };
@@ -28,7 +28,7 @@ enum change_kind { CHANGE_PLUG, CHANGE_UNPLUG, CHANGE_PIN };
  * @cb: NULL once it is answered
  * @id: of a plug
  * @cpus: of a pinning; @before: what it replaced, where @wants_before
- * @conn, @uuid: for the thread; @conn is its own
+ * @pool, @uuid: for the thread
  * @rc, @text, @snapshot: from the thread
  */
 struct change {
@@ -42,7 +42,7 @@ struct change {
 	bool wants_before;
 	hv_done_fn cb;
 	void *arg;
-	virConnectPtr conn;
+	struct pool *pool;
 	char uuid[CALL_UUID_SIZE];
 	int rc;
 	char text[CALL_TEXT_MAX];
@@ -71,7 +71,8 @@ STAILQ_HEAD(query_list, query);
  * @deleted_us: by slot, when QEMU said that it is gone; 0 not, or libvirt says so too by now
  * @before: by slot, what the thread was allowed before it was pinned
  * @running: the change that a thread has; @changes: those behind it
- * @reading: a reading is under way; @wanted: another one is
+ * @reading: a reading is under way; @wanted: another one is; @unsettled: libvirt does not say yet
+ *           what @deleted_us does
  */
 struct hv_lv {
 	struct hv hv;
@@ -94,7 +95,7 @@ struct hv_lv {
 	struct change *running;
 	struct change_list changes;
 	struct query_list queries;
-	bool reading, wanted;
+	bool reading, wanted, unsettled;
 	sd_event_source *timer;
 	struct bucket reads;
 	struct bucket guest;
@@ -117,7 +118,9 @@ struct watch {
 
 /**
  * struct libvirt - the connection
- * @conn: NULL while it is down; @watch: of @conn
+ * @conn: for readings and events, the reading thread's alone; NULL while it is down
+ * @watch: of @conn
+ * @pool: for changes
  * @ending: nothing is begun any more
  * @opening: of the connection that is being opened; @early: what it has told so far
  * @why: why it is down, as told
@@ -130,6 +133,7 @@ struct libvirt {
 	struct work *work;
 	virConnectPtr conn;
 	struct watch *watch;
+	struct pool *pool;
 	bool ending;
 	struct watch *opening;
 	struct job_list early;

@@ -12,8 +12,8 @@
  * libvirt learns of a finished unplug after QEMU has told us: its own thread must take the domain's
  * lock first, which a call of somebody's may hold for seconds, and under TCG it never learns (there
  * the event that it waits for does not come). A slot that QEMU has told empty is therefore empty
- * here until libvirt's table says so too; on KVM for at most DELETED_US, after which libvirt must
- * have seen it and the slot was filled again.
+ * here until libvirt's table says so too, which is looked for each UNSETTLED_US; on KVM for at most
+ * DELETED_US, after which libvirt must have seen it and the slot was filled again.
  */
 #include "daemon/hv-libvirt-internal.h"
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READS_RATE = 50, READS_BURST = 20, DELETED_US = 10000000 };
+enum { READS_RATE = 50, READS_BURST = 20, DELETED_US = 10000000, UNSETTLED_US = 100000 };
 
 /* Counted: @hv. */
 struct reading {
@@ -43,6 +43,7 @@ static void take_slot(struct hv_lv *hv, unsigned int i, const struct xml_vcpu *v
 		*deleted = 0;
 	s->present = v->enabled && !*deleted;
 	s->removable = s->present && v->hotpluggable && i > 0;
+	hv->unsettled |= v->enabled && *deleted && hv->facts.kvm;
 	if (!s->present)
 		s->id[0] = '\0';
 }
@@ -52,6 +53,7 @@ static void take_table(struct hv_lv *hv, const struct snapshot *s)
 	uint64_t now = lv_now_us();
 
 	hv->seq = s->seq;
+	hv->unsettled = false;
 	hv->table.supported = s->xml.supported;
 	snprintf(hv->table.why, sizeof(hv->table.why), "%s", s->xml.why);
 	for (unsigned int i = 0; i < hv->table.n && i < s->xml.maximum; i++)
@@ -161,6 +163,8 @@ static void go_on(struct hv_lv *hv)
 {
 	if (hv->phase == LV_ATTACHED && (hv->wanted || find_query(hv, QUERY_WAITS)))
 		schedule(hv, lv_now_us());
+	else if (hv->phase == LV_ATTACHED && hv->unsettled)
+		schedule(hv, lv_now_us() + UNSETTLED_US);
 }
 
 static void take_reading(struct hv_lv *hv, const struct reading *r)

@@ -192,7 +192,8 @@ static int keep(struct watch *w, int id, char text[static CALL_TEXT_MAX])
 {
 	if (id >= 0)
 		return id;
-	watch_unref(w);
+	/* The loop's own is left. */
+	atomic_fetch_sub(&w->refs, 1);
 	call_error(text);
 	return -1;
 }

@@ -16,11 +16,7 @@ enum work_lane {
 	LANES
 };
 
-/*
- * libvirtd serves five calls of a client at once (max_client_requests): a call beyond would keep
- * the reading waiting behind changes that wait for a guest.
- */
-enum { WORK_CHANGES_MAX = 4, WORK_EVENTS_MAX = 4096 };
+enum { WORK_CHANGES_MAX = 8, WORK_EVENTS_MAX = 4096 };
 
 /**
  * struct job - one thing to be done, the head of a larger struct

@@ -113,21 +113,31 @@ void hv_lv_unplug_heard(struct hv_lv *hv, unsigned int slot)
 		answer(c, 0, "");
 }
 
+static int call(struct change *c, virConnectPtr conn)
+{
+	char text[CALL_TEXT_MAX];
+	int rc;
+
+	if (c->kind == CHANGE_PIN)
+		return call_pin(conn, c->uuid, c->slot, &c->cpus,
+				c->wants_before ? &c->before : NULL, c->text);
+	rc = call_set_vcpu(conn, c->uuid, c->slot, c->kind == CHANGE_PLUG, c->text);
+	/* What it has come to, in the same go: a reading that began before would not show it. */
+	if (rc != -ECONNRESET)
+		call_snapshot(conn, c->uuid, false, &c->snapshot, text);
+	return rc;
+}
+
 static void run_change(struct job *job)
 {
 	struct change *c = (struct change *)(void *)job;
-	char text[CALL_TEXT_MAX];
+	virConnectPtr conn;
 
-	c->rc = -ECONNRESET;
-	if (!job->ending && c->kind == CHANGE_PIN)
-		c->rc = call_pin(c->conn, c->uuid, c->slot, &c->cpus,
-				 c->wants_before ? &c->before : NULL, c->text);
-	else if (!job->ending)
-		c->rc = call_set_vcpu(c->conn, c->uuid, c->slot, c->kind == CHANGE_PLUG, c->text);
-	/* What it has come to, in the same go: a reading that began before would not show it. */
-	if (!job->ending && c->kind != CHANGE_PIN && c->rc != -ECONNRESET)
-		call_snapshot(c->conn, c->uuid, false, &c->snapshot, text);
-	virConnectClose(c->conn);
+	c->rc = job->ending ? -ECONNRESET : pool_take(c->pool, &conn, c->text);
+	if (c->rc < 0)
+		return;
+	c->rc = call(c, conn);
+	pool_give(c->pool, conn);
 }
 
 static void start_next(struct hv_lv *hv);
@@ -204,12 +214,9 @@ static int start(struct hv_lv *hv, struct change *c)
 	if (!hv->lv->conn)
 		return -ECONNRESET;
 	c->job = (struct job){ .run = run_change, .done = change_done };
-	virConnectRef(hv->lv->conn);
-	c->conn = hv->lv->conn;
-	if (work_submit(hv->lv->work, LANE_CHANGE, &c->job) < 0) {
-		virConnectClose(c->conn);
+	c->pool = hv->lv->pool;
+	if (work_submit(hv->lv->work, LANE_CHANGE, &c->job) < 0)
 		return -EAGAIN;
-	}
 	hv->running = c;
 	hv->refs++;
 	return 0;

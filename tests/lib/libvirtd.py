@@ -22,9 +22,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 from daemon import Daemon
-from fakeguest import AGENT, FakeGuest
+from fakeguest import AGENT, CPUS, FakeGuest
 from qtestvm import HALT_FIRMWARE
 from vm import Process, kvm_usable, wait_for
+
+DOMAIN_PREFIX = "vcpuhp-lvd-"
 
 START = """\
 set -e
@@ -186,9 +188,8 @@ class Libvirtd:
                 pid = int(f.read().strip() or 0)
             try:
                 with open("/proc/%d/cmdline" % pid, "rb") as f:
-                    ours = self.dir.encode() in f.read() or b"vcpuhp-lvd-" in f.read()
-                if ours:
-                    os.kill(pid, signal.SIGKILL)
+                    if DOMAIN_PREFIX.encode() in f.read():
+                        os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
 
@@ -232,7 +233,8 @@ class Domain:
         self.lv = lv
         self.name = name
         self.maximum = maximum
-        self.dir = tempfile.mkdtemp(prefix="vcpuhp-lvd-")
+        self.current = current
+        self.dir = tempfile.mkdtemp(prefix=DOMAIN_PREFIX)
         self.keep = keep or os.environ.get("VCPUHP_CASE_LOGS")
         self.agent_path = self.path("channel")
         self.guest = None
@@ -255,7 +257,12 @@ class Domain:
             self.lv.virsh("start", self.name)
             if os.path.exists(self.agent_path):
                 os.unlink(self.agent_path)
-            self.guest = FakeGuest(self, self.maximum, agent=agent, agent_args=agent_args)
+            self.guest = FakeGuest(self, self.maximum, agent=False, agent_args=agent_args)
+            for slot in range(1, self.current):
+                self.guest.root.insert(slot)
+                self.guest.root.write("%s/cpu%d/online" % (CPUS, slot), "1\n")
+            if agent:
+                self.guest.start_agent()
         finally:
             for d in holds:
                 d.process.kill(signal.SIGCONT)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirtd dies, comes back, or is not there at all: the daemon and the VMs do not mind."""
+
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+from libvirtd import Domain, LibvirtDaemon
+from lvscene import Scene, all_agree, own, prepare
+from scene import done, result
+from tap import case, equal, matches
+from vm import wait_for
+
+
+def status(d):
+    return d.info()["status"]
+
+
+@case()
+def a_libvirtd_restarted_while_idle_costs_nothing():
+    with own() as lv, Scene(3, lv=lv) as (dom, guest, d):
+        lv.kill()
+        wait_for(lambda: status(d) == "attaching", 5, d.brief)
+        equal(d.counts(), (3, 3, 0), "the VM is still there")
+        lv.start()
+        wait_for(lambda: status(d) == "running", 10, d.brief)
+        all_agree(dom, d, [0, 1, 2])
+        equal([v["owned"] for v in d.info()["vcpus"][:4]], [False, True, True, False])
+        done(d.setvcpus(4), present=4, online=4)
+        done(d.setvcpus(2), present=2, online=2)
+        all_agree(dom, d, [0, 1])
+
+
+@case(deadline=90)
+def a_libvirtd_killed_in_an_add_leaves_one_truth():
+    with own() as lv, Scene(lv=lv) as (dom, guest, d):
+        for n in range(3):
+            asking = d.begin("setvcpus", dom.name, "5")
+            wait_for(lambda n=n: len(guest.present_slots()) > 1 + n, 5, "the first at the guest")
+            lv.kill()
+            lv.start()
+            a = asking.wait(40)
+            assert (a.exit, a.result["result"]) in ((0, "done"), (1, "failed")), "%s" % a
+            wait_for(lambda: status(d) == "running", 10, d.brief)
+            count = d.counts()[1]
+            equal(count, 5 if a.exit == 0 else 1, "%s" % a)
+            all_agree(dom, d, list(range(count)))
+            done(d.setvcpus(1), present=1, online=1)
+            all_agree(dom, d, [0])
+
+
+@case(deadline=90)
+def a_libvirtd_killed_in_a_removal_leaves_one_truth():
+    with own() as lv, Scene(4, lv=lv) as (dom, guest, d):
+        guest.mode = "late"
+        asking = d.begin("setvcpus", dom.name, "3")
+        wait_for(lambda: guest.in_progress == {3}, 5, "the request at the guest")
+        lv.kill()
+        guest.eject(3)
+        guest.mode = "accept"
+        lv.start()
+        done(asking.wait(40), present=3, online=3)
+        all_agree(dom, d, [0, 1, 2])
+
+
+@case()
+def a_libvirtd_that_is_not_there_stops_nothing():
+    with own() as lv, Domain(lv) as dom:
+        dom.start()
+        lv.kill()
+        with LibvirtDaemon(dom, lv) as d:
+            equal(d.listed(), {})
+            equal(d.ctl("info", dom.name).exit, 10)
+            matches("not connected", d.text())
+            lv.start()
+            d.wait_listed()
+            d.wait_idle_online(1)
+            done(d.setvcpus(2), present=2, online=2)
+            all_agree(dom, d, [0, 1])
+
+
+@case()
+def a_domain_that_ended_while_libvirtd_was_away_is_gone():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d):
+        lv.kill()
+        wait_for(lambda: status(d) == "attaching", 5, d.brief)
+        asking = d.begin("setvcpus", dom.name, "3")
+        guest.ended.set()
+        lv.end_qemus()
+        lv.start()
+        a = asking.wait(20)
+        # libvirtd shows it for a moment yet; nobody answers in there.
+        assert (a.exit, a.result["result"]) in ((11, "vm-gone"), (6, "no-agent")), "%s" % a
+        d.wait_listed(there=False)
+        dom.guest = None
+        guest.close()
+
+
+@case()
+def the_daemon_ends_at_once_while_a_call_waits():
+    with own() as lv, Scene(3, lv=lv) as (dom, guest, d):
+        guest.mode = "ignore"
+        asking = d.begin("setvcpus", dom.name, "2")
+        wait_for(lambda: guest.registers.flags(2) & 4, 5, "the request at the guest")
+        equal(d.stop(), 0)
+        asking.wait(5)
+        guest.mode = "accept"
+        wait_for(lambda: dom.xml_present() == [0, 1], 10, "libvirt's own end of it")
+        d.start()
+        d.wait_listed()
+        d.wait_idle_online(2)
+        all_agree(dom, d, [0, 1])
+        done(d.setvcpus(3), present=3, online=3)
+        result(d.setvcpus(9), 4, "refused")
+
+
+if __name__ == "__main__":
+    tap.main(before=prepare)
