@@ -12,6 +12,17 @@ from tap import case, equal, matches
 from vm import wait_for
 
 
+def settled(dom, d):
+    """Until what virsh plugged last has been noticed and is online."""
+
+    def quiet():
+        before = (dom.vcpucount(), d.counts())
+        n = before[0]
+        return before == (n, (n, n, 0)) and not d.info()["operation"] and before[0] == dom.vcpucount()
+
+    wait_for(quiet, 10, d.brief, pause=0.3)
+
+
 @case()
 def what_virsh_plugs_is_brought_online_by_the_agent():
     with Scene() as (dom, guest, d):
@@ -69,7 +80,7 @@ def both_at_once_end_in_one_view():
             a = ours.wait(30)
             # 12: virsh took a vCPU away that was being brought back.
             assert a.exit in (0, 1, 3, 4, 12), "%s" % a
-        wait_for(lambda: d.counts()[2] == 0, 10, lambda: "what virsh plugged online: " + d.brief())
+        settled(dom, d)
         done(d.setvcpus(2), present=2, online=2)
         all_agree(dom, d, [0, 1])
 
