@@ -212,12 +212,13 @@ int watch_start(struct watch *w, virConnectPtr conn, char text[static CALL_TEXT_
 			    text);
 	if (w->lifecycle < 0)
 		return -EIO;
+	/* Only QEMU's driver has them; another's domains do without, and wait for libvirt. */
 	w->monitor = keep(w,
 			  virConnectDomainQemuMonitorEventRegister(
 				  conn, NULL, monitor_events, on_monitor_event, ref(w), forget,
 				  VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX),
 			  text);
-	return w->monitor < 0 ? -EIO : 0;
+	return w->monitor < 0 && call_error(text) != -EOPNOTSUPP ? -EIO : 0;
 }
 
 void watch_stop(struct watch *w, virConnectPtr conn)
