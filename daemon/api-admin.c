@@ -78,7 +78,9 @@ void api_detach(void *ctx, struct varlink_call *call)
 	}
 	r = manager_detach(a->manager, d);
 	if (r == -EPERM)
-		api_refuse(call, "policy", "the domain stands in the configuration");
+		api_refuse(call, "policy",
+			   d->config->qmp ? "the domain stands in the configuration"
+					  : "the domain is libvirt's: it comes and goes there");
 	else if (r < 0)
 		api_fail(call, ERR_INTERNAL, "cannot detach %s: %s", name, strerror(-r));
 	else

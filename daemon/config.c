@@ -176,6 +176,11 @@ struct domain_config *domain_config_copy(const struct domain_config *d)
 	return c;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
 bool domain_config_share_socket(const struct domain_config *a, const struct domain_config *b)
 {
 	return is_same(a->qmp, b->qmp) || is_same(a->agent, b->agent) ||
@@ -419,11 +424,6 @@ static void parse_text(struct reading *r, const char *name, const char *text, si
 		fail(r, -EINVAL, name, (unsigned int)bad, "not a KEY=VALUE line");
 	if (bad < 0) /* libinih takes memory of its own, for a line */
 		out_of_memory(r);
-}
-
-static bool is_same(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
 }
 
 static void check_domain(struct reading *r, size_t i)

@@ -34,6 +34,15 @@ static int admit_teardown(struct hostwalk *h)
 	return 0;
 }
 
+/* Whoever was asked, by its own word for it. */
+static void say_refused(struct hostwalk *h, const char *command, int rc, const char *text)
+{
+	bool libvirt = h->v->domain->hv->ops->names_devices;
+
+	hostwalk_say(h, "%s refused %s: %s", libvirt ? "libvirt" : "QEMU",
+		     libvirt ? "setvcpu" : command, *text ? text : strerror(-rc));
+}
+
 /* A lost answer says nothing of the device: QEMU's next table does. */
 static void plug_unanswered(struct hostwalk *h, int rc)
 {
@@ -58,7 +67,7 @@ static void on_plugged(void *arg, int rc, const char *text)
 		return;
 	}
 	if (rc) {
-		hostwalk_say(h, "QEMU refused device_add: %s", *text ? text : strerror(-rc));
+		say_refused(h, "device_add", rc, text);
 		hostwalk_complete(h, rc);
 		return;
 	}
@@ -102,7 +111,7 @@ static void on_unplug_sent(void *arg, int rc, const char *text)
 		return;
 	}
 	if (rc && !is_unplug_in_doubt(rc)) {
-		hostwalk_say(h, "QEMU refused device_del: %s", *text ? text : strerror(-rc));
+		say_refused(h, "device_del", rc, text);
 		hostwalk_complete(h, rc);
 		return;
 	}

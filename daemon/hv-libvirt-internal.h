@@ -68,6 +68,7 @@ STAILQ_HEAD(query_list, query);
  * @seq: of the reading that the table is from
  * @migrating: events, or the jobs of the first reading, say so
  * @slots: facts.maximum of them; an id is remembered from the plug
+ * @empty: by slot, whether it was seen empty: what stands there since then was plugged
  * @deleted_us: by slot, when QEMU said that it is gone; 0 not, or libvirt says so too by now
  * @before: by slot, what the thread was allowed before it was pinned
  * @running: the change that a thread has; @changes: those behind it
@@ -90,6 +91,7 @@ struct hv_lv {
 	struct hv_facts facts;
 	struct hv_table table;
 	struct hv_slot *slots;
+	bool *empty;
 	uint64_t *deleted_us;
 	struct cpulist **before;
 	struct change *running;

@@ -9,6 +9,10 @@
  * Readings come from two threads (every change ends with one), so they can overtake each other. A
  * reading has a number, taken when it began; one older than the table's is passed over.
  *
+ * Until a call has moved a vCPU the XML does not say which vCPUs can be unplugged; and a libvirtd
+ * that was killed in the first such call and started again does not either, though the vCPU may be
+ * there. One that has come to a slot that was seen empty is taken for one that can.
+ *
  * libvirt learns of a finished unplug after QEMU has told us: its own thread must take the domain's
  * lock first, which a call of somebody's may hold for seconds, and under TCG it never learns (there
  * the event that it waits for does not come). A slot that QEMU has told empty is therefore empty
@@ -34,7 +38,8 @@ struct reading {
 	struct snapshot *snapshot;
 };
 
-static void take_slot(struct hv_lv *hv, unsigned int i, const struct xml_vcpu *v, uint64_t now)
+static void take_slot(struct hv_lv *hv, unsigned int i, const struct xml_vcpu *v, bool listed,
+		      uint64_t now)
 {
 	struct hv_slot *s = &hv->slots[i];
 	uint64_t *deleted = &hv->deleted_us[i];
@@ -42,7 +47,8 @@ static void take_slot(struct hv_lv *hv, unsigned int i, const struct xml_vcpu *v
 	if (!v->enabled || (hv->facts.kvm && now - *deleted > DELETED_US))
 		*deleted = 0;
 	s->present = v->enabled && !*deleted;
-	s->removable = s->present && v->hotpluggable && i > 0;
+	hv->empty[i] |= !s->present;
+	s->removable = s->present && i > 0 && (listed ? v->hotpluggable : hv->empty[i]);
 	hv->unsettled |= v->enabled && *deleted && hv->facts.kvm;
 	if (!s->present)
 		s->id[0] = '\0';
@@ -57,7 +63,7 @@ static void take_table(struct hv_lv *hv, const struct snapshot *s)
 	hv->table.supported = s->xml.supported;
 	snprintf(hv->table.why, sizeof(hv->table.why), "%s", s->xml.why);
 	for (unsigned int i = 0; i < hv->table.n && i < s->xml.maximum; i++)
-		take_slot(hv, i, &s->xml.vcpus[i], now);
+		take_slot(hv, i, &s->xml.vcpus[i], s->xml.listed, now);
 }
 
 /* libvirt calls a domain running until the last moment of its way out. */

@@ -86,6 +86,7 @@ static int read_vcpus(const xmlNode *root, struct xml_domain *d)
 	d->vcpus = calloc(d->maximum, sizeof(*d->vcpus));
 	if (!d->vcpus)
 		return -ENOMEM;
+	d->listed = vcpus != NULL;
 	for (id = 0; !vcpus && id < current; id++)
 		d->vcpus[id].enabled = true;
 	while (vcpus && (one = find_child(vcpus, one, "vcpu"))) {

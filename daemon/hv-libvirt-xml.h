@@ -17,6 +17,7 @@ struct xml_vcpu {
  * @agent: path of the channel's unix socket, NULL: it has no such channel
  * @supported: else @why says what is not
  * @pflash: firmware in pflash; @smm: SMM is on, or the loader is secure
+ * @listed: there is a <vcpus>
  * @vcpus: @maximum of them, by vCPU id
  */
 struct xml_domain {
@@ -27,6 +28,7 @@ struct xml_domain {
 	bool kvm, pflash, smm;
 	char machine[64];
 	unsigned int maximum;
+	bool listed;
 	struct xml_vcpu *vcpus;
 };
 
@@ -34,8 +36,8 @@ struct xml_domain {
  * xml_domain_parse() - read virDomainGetXMLDesc()'s text
  * @ret: filled; xml_domain_done()
  *
- * Source: libvirt formatdomain. Without <vcpus>, as it is until a vCPU is moved, the first current=
- * vCPUs are enabled and none of them can be unplugged.
+ * Source: libvirt formatdomain. Without <vcpus>, as it is until a call has moved a vCPU, the first
+ * current= vCPUs are enabled and it is not known which of them can be unplugged.
  * Return: 0; -EPROTO not such a text; -ENOMEM.
  */
 int xml_domain_parse(const char *text, size_t len, struct xml_domain *ret);

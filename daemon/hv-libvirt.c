@@ -50,9 +50,11 @@ static void free_slots(struct hv_lv *hv)
 		free(hv->before[i]);
 	free(hv->before);
 	free(hv->deleted_us);
+	free(hv->empty);
 	free(hv->slots);
 	hv->before = NULL;
 	hv->deleted_us = NULL;
+	hv->empty = NULL;
 	hv->slots = NULL;
 	hv->table = (struct hv_table){ 0 };
 }
@@ -192,6 +194,9 @@ static void change_done(struct job *job)
 	hv->running = NULL;
 	if (!hv->freed && c->rc == 0)
 		note_success(hv, c);
+	/* Should it be there all the same, it is ours. */
+	if (!hv->freed && c->rc == -ECONNRESET && c->kind == CHANGE_PLUG && c->slot < hv->table.n)
+		snprintf(hv->slots[c->slot].id, sizeof(c->id), "%s", c->id);
 	if (!hv->freed && hv->phase == LV_ATTACHED && c->kind != CHANGE_PIN) {
 		if (c->snapshot)
 			hv_lv_adopt(hv, c->snapshot);
@@ -344,9 +349,10 @@ static int make_slots(struct hv_lv *hv, unsigned int n)
 {
 	free_slots(hv);
 	hv->slots = calloc(n, sizeof(*hv->slots));
+	hv->empty = calloc(n, sizeof(*hv->empty));
 	hv->deleted_us = calloc(n, sizeof(*hv->deleted_us));
 	hv->before = calloc(n, sizeof(struct cpulist *));
-	if (!hv->slots || !hv->deleted_us || !hv->before)
+	if (!hv->slots || !hv->empty || !hv->deleted_us || !hv->before)
 		return -ENOMEM;
 	hv->table = (struct hv_table){ .n = n, .slots = hv->slots };
 	return 0;
