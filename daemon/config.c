@@ -17,6 +17,7 @@
  */
 #include "daemon/config-key.h"
 #include "daemon/config-value.h"
+#include <assert.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -489,6 +490,7 @@ static int begin(struct reading *r)
 			rc = rows[i].parse(rows[i].key.fallback, (char *)c + rows[i].offset);
 	if (rc < 0 && rc != -ENOMEM)
 		abort();
+	assert(rc < 0 || c->n_domains == 0);
 	if (rc < 0) {
 		config_free(c);
 		return rc;
