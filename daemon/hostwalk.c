@@ -349,6 +349,13 @@ static bool is_leaving(const struct hostwalk *h)
 	return h->wait == WAIT_EJECT || h->wait == WAIT_UNPLUG_REPLY;
 }
 
+/* QEMU's answers have a deadline of their own (qmp.c); libvirt's have none. */
+static bool is_with_libvirt(const struct hostwalk *h)
+{
+	return (h->wait == WAIT_PLUG_REPLY || h->wait == WAIT_PLACE) &&
+	       h->v->domain->hv->ops->lost_ms == 0;
+}
+
 void hostwalk_cancel(struct vcpu *v, int rc)
 {
 	struct hostwalk *h = v->hw;
@@ -357,6 +364,12 @@ void hostwalk_cancel(struct vcpu *v, int rc)
 		return;
 	if (rc == -ETIMEDOUT && is_leaving(h)) {
 		hostwalk_say(h, "the operation's deadline passed before the guest let go of it");
+		hostwalk_tell_pending(h);
+		return;
+	}
+	/* libvirt may not answer for long: whoever holds the domain, or its lock, decides. */
+	if (rc == -ETIMEDOUT && is_with_libvirt(h)) {
+		hostwalk_say(h, "the operation's deadline passed before libvirt answered");
 		hostwalk_tell_pending(h);
 		return;
 	}

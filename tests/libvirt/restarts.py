@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirtd dies, comes back, or is not there at all: the daemon and the VMs do not mind."""
 
+import signal
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
@@ -95,6 +96,24 @@ def a_domain_that_ended_while_libvirtd_was_away_is_gone():
         d.wait_listed(there=False)
         dom.guest = None
         guest.close()
+
+
+@case()
+def a_libvirtd_that_hangs_blocks_nobody():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d):
+        lv.process.kill(signal.SIGSTOP)
+        try:
+            a = result(d.setvcpus(3, "--timeout", 2), 5, "pending")
+            equal(a.vcpu(2)["failed_at"], "qemu:device")
+            for _ in range(5):
+                a = d.ctl("list")
+                assert a.exit == 0 and a.ms < 500, "%s" % a
+        finally:
+            lv.process.kill(signal.SIGCONT)
+        # What was asked for comes, late, and is taken back.
+        wait_for(lambda: not d.info()["vcpus"][2]["pending"], 10, d.brief)
+        all_agree(dom, d, [0, 1])
+        done(d.setvcpus(3), present=3, online=3)
 
 
 @case()
