@@ -181,12 +181,19 @@ static int new_snapshot(virDomainPtr dom, bool jobs, struct snapshot **ret,
 	if (!s)
 		return -ENOMEM;
 	r = read_snapshot(dom, s, text);
+	/*
+	 * To ask for jobs waits for whoever holds the domain. That may be a libvirtd that was just
+	 * started and has not asked QEMU yet which vCPUs there are: so it is read again.
+	 */
+	if (r == 0 && jobs && s->xml.agent) {
+		read_jobs(dom, s);
+		xml_domain_done(&s->xml);
+		r = read_snapshot(dom, s, text);
+	}
 	if (r < 0) {
 		snapshot_free(s);
 		return r;
 	}
-	if (jobs && s->xml.agent)
-		read_jobs(dom, s);
 	*ret = s;
 	return 0;
 }
