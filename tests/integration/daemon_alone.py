@@ -66,7 +66,7 @@ def what_waits_for_qemu_says_so_and_ends_with_the_reason():
         a = d.ctl("-q", "setvcpus", "web1", "2", "--timeout", "1", json_output=False)
         equal((a.exit, a.err), (11, failed))
         a = d.ctl("setvcpus", "web1", "2", "--timeout", "1", "--dry-run", json_output=False)
-        equal((a.exit, a.err), (11, "vcpuhpctl: web1: QEMU could not be reached in time: %s\n" % reason))
+        equal((a.exit, a.err), (11, "vcpuhpctl: QEMU could not be reached in time: %s\n" % reason))
 
 
 @case()
