@@ -393,7 +393,8 @@ def R9_a_refused_kernel_offline_brings_worker_and_callbacks_back():
         equal((done["rc"], done["failed_at"], done["state"]), (-21, AP_ONLINE, ONLINE))
         equal(b.steps(done["kick"]), ["-43", "-12", "-11", "-10", "-8", "-7",
                                       "+8r", "+9r", "+10r", "+11r", "+12r"])  # fmt: skip
-        equal(b.calls(cpu=1), ["10-a teardown 1", "10-a startup 1"])
+        # By what is in that place the CPU is offline: it may be torn down late by now.
+        equal(b.calls(cpu=1)[:2], ["10-a teardown 1", "10-a startup 1"])
         equal(done["ran_on"], 1)
 
 
@@ -598,9 +599,10 @@ def writer_of(b):
         try:
             files = [os.readlink(os.path.join(folder, n)) for n in os.listdir(folder)]
         except FileNotFoundError:
-            return False  # it is ending
+            return False  # it is at its beginning or its end
         return files and not any(name.endswith("/record") for name in files)
 
+    until(lambda: any(is_writer(pid) for pid in b.workers()))
     return next(pid for pid in b.workers() if is_writer(pid))
 
 
