@@ -83,13 +83,21 @@ struct domain *domain_free(struct domain *d)
 	return NULL;
 }
 
+/*
+ * QEMU that is lost may be back in a moment; one that was given up is no machine any more. The VM
+ * of a libvirtd that is away is where it was.
+ */
+static bool is_machine(const struct domain *d)
+{
+	return d->attached || d->lost || d->hv->ops->lost_ms == 0;
+}
+
 struct vcpu_counts domain_counts(const struct domain *d)
 {
 	struct vcpu_counts c = { .maximum = (int)d->n_vcpus };
 	bool heard = true;
 
-	/* QEMU that is lost may be back in a moment; one that was given up is no machine any more. */
-	if (d->n_vcpus == 0 || (!d->attached && !d->lost))
+	if (d->n_vcpus == 0 || !is_machine(d))
 		return VCPU_COUNTS_UNKNOWN;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		const struct vcpu *v = &d->vcpus[i];
