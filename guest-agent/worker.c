@@ -343,7 +343,7 @@ static void take_orders(struct worker_self *w)
 /* What lives on of a callback must not meet its teardown; what does not die of SIGKILL is left. */
 static void end_leftover(const struct process_group *g)
 {
-	const struct timespec pause = { .tv_nsec = LEFTOVER_POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = LEFTOVER_POLL_MS * 1000000L };
 
 	for (int ms = 0; ms < LEFTOVER_MS && process_group_kill(g); ms += LEFTOVER_POLL_MS)
 		nanosleep(&pause, NULL);
