@@ -120,23 +120,24 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 	char text[AGENT_TEXT] = "";
 
 	j->step_deadline_ms = 0;
+	/* Somebody may have changed it since the write, and that was no news before now. */
+	cputable_read_online(a, c);
 	if (rc == 0) {
-		c->online = j->call.startup;
-		if (c->online)
+		if (j->call.startup && c->online)
 			cputable_begin_period(a, c);
 		/* Where it is now it is by our doing. */
 		c->taken = false;
+	} else if (why) {
+		snprintf(text, sizeof(text), "%s: %s", why, strerror(-rc));
 	} else {
-		cputable_read_online(a, c);
-		if (why)
-			snprintf(text, sizeof(text), "%s: %s", why, strerror(-rc));
-		else
-			refused(c, rc, text);
+		refused(c, rc, text);
 	}
 	if (j->overdue)
 		late_write(a, c, rc);
 	else
 		control_leave_now(a, c, rc, text);
+	if (rc == 0)
+		control_on_observed(a, c);
 	control_run(a, c);
 }
 

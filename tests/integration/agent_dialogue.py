@@ -656,6 +656,42 @@ def a_write_is_not_failed_by_the_death_of_the_process_that_did_the_one_before():
             equal((b.done(first)["rc"], b.done(second)["rc"]), (0, 0))
 
 
+def switched_before_the_reply_is_heard(b, target):
+    """CPU 1's write is done, and undone by another, when the agent hears of both: the latter first."""
+    online = target != STANDBY
+    kick = b.kick(1, target, wait=False)
+    b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+    writer = writer_of(b)
+    until(lambda: sleeps_in(writer, OPENAT))
+    b.process.send_signal(signal.SIGSTOP)
+    b.uevent("bind", 2)
+    release_write(b, 1, online)
+    until(lambda: sleeps_in(writer, RECVFROM))
+    b.switch(1, not online)
+    b.process.send_signal(signal.SIGCONT)
+    return b.done(kick)
+
+
+@case()
+def a_cpu_taken_offline_before_its_online_write_was_heard_of_is_taken_away():
+    with hanging_start(bed(), 1) as b:
+        done = switched_before_the_reply_is_heard(b, ONLINE)
+        equal((done["rc"], done["state"]), (-ENODEV, STANDBY))
+        assert not b.rests(1, STANDBY)["flags"] & wire.ONLINE
+
+
+@case()
+def a_cpu_brought_online_before_its_offline_write_was_heard_of_is_parked_again():
+    with bed() as b:
+        b.kick(1, ONLINE)
+        os.unlink(b.path(b.online_file(1)))
+        os.mkfifo(b.path(b.online_file(1)))
+        done = switched_before_the_reply_is_heard(b, STANDBY)
+        equal((done["rc"], done["state"]), (0, STANDBY))
+        b.wait(lambda: not b.is_online(1), what="the parking")
+        matches("parked again", b.said())
+
+
 @case()
 def a_cpu_that_is_online_already_counts_as_done():
     with bed() as b:
