@@ -118,7 +118,10 @@ static bool is_taken(const struct domain *d, const struct vcpu *v, int cpu)
 	return false;
 }
 
-/* The flag stays as long as it is so; news is only its coming, and what is found first is no news. */
+/*
+ * The flag stays as long as it is so, also of a CPU that has gone; news is only its coming, and what
+ * is found first is no news.
+ */
 static void note_taken(struct vcpu *v, bool taken)
 {
 	struct domain *d = v->domain;

@@ -139,7 +139,7 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 		v->props = strdup(s->props); /* fixed as long as the machine is */
 	hostwalk_on_table(v);
 	if (left) {
-		v->guest_present = v->guest_online = v->guest_taken = v->park_again = false;
+		v->guest_present = v->guest_online = v->park_again = false;
 		v->cpu = v->ran_on = -1;
 	}
 	vcpu_settle(v);

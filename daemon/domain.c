@@ -297,7 +297,7 @@ void domain_on_removed(struct vcpu *v, struct op *op)
 {
 	struct domain *d = v->domain;
 
-	v->guest_present = v->guest_online = v->guest_taken = false;
+	v->guest_present = v->guest_online = false;
 	v->cpu = v->ran_on = -1;
 	v->pending = VCPU_PENDING_NONE;
 	event_publish(d->manager->bus, &(struct event){

@@ -166,6 +166,25 @@ static void one_taken_away_is_told_once(void **ctx)
 	bench_stop(b);
 }
 
+static void one_taken_away_from_qemu_is_told_once(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	b->guest_taken[3] = b->guest_walking[3] = true;
+	bench_row(b, 3, CPUHP_AP_DYN);
+	bench_turn(b);
+	assert_int_equal(b->drifts, 1);
+	bench_eject(b, 3);
+	b->guest_walking[3] = false;
+	/* Its last row comes when QEMU has nothing there any more. */
+	bench_row(b, 3, CPUHP_OFFLINE);
+	bench_turn(b);
+	assert_string_equal(b->d->vcpus[3].drift, "it left QEMU without being asked");
+	assert_int_equal(b->drifts, 2);
+	bench_stop(b);
+}
+
 static void one_taken_away_while_no_agent_ran_is_told(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -505,6 +524,7 @@ int main(void)
 		cmocka_unit_test(root_takes_one_offline),
 		cmocka_unit_test(asking_for_what_is_there_ends_the_drift),
 		cmocka_unit_test(one_taken_away_is_told_once),
+		cmocka_unit_test(one_taken_away_from_qemu_is_told_once),
 		cmocka_unit_test(one_taken_away_while_no_agent_ran_is_told),
 		cmocka_unit_test(one_found_taken_away_at_first_is_no_news),
 		cmocka_unit_test(the_boot_vcpus_drift_as_well),
