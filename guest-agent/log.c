@@ -20,7 +20,11 @@ void log_init(struct log *l)
 	struct stat st;
 	int fd = -1;
 
-	if (fstat(STDERR_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+	/* Where it is closed its number will be something else's. */
+	l->fd = -1;
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return;
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
 		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	l->fd = fd < 0 ? STDERR_FILENO : fd;
 }
@@ -48,7 +52,7 @@ static bool write_out(struct log *l)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n == 0 || (n < 0 && errno == EAGAIN))
 			return false;
 		if (n < 0)
 			n = (ssize_t)l->used; /* nobody is there to read it */
