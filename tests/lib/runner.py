@@ -198,8 +198,8 @@ def scripts(folder):
 
 
 def run_script(run, tier, script, folder, env=None, suffix=""):
-    """Machines and guests take longer than any deadline on a host that is too busy, and a guest under
-    TCG may stop for good: what failed is tried once more, said so, and that counts."""
+    """Machines and guests take longer than any deadline on a host that is too busy: what failed is tried
+    once more, said so with the first log, and that counts."""
     name = os.path.basename(script)[:-3] + suffix
     env = {"VCPUHP_BUILD": os.path.join(ROOT, folder), "PYTHONDONTWRITEBYTECODE": "1",
            "VCPUHP_TEST_LOGS": os.path.join(LOGS, tier),
