@@ -160,7 +160,6 @@ struct cpu {
  * @undoing: the registration failed and is taken back
  * @pending: CPUs that have not answered
  * @rc: the first failure
- * @touched: bit per CPU: the startup was done there in this registration
  */
 struct registry {
 	char names[CALLBACKS_MAX][CALLBACK_NAME_MAX + 1];
@@ -176,7 +175,6 @@ struct registry {
 	bool undoing;
 	unsigned int pending;
 	int rc;
-	struct cpulist touched;
 };
 
 /**

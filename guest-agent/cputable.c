@@ -222,7 +222,9 @@ void cputable_settle(struct agent *a, struct cpu *c)
 	} else if (c->state > CPUHP_STANDBY && cputable_period_is_over(c)) {
 		adopt_taken(a, c);
 	} else if (c->online && (c->state <= CPUHP_STANDBY || c->restored)) {
-		adopt_found_online(a, c);
+		/* During a registration it waits for the end: finish_start_waiting(). */
+		if (!a->registry.at)
+			adopt_found_online(a, c);
 	} else if (!c->online && c->state != rest) {
 		cpu_set_state(a, c, rest);
 		cpu_changed(a, c);

@@ -118,9 +118,12 @@ void finish_start_waiting(struct agent *a)
 {
 	if (registry_is_busy(a))
 		return;
-	for_each_cpu (a, c)
+	for_each_cpu (a, c) {
+		if (!c->job.kind)
+			cputable_settle(a, c);
 		if (c->next_due && !c->job.kind)
 			kick_start_next(a, c);
+	}
 }
 
 void finish_job(struct agent *a, struct cpu *c)

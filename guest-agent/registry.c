@@ -9,8 +9,8 @@
  * that succeeded. An unregistered callback goes whatever its teardowns say.
  *
  * Registrations and walks exclude each other: a scan that is due waits until no CPU is in
- * transition, and kicks that come meanwhile wait for the end of the registration (kick.c). But for
- * a walk that is overdue, since a kernel write may never return: then the kicks go on and the scan
+ * transition, and what comes meanwhile waits for the end of the registration: kicks (kick.c), and
+ * CPUs that others brought online (cputable_settle()). But for a walk that is overdue, since a kernel write may never return: then the kicks go on and the scan
  * waits alone.
  *
  * The program is kept open from its registration on, since what is unregistered by deleting its
@@ -197,21 +197,17 @@ static bool concerns(const struct registry *r, const struct cpu *c)
 {
 	uint32_t bit = UINT32_C(1) << (r->at - CPUHP_AP_DYN);
 
-	if (r->undoing)
-		return cpulist_has(&r->touched, (unsigned int)c->cpu);
-	if (r->removing)
+	if (r->undoing || r->removing)
 		return c->dyn_done & bit;
 	return c->state >= r->at;
 }
 
-/* The first to fail is the reason; a failed startup is undone where it had succeeded. */
+/* The first to fail is the reason. */
 static void note_answer(struct agent *a, const struct cpu *c, int rc)
 {
 	struct registry *r = &a->registry;
 	const char *name = r->names[r->at - CPUHP_AP_DYN];
 
-	if (rc == 0 && !r->removing && !r->undoing)
-		cpulist_set(&r->touched, (unsigned int)c->cpu);
 	if (rc == 0)
 		return;
 	agent_tell(a, LOG_ERR, "cpu%d: callback %s: %s failed with %d", c->cpu, name,
@@ -273,7 +269,6 @@ static void begin(struct registry *r, int i, bool removing)
 	r->removing = removing;
 	r->undoing = false;
 	r->rc = 0;
-	cpulist_zero(&r->touched);
 }
 
 /* Return: whether there is something to unregister. */

@@ -815,6 +815,24 @@ def R12_a_kick_waits_for_the_registration_and_a_registration_for_walks():
 
 
 @case()
+def R12_an_adoption_waits_for_a_registration():
+    with bed(cpus=3, boot=(1,)) as b:
+        b.rests(1, ONLINE)
+        b.callback("50-slow", startup='test "$2" = 1 || exit 0; '
+                   "while ! test -e %s; do :; done; exit 7" % b.path("go"))  # fmt: skip
+        b.rescan()
+        b.wait(lambda: "50-slow startup 1" in b.calls(), what="the callback")
+        b.switch(2, True)
+        b.hear_all()
+        equal(b.table()[0][2]["flags"] & (wire.ONLINE | wire.WALKING), wire.ONLINE)
+        b.write("go", "")
+        b.rests(2, ONLINE)
+        equal(b.calls(cpu=2), [])
+        equal(sorted(b.calls(cpu=0)), ["50-slow startup 0", "50-slow teardown 0"])
+        matches("callback 50-slow: taken back", b.said())
+
+
+@case()
 def R12_a_registration_that_waits_for_an_overdue_write_holds_up_no_other_cpu():
     with hanging_start(bed(), 1) as b:
         b.kick(3, AP_IRQ)
