@@ -27,6 +27,24 @@ static size_t utf8_length(const unsigned char *p)
 	return n;
 }
 
+/* Hundreds of members a second are added by keys that are literals: no copy of those. */
+static void add(json_object *o, const char *key, json_object *value)
+{
+	json_object_object_add_ex(o, key, value, JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
+static bool is_utf8(const char *text)
+{
+	while (*text) {
+		size_t n = utf8_length((const unsigned char *)text);
+
+		if (n == 0)
+			return false;
+		text += n;
+	}
+	return true;
+}
+
 int json_out_add(json_object *o, const char *key, json_object *value)
 {
 	if (o && value && json_object_object_add(o, key, value) == 0)
@@ -37,8 +55,13 @@ int json_out_add(json_object *o, const char *key, json_object *value)
 
 void json_out_str(json_object *o, const char *key, const char *value)
 {
-	char *copy = value ? strdup(value) : NULL;
+	char *copy;
 
+	if (value && is_utf8(value)) {
+		add(o, key, json_object_new_string(value));
+		return;
+	}
+	copy = value ? strdup(value) : NULL;
 	if (!copy) {
 		json_out_null(o, key);
 		return;
@@ -50,7 +73,7 @@ void json_out_str(json_object *o, const char *key, const char *value)
 			copy[i] = '?';
 		i += n ? n : 1;
 	}
-	json_object_object_add(o, key, json_object_new_string(copy));
+	add(o, key, json_object_new_string(copy));
 	free(copy);
 }
 
@@ -61,7 +84,7 @@ void json_out_text(json_object *o, const char *key, const char *value)
 
 void json_out_int(json_object *o, const char *key, int64_t value)
 {
-	json_object_object_add(o, key, json_object_new_int64(value));
+	add(o, key, json_object_new_int64(value));
 }
 
 void json_out_known(json_object *o, const char *key, int64_t value)
@@ -74,10 +97,10 @@ void json_out_known(json_object *o, const char *key, int64_t value)
 
 void json_out_bool(json_object *o, const char *key, bool value)
 {
-	json_object_object_add(o, key, json_object_new_boolean(value));
+	add(o, key, json_object_new_boolean(value));
 }
 
-void json_out_ms(json_object *o, const char *key, int64_t us)
+json_object *json_out_ms_new(int64_t us)
 {
 	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
 	char text[40];
@@ -87,10 +110,15 @@ void json_out_ms(json_object *o, const char *key, int64_t us)
 			       (unsigned long long)(size / 1000), (unsigned int)(size % 1000));
 	for (unsigned int i = 0; i < 2 && text[len - 1] == '0'; i++)
 		text[--len] = '\0';
-	json_object_object_add(o, key, json_object_new_double_s((double)us / 1000, text));
+	return json_object_new_double_s((double)us / 1000, text);
+}
+
+void json_out_ms(json_object *o, const char *key, int64_t us)
+{
+	add(o, key, json_out_ms_new(us));
 }
 
 void json_out_null(json_object *o, const char *key)
 {
-	json_object_object_add(o, key, NULL);
+	add(o, key, NULL);
 }

@@ -9,7 +9,8 @@
 /*
  * Writing JSON. Each adds one member to @o; out of memory the member is missing, and nothing is
  * reported: what is left of an answer then is the reader's least trouble. What must be whole is
- * made with json_out_add().
+ * made with json_out_add(). Keys are borrowed for the life of @o, as literals are; that of
+ * json_out_add() is copied.
  */
 
 /**
@@ -29,7 +30,8 @@ void json_out_int(json_object *o, const char *key, int64_t value);
 /* A number that is negative while unknown: null. */
 void json_out_known(json_object *o, const char *key, int64_t value);
 void json_out_bool(json_object *o, const char *key, bool value);
-/* Milliseconds with one to three decimals. */
+/* Milliseconds with one to three decimals. NULL: out of memory. */
+json_object *json_out_ms_new(int64_t us);
 void json_out_ms(json_object *o, const char *key, int64_t us);
 void json_out_null(json_object *o, const char *key);
 

@@ -179,7 +179,8 @@ static json_object *report_times(const struct op_vcpu *v, const struct domain *d
 
 	for (int state = 0; state < CPUHP_STATES; state++)
 		if (v->step_us[state] != UINT64_MAX)
-			json_out_ms(ms, state_name(d, state, name), (int64_t)v->step_us[state]);
+			json_object_object_add(ms, state_name(d, state, name),
+					       json_out_ms_new((int64_t)v->step_us[state]));
 	return ms;
 }
 

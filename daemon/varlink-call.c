@@ -46,7 +46,7 @@ static void finish_call(struct varlink_call *call, json_object *message)
 
 void varlink_notify(struct varlink_call *call, json_object *params)
 {
-	conn_send(call->conn, answer_new("continues", params));
+	conn_queue(call->conn, answer_new("continues", params));
 	conn_settle(call->conn);
 }
 

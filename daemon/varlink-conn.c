@@ -14,9 +14,10 @@
  * A connection is an input buffer, at most one call, and an output queue. Calls are handled in
  * the order they came, each when the one before it has been answered; what a client has sent ahead
  * waits in the input buffer, and when that is full in the kernel's, so it costs 64 KiB at most.
- * Answers go out at once; what the kernel does not take is queued. A client that would leave more
- * than 256 KiB unread is dropped, except that one answer to an empty queue may have any length
- * (its length is ours to bound). A call with a long answer has it in parts and is told when there
+ * Answers go out at once, those with more to follow at the end of the turn: a report of the guest's
+ * is a hundred of them, which would be as many system calls here and wakeups there. What the kernel
+ * does not take is queued. A client that would leave more than 256 KiB unread is dropped, except
+ * that one answer to an empty queue may have any length (its length is ours to bound). A call with a long answer has it in parts and is told when there
  * is room for the next, in work() like everything else.
  *
  * Three ways lead to the end. "eof": the client closed its sending side; calls already sent are
@@ -39,6 +40,7 @@
 enum {
 	INPUT_MIN = 4096,
 	INPUT_MAX = VARLINK_REQUEST_MAX + 1, /* with the NUL */
+	TURN_MAX = 32768,                    /* bytes kept until the end of the turn */
 };
 
 /* Length of the first complete message, or -1. */
@@ -75,10 +77,11 @@ static bool has_room(const struct conn *c)
 bool conn_settle(struct conn *c)
 {
 	bool reading = !c->eof && !c->hung_up && !c->failed && !c->closing && c->in_len < INPUT_MAX;
-	bool writing = !c->hung_up && !c->failed && c->out_at < c->out_len;
+	bool writing = !c->hung_up && !c->failed && c->out_at < c->out_len && !c->unsent;
 	bool waiting = message_length(c) >= 0 || is_overlong(c);
-	bool due = c->failed || (c->call ? c->hung_up || has_room(c)
-					 : (waiting && !c->closing) || is_finished(c));
+	bool due =
+		c->failed || c->unsent ||
+		(c->call ? c->hung_up || has_room(c) : (waiting && !c->closing) || is_finished(c));
 
 	sd_event_source_set_io_events(c->io, (reading ? EPOLLIN : 0) | (writing ? EPOLLOUT : 0));
 	/* A hang-up is reported for ever, asked for or not. */
@@ -98,6 +101,7 @@ static void conn_yield(struct conn *c)
 
 static void flush(struct conn *c)
 {
+	c->unsent = false;
 	while (c->out_at < c->out_len && !c->hung_up && !c->failed) {
 		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -143,6 +147,10 @@ static void enqueue(struct conn *c, const char *text, size_t len)
 {
 	size_t queued = c->out_len - c->out_at;
 
+	if (c->unsent && queued + len > TURN_MAX) {
+		flush(c);
+		queued = c->out_len - c->out_at;
+	}
 	if (c->hung_up || c->failed)
 		return;
 	if (queued > 0 && queued + len > VARLINK_QUEUE_MAX) {
@@ -155,10 +163,11 @@ static void enqueue(struct conn *c, const char *text, size_t len)
 	}
 	memcpy(c->out + c->out_len, text, len);
 	c->out_len += len;
-	flush(c);
+	/* Behind what the kernel did not take it has to wait anyway. */
+	c->unsent = c->unsent || queued == 0;
 }
 
-void conn_send(struct conn *c, json_object *message)
+void conn_queue(struct conn *c, json_object *message)
 {
 	size_t len = 0;
 	const char *text =
@@ -172,6 +181,12 @@ void conn_send(struct conn *c, json_object *message)
 	else
 		c->failed = true;
 	json_object_put(message);
+}
+
+void conn_send(struct conn *c, json_object *message)
+{
+	conn_queue(c, message);
+	flush(c);
 }
 
 static void next_message(struct conn *c)
@@ -207,6 +222,8 @@ static void go_on(struct conn *c)
 
 static void work(struct conn *c)
 {
+	if (c->unsent)
+		flush(c);
 	if (c->hung_up)
 		call_abandon(c);
 	if (!c->failed && has_room(c))

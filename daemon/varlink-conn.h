@@ -27,6 +27,7 @@ struct varlink_call {
  * @scanned: bytes of @in known to hold no NUL
  * @work, @turn: work() at once, or when the others have had their turn
  * @out: bytes @out_at to @out_len are to be sent
+ * @unsent: and work() will, none of them has been offered to the kernel
  * @next, @back: the server's list; @back points at the pointer to this one
  */
 struct conn {
@@ -43,7 +44,7 @@ struct conn {
 	char *out;
 	size_t out_at, out_len, out_size;
 	struct varlink_call *call;
-	bool eof, hung_up, failed, closing;
+	bool eof, hung_up, failed, closing, unsent;
 };
 
 /**
@@ -77,6 +78,9 @@ int conn_new(struct varlink_server *s, int fd, const struct auth_peer *peer, gid
 
 /* Drops it; a call that waits sees its gone function called. */
 void conn_free(struct conn *c);
+
+/* Queue a message for the end of the turn; @message is taken, NULL fails the connection. */
+void conn_queue(struct conn *c, json_object *message);
 
 /* Queue a message and write what the kernel takes; @message is taken, NULL fails the connection. */
 void conn_send(struct conn *c, json_object *message);
