@@ -254,6 +254,14 @@ void hv_lv_want(struct hv_lv *hv)
 		go_on(hv);
 }
 
+void hv_lv_look(struct hv *base)
+{
+	struct hv_lv *hv = (struct hv_lv *)(void *)base;
+
+	if (hv->phase == LV_ATTACHED)
+		hv_lv_want(hv);
+}
+
 int hv_lv_query(struct hv *base, hv_done_fn cb, void *arg)
 {
 	struct hv_lv *hv = (struct hv_lv *)(void *)base;

@@ -341,6 +341,7 @@ static const struct hv_ops ops = {
 	.plug = lv_hv_plug,
 	.unplug = lv_hv_unplug,
 	.query = hv_lv_query,
+	.look = hv_lv_look,
 	.place = lv_hv_place,
 	.free = lv_hv_free,
 };

@@ -126,6 +126,8 @@ void hv_refresh_done(struct hv_qmp *hv);
 void hv_refresh_attach(struct hv_qmp *hv);
 /* Have parts read again, @delay_ms from now at the earliest, as often as the rate allows. */
 void hv_refresh_want(struct hv_qmp *hv, unsigned int parts, unsigned int delay_ms);
+/* Read table and status now, as often as the rate allows. */
+void hv_refresh_look(struct hv_qmp *hv);
 /* Read everything now, or right after the reading under way; then answer @req. */
 void hv_refresh_ask(struct hv_qmp *hv, struct request *req);
 /* hv-read.c has the last reply. */

@@ -280,6 +280,11 @@ static int qmp_hv_query(struct hv *base, hv_done_fn cb, void *arg)
 	return r;
 }
 
+static void qmp_hv_look(struct hv *base)
+{
+	hv_refresh_look(of(base));
+}
+
 static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
 {
 	struct hv_qmp *hv = of(base);
@@ -317,6 +322,7 @@ static const struct hv_ops ops = {
 	.plug = qmp_hv_plug,
 	.unplug = qmp_hv_unplug,
 	.query = qmp_hv_query,
+	.look = qmp_hv_look,
 	.place = qmp_hv_place,
 	.free = qmp_hv_free,
 };

@@ -133,25 +133,36 @@ void hv_refresh_ask(struct hv_qmp *hv, struct request *req)
 		start_waited(hv);
 }
 
-static int on_refresh_timer(sd_event_source *s, uint64_t usec, void *userdata)
+static void start_next(struct hv_qmp *hv)
 {
-	struct hv_qmp *hv = userdata;
 	uint64_t wait;
 
 	if (hv->phase != HV_ATTACHED || hv->refresh.parts != 0 || qmp_overdue(hv->qmp) > 0)
-		return 0;
+		return;
 	if (has_waiting(hv)) {
 		start_waited(hv);
-		return 0;
+		return;
 	}
 	if (hv->wanted == 0)
-		return 0;
+		return;
 	wait = hv_rate_take(&hv->refresh_rate);
 	if (wait == 0)
 		start(hv, hv->wanted, false);
 	if (hv->refresh.parts == 0)
 		schedule(hv, wait ? wait : REFRESH_INTERVAL_US);
+}
+
+static int on_refresh_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	start_next(userdata);
 	return 0;
+}
+
+/* At once, where one may be: a timer would wake us once more. */
+void hv_refresh_look(struct hv_qmp *hv)
+{
+	hv->wanted |= REFRESH_TABLE | REFRESH_STATUS;
+	start_next(hv);
 }
 
 /* Only new vCPUs need their threads read; the others kept theirs. */

@@ -21,8 +21,13 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		struct domain *d = m->domains[i];
 
-		if (d->attached)
+		if (!d->attached)
+			continue;
+		/* Only an operation has use for the guest's last words to QEMU. */
+		if (d->running)
 			d->hv->ops->query(d->hv, hv_ignore, NULL);
+		else
+			d->hv->ops->look(d->hv);
 	}
 	sd_event_source_set_time(s, now_us() + TICK_US);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);

@@ -81,6 +81,11 @@ static int fake_query(struct hv *hv, hv_done_fn cb, void *arg)
 	return ask(of(hv), REQUEST_QUERY, 0, cb, arg);
 }
 
+static void fake_look(struct hv *hv)
+{
+	of(hv)->queries++;
+}
+
 static int fake_place(struct hv *hv, unsigned int slot, const struct cpulist *cpus, hv_done_fn cb,
 		      void *arg)
 {
@@ -101,6 +106,7 @@ static const struct hv_ops fake_ops = {
 	.plug = fake_plug,
 	.unplug = fake_unplug,
 	.query = fake_query,
+	.look = fake_look,
 	.place = fake_place,
 	.free = fake_free,
 };
