@@ -96,7 +96,7 @@ struct worker {
  * @online: the kernel has it online, as last heard
  * @period: which time online that is (cpulook.h)
  * @state_period: the one in which @state was reached, where that is above standby
- * @active: announced
+ * @active, @resting: announced as in service, or as at standby
  * @state: highest state whose startup is done; set by cpu_set_state() alone, and from the record
  * @restored: @state is what an agent before this one left, and was not looked after yet
  * @doubt: a state whose callback that one had begun, until the agent's own job has seen to it
@@ -104,6 +104,8 @@ struct worker {
  * @dyn_done: callbacks whose startup is done on it
  * @standby_wish: 0 none, 1 it was asked to rest, 2 and was parked again once since
  * @fail_state, @fail_rc: armed failure (R18)
+ * @trace_ns: since when the kernel's steps on it are reported, CLOCK_MONOTONIC, 0 they are not
+ * @trace_kick: for which kick
  * @text: why it rests below online although the kernel has it, or ""
  * @row_due, @done_due: to be sent
  * @done_kept: @done holds a result that was not acknowledged
@@ -123,6 +125,7 @@ struct cpu {
 	bool taken;
 	bool foreign;
 	bool active;
+	bool resting;
 	bool restored;
 	int state;
 	int doubt;
@@ -132,6 +135,8 @@ struct cpu {
 	uint8_t standby_wish;
 	int fail_state;
 	int fail_rc;
+	uint64_t trace_ns;
+	uint32_t trace_kick;
 	char text[AGENT_TEXT];
 	bool row_due;
 	bool done_due;

@@ -20,6 +20,7 @@
 #include "guest-agent/control.h"
 #include "guest-agent/cpulook.h"
 #include "guest-agent/sysfs.h"
+#include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -188,6 +189,10 @@ void cputable_on_uevent(struct agent *a, const struct uevent *e)
 
 	if (!c)
 		return;
+	/* What comes of a write of ours is looked at when that returns. */
+	if ((e->kind == UEVENT_CPU_ONLINE || e->kind == UEVENT_CPU_OFFLINE) &&
+	    writer_is_busy_with(a, c) && !c->job.overdue)
+		return;
 	cputable_look(a, c);
 	if (e->kind != UEVENT_CPU_REMOVE || !c->present)
 		return;
@@ -271,8 +276,11 @@ void cpu_changed(struct agent *a, struct cpu *c)
 {
 	c->row_due = true;
 	a->announce_due = true;
-	if (!c->job.kind)
+	/* On the way up it is found at standby until it is in service: one announcement tells both. */
+	if (!c->job.kind) {
 		c->active = c->state >= CPUHP_AP_ACTIVE;
+		c->resting = c->present && c->state == CPUHP_STANDBY;
+	}
 	cpu_store(a, c);
 }
 
@@ -296,7 +304,7 @@ int cputable_announce(struct agent *a)
 	for_each_cpu (a, c) {
 		if (c->active)
 			cpulist_set(&active, (unsigned int)c->cpu);
-		else if (c->present && c->state == CPUHP_STANDBY && !c->job.kind)
+		else if (c->resting)
 			cpulist_set(&standby, (unsigned int)c->cpu);
 	}
 	if (a->said_any && memcmp(&active, &a->said_active, sizeof(active)) == 0 &&

@@ -15,6 +15,7 @@
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
 #include "guest-agent/worker.h"
+#include "guest-agent/writer.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,9 +66,11 @@ static int fork_worker(struct agent *a, struct worker *ret)
 
 void crew_prepare(struct agent *a)
 {
+	/* It is in the way of whatever moves, but for a write whose CPU will need it. */
+	if (a->spare.pid || (a->jobs > 0 && !writer_is_at_startup(a)))
+		return;
 	/* Without one ahead the next is forked when it is needed. */
-	if (a->spare.pid == 0)
-		(void)fork_worker(a, &a->spare);
+	(void)fork_worker(a, &a->spare);
 }
 
 void crew_forget_prepared(struct agent *a)

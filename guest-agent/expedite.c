@@ -34,10 +34,7 @@ static bool is_wanted(const struct expedite *e)
 
 	if (e->mode != EXPEDITE_AUTO)
 		return e->mode == EXPEDITE_YES;
-	if (sysfs_read_long(e->root, NORMAL, &normal) == 0 && normal != 0)
-		return false;
-	return !has_cpus(e->root, "sys/devices/system/cpu/isolated") &&
-	       !has_cpus(e->root, "sys/devices/system/cpu/nohz_full");
+	return !e->has_quiet_cpus && (sysfs_read_long(e->root, NORMAL, &normal) < 0 || normal == 0);
 }
 
 static int forget(int root)
@@ -45,20 +42,13 @@ static int forget(int root)
 	return unlinkat(root, SAVED, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Put the saved value back where ours still stands. */
-static int restore(int root)
+/* Put @saved back where ours still stands. */
+static int restore(int root, long saved)
 {
-	long saved, now;
 	char text[32];
+	long now;
 	int r;
 
-	r = sysfs_read_long(root, SAVED, &saved);
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EINVAL)
-		return forget(root);
-	if (r < 0)
-		return r;
 	r = sysfs_read_long(root, EXPEDITED, &now);
 	if (r == 0 && now == OURS && saved != OURS) {
 		snprintf(text, sizeof(text), "%ld\n", saved);
@@ -72,8 +62,20 @@ static int restore(int root)
 
 int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
 {
+	long saved;
+	int r;
+
 	*e = (struct expedite){ .root = root, .mode = mode };
-	return restore(root);
+	/* Both are settled at the kernel's boot. */
+	e->has_quiet_cpus = has_cpus(root, "sys/devices/system/cpu/isolated") ||
+			    has_cpus(root, "sys/devices/system/cpu/nohz_full");
+	r = sysfs_read_long(root, SAVED, &saved);
+	if (r == -ENOENT)
+		return 0;
+	/* Killed before it was written whole, and so before ours was. */
+	if (r == -EINVAL)
+		return forget(root);
+	return r < 0 ? r : restore(root, saved);
 }
 
 static int take(struct expedite *e, long old)
@@ -82,7 +84,7 @@ static int take(struct expedite *e, long old)
 	int n, r;
 
 	n = snprintf(text, sizeof(text), "%ld\n", old);
-	r = sysfs_replace(e->root, SAVED, text, (size_t)n);
+	r = sysfs_create(e->root, SAVED, text, (size_t)n);
 	if (r < 0)
 		return r;
 	r = sysfs_write(e->root, EXPEDITED, "1\n");
@@ -91,6 +93,7 @@ static int take(struct expedite *e, long old)
 		return r;
 	}
 	e->active = true;
+	e->saved = old;
 	return 0;
 }
 
@@ -116,7 +119,7 @@ int expedite_end(struct expedite *e)
 
 	if (!e->active)
 		return 0;
-	r = restore(e->root);
+	r = restore(e->root, e->saved);
 	if (r == 0)
 		e->active = false;
 	return r;

@@ -12,7 +12,9 @@
 struct expedite {
 	int root;
 	enum expedite_mode mode;
+	bool has_quiet_cpus;
 	bool active;
+	long saved;
 };
 
 /* Puts back what an agent that was killed left behind. Return: 0 or -errno. */

@@ -28,7 +28,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { FRAMES_A_TURN = 64, GATHER_MS = 3 };
+enum { FRAMES_A_TURN = 64, GATHER_MS = 20 };
 
 static uint64_t random_number(void)
 {

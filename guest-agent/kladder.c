@@ -78,20 +78,13 @@ void kladder_done(struct agent *a)
 	ktrace_remove(a->root);
 }
 
-static void drop(void *ctx, const struct ktrace_event *e)
-{
-}
-
 static void report(void *ctx, const struct ktrace_event *e)
 {
 	struct agent *a = ctx;
-	const struct cpu *c = &a->cpus[a->writer.cpu];
+	const struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
 	struct record r = {
 		.type = RECORD_KSTEP,
 		.kstep = {
-			.kick = c->job.h.kick,
-			.slot = c->slot,
-			.cpu = (uint16_t)c->cpu,
 			.step = (uint16_t)e->step,
 			.flags = (uint8_t)((e->exit ? RECORD_STEP_EXIT : 0) |
 					   (e->startup ? RECORD_STEP_STARTUP : 0)),
@@ -100,17 +93,22 @@ static void report(void *ctx, const struct ktrace_event *e)
 		},
 	};
 
-	if (e->cpu != c->cpu)
+	/* What others did with a CPU, or we did before, is nobody's step now. */
+	if (!c || !c->trace_ns || e->time_ns < c->trace_ns)
 		return;
+	r.kstep.kick = c->trace_kick;
+	r.kstep.slot = c->slot;
+	r.kstep.cpu = (uint16_t)c->cpu;
 	snprintf(r.kstep.name, sizeof(r.kstep.name), "%s", kstep_name(&a->kladder.names, e->step));
 	hostlink_progress(a, &r);
 }
 
-static void read_trace(struct agent *a, void (*cb)(void *ctx, const struct ktrace_event *e))
+void kladder_read(struct agent *a)
 {
 	struct kladder *k = &a->kladder;
-	int r = ktrace_read(&k->trace, READ_MAX, cb, a);
+	int r = k->ready ? ktrace_read(&k->trace, READ_MAX, report, a) : 0;
 
+	k->tick_ms = now_ms() + TICK_MS;
 	if (r == 0)
 		return;
 	ktrace_close(&k->trace);
@@ -118,18 +116,19 @@ static void read_trace(struct agent *a, void (*cb)(void *ctx, const struct ktrac
 	unavailable(a, r);
 }
 
-void kladder_begin(struct agent *a)
+void kladder_begin(struct agent *a, struct cpu *c)
 {
-	if (!a->kladder.ready)
-		return;
-	read_trace(a, drop);
+	/* A rollback that follows at once: the steps of the way up have not been read yet. */
+	if (c->trace_ns)
+		kladder_read(a);
+	c->trace_ns = now_ns();
+	c->trace_kick = c->job.h.kick;
 	a->kladder.tick_ms = now_ms() + TICK_MS;
 }
 
-void kladder_read(struct agent *a)
+void kladder_end(struct agent *a, struct cpu *c)
 {
-	if (!a->kladder.ready || a->writer.cpu < 0)
-		return;
-	read_trace(a, report);
-	a->kladder.tick_ms = now_ms() + TICK_MS;
+	kladder_read(a);
+	if (a->writer.cpu != c->cpu)
+		c->trace_ns = 0;
 }

@@ -6,7 +6,9 @@
 
 /*
  * The kernel's own ladder beneath ap:online, as records for the host. Set up by a child process
- * (it takes half a second where time is slow), read only while a write of ours is under way.
+ * (it takes half a second where time is slow). The kernel makes its text of the steps only when they
+ * are read, so that is done when the worker has its orders already: it may take longer than the
+ * steps did. Records of them may thus come after that of the step of ours that they lie beneath.
  */
 
 void kladder_init(struct agent *a);
@@ -18,10 +20,13 @@ void kladder_on_session(struct agent *a);
 /* The setup process has ended. */
 void kladder_on_setup(struct agent *a, int status);
 
-/* A kernel write begins: what was traced before is not its. */
-void kladder_begin(struct agent *a);
+/* The kernel write for @c begins: what was traced before is not its. */
+void kladder_begin(struct agent *a, struct cpu *c);
 
-/* Report what has come since, for the CPU whose write is under way. */
+/* Report what has come of the CPUs whose writes have begun; the rest is dropped. */
 void kladder_read(struct agent *a);
+
+/* The last of it: the write has returned. */
+void kladder_end(struct agent *a, struct cpu *c);
 
 #endif

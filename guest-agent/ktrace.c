@@ -35,8 +35,9 @@
 #define DEBUG_TRACING "sys/kernel/debug/tracing"
 #define INSTANCE "instances/vcpuhp"
 
-/* A whole trip of one CPU is 70 lines of about 40 bytes; this holds several, on each CPU. */
-#define BUFFER_KIB "64"
+/* A whole trip of one CPU is 70 lines of about 40 bytes; this holds several, on each CPU. The kernel
+ * makes and clears it anew for each CPU that comes online. */
+#define BUFFER_KIB "16"
 
 static bool has_tracefs(int root, const char *folder)
 {
@@ -168,16 +169,6 @@ void ktrace_remove(int root)
 	unlinkat(root, path, AT_REMOVEDIR);
 }
 
-/* The last place where @word stands in @line, just behind it; NULL where it does not. */
-static const char *after_last(const char *line, const char *word)
-{
-	const char *found = NULL;
-
-	for (const char *at = strstr(line, word); at; at = strstr(at + 1, word))
-		found = at + strlen(word);
-	return found;
-}
-
 /* Blanks, then digits. Moves *@at on. */
 static bool number(const char **at, unsigned long long *ret)
 {
@@ -273,22 +264,23 @@ int ktrace_parse(const char *line, struct ktrace_event *ret)
 		{ ": cpuhp_exit: ", parse_exit },
 	};
 	struct ktrace_event e = { 0 };
-	const char *best = NULL;
-	size_t kind = 0;
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *p = after_last(line, kinds[i].mark);
+	for (const char *at = line + strlen(line); at > line; at--) {
+		if (at[-1] != ':')
+			continue;
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+			size_t len = strlen(kinds[i].mark);
 
-		if (p && (!best || p > best)) {
-			best = p;
-			kind = i;
+			if (strncmp(at - 1, kinds[i].mark, len) != 0)
+				continue;
+			if (!parse_time(line, at - 1, &e.time_ns) ||
+			    !kinds[i].parse(at - 1 + len, &e))
+				return 0;
+			*ret = e;
+			return 1;
 		}
 	}
-	if (!best || !parse_time(line, best - strlen(kinds[kind].mark), &e.time_ns) ||
-	    !kinds[kind].parse(best, &e))
-		return 0;
-	*ret = e;
-	return 1;
+	return 0;
 }
 
 /* Hand out the whole lines of the buffer and keep the torn one. */

@@ -77,6 +77,9 @@ static void on_uevent(void *ctx, const struct uevent *e)
 
 static void on_uevents(struct agent *a)
 {
+	/* Steps that others had the kernel take are best dropped while nobody waits. */
+	if (a->jobs == 0)
+		kladder_read(a);
 	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
 		return;
 	agent_log(a, "uevents were lost; reading all again");

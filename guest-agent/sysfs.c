@@ -127,16 +127,40 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-static int create_filled(int root, const char *path, const char *data, size_t len)
+/* O_EXCL keeps us off anybody's link. */
+static int create(int root, const char *path)
 {
-	AUTO_CLOSE int fd = -1;
+	int fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 
-	/* Left by a process of our number that was killed; O_EXCL keeps us off anybody's link. */
-	unlinkat(root, path, 0);
-	fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0 || fchmod(fd, 0644) < 0)
-		return -errno;
-	return write_all(fd, data, len);
+	return fd < 0 ? -errno : fd;
+}
+
+/* What may be in the way is looked for only when it is: this is done for each CPU that moves. */
+static int create_anyhow(int root, const char *path)
+{
+	int r, fd = create(root, path);
+
+	if (fd == -ENOENT) {
+		r = sysfs_make_parents(root, path);
+		if (r < 0)
+			return r;
+		fd = create(root, path);
+	}
+	if (fd == -EEXIST) {
+		/* Left by a process of our number that was killed. */
+		unlinkat(root, path, 0);
+		fd = create(root, path);
+	}
+	return fd;
+}
+
+int sysfs_create(int root, const char *path, const char *data, size_t len)
+{
+	AUTO_CLOSE int fd = create_anyhow(root, path);
+
+	if (fd < 0)
+		return fd;
+	return fchmod(fd, 0644) < 0 ? -errno : write_all(fd, data, len);
 }
 
 int sysfs_replace(int root, const char *path, const char *data, size_t len)
@@ -148,10 +172,7 @@ int sysfs_replace(int root, const char *path, const char *data, size_t len)
 	n = snprintf(beside, sizeof(beside), "%s.%d~", path, (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(beside))
 		return -ENAMETOOLONG;
-	r = sysfs_make_parents(root, path);
-	if (r < 0)
-		return r;
-	r = create_filled(root, beside, data, len);
+	r = sysfs_create(root, beside, data, len);
 	if (r == 0 && renameat(root, beside, root, path) < 0)
 		r = -errno;
 	if (r < 0)

@@ -26,6 +26,9 @@ int sysfs_write(int root, const char *path, const char *text);
  * Return: 0 or -errno. */
 int sysfs_make_parents(int root, const char *path);
 
+/* Make a file of ours anew, in place of what is there; its parents too. Return: 0 or -errno. */
+int sysfs_create(int root, const char *path, const char *data, size_t len);
+
 /* Replace a file of ours (write beside it, rename). Makes its parents. Return: 0 or -errno. */
 int sysfs_replace(int root, const char *path, const char *data, size_t len);
 

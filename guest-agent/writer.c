@@ -130,7 +130,7 @@ static void start_next(struct agent *a)
 	while (a->writer.cpu < 0 && (c = first_in_queue(a))) {
 		c->job.ticket = 0;
 		a->writer.cpu = c->cpu;
-		kladder_begin(a);
+		kladder_begin(a, c);
 		control_on_write_started(a, c);
 		r = send_request(a, c);
 		if (r < 0) {
@@ -159,15 +159,24 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
 	return a->writer.cpu == c->cpu;
 }
 
+bool writer_is_at_startup(const struct agent *a)
+{
+	return a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.call.startup;
+}
+
 static void finish(struct agent *a, int rc, const char *why)
 {
 	struct cpu *c = &a->cpus[a->writer.cpu];
+	bool goes_on = rc == 0 && c->job.call.startup;
 
-	kladder_read(a);
 	a->writer.cpu = -1;
 	/* The next CPU's write begins before this one's other steps: they overlap. */
 	start_next(a);
+	if (!goes_on)
+		kladder_end(a, c);
 	control_on_written(a, c, rc, why);
+	if (goes_on)
+		kladder_end(a, c);
 }
 
 void writer_on_readable(struct agent *a)

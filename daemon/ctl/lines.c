@@ -38,7 +38,8 @@ static void on_kernel(struct line *line, const struct step *s)
 {
 	char rc[64];
 
-	if (s->kenter)
+	/* They may come late, when the CPU is further on. */
+	if (s->kenter && line->state == s->state)
 		snprintf(line->kernel, sizeof(line->kernel), "%d %s", s->kstep, s->kname);
 	else if (s->krc)
 		snprintf(line->error, sizeof(line->error), "kernel step %d %s: %s", s->kstep,

@@ -432,8 +432,8 @@ def R11_the_worker_is_gone_before_the_offline_write():
         os.mkfifo(path)
         kick = b.kick(1, STANDBY, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
-        # The writer waits in open() of the FIFO; the worker prepared for the next CPU is another.
-        b.wait(lambda: len(b.workers()) == RESTING, what="the worker's end")
+        # The writer waits in open() of the FIFO, and no worker is forked ahead meanwhile.
+        b.wait(lambda: len(b.workers()) == RESTING - 1, what="the worker's end")
         release_write(b, 1, online=False)
         equal(b.done(kick)["rc"], 0)
 
@@ -1485,7 +1485,7 @@ def dies_after_its_last_word(b, others=()):
     """So does this one and dies, @others too; the agent hears of the deaths first."""
     b.process.send_signal(signal.SIGSTOP)
     # Signals are looked at before the worker's words, since this one comes before them.
-    b.rescan()
+    b.process.send_signal(signal.SIGCHLD)
     worker = ends_while_the_agent_sleeps(b)
     for pid in (worker, *others):
         os.kill(pid, signal.SIGKILL)
@@ -1512,12 +1512,16 @@ def a_worker_that_dies_after_its_last_word_keeps_the_next_registration_waiting_f
 
 
 def waits_for_an_adoption(spare_dies):
-    b = bed(cpus=2)
+    b = bed(cpus=3)
     b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
     with b:
         b.rests(0, ONLINE)
         b.switch(1, True)
         b.wait(lambda: "10-a startup 1" in b.calls(), what="the adoption")
+        # For another CPU's way up, which goes no further, a worker is forked ahead.
+        os.unlink(b.path(b.online_file(2)))
+        os.mkfifo(b.path(b.online_file(2)))
+        b.kick(2, ONLINE, wait=False)
         kick = b.kick(1, AP_THREADS, wait=False)
         b.wait(lambda: b.answers(wire.KICKED, kick=kick), what="KICKED")
         b.wait(lambda: len(b.workers()) == RESTING + 1, what="the children")
