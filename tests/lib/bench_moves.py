@@ -175,6 +175,16 @@ class Resting:
         self.rest()
         return took
 
+    def agent_cpu_ms(self):
+        """The agent's CPU time for one request, in the guest."""
+        self.settled()
+        before = self.vm.agent_cpu_ms()
+        self.product.set_target(1, self.k, "online")
+        settle(seconds=0.2)
+        took = self.vm.agent_cpu_ms() - before
+        self.rest()
+        return took
+
     def by_command(self):
         self.settled()
         took = self.product.command("setvcpu", self.vm.name, "1-%d" % self.k, "--enable")
@@ -202,8 +212,12 @@ def standby(options, say):
                 mine, base = _alternate(
                     options.standby_pairs, r.by_vcpuhp, lambda r=r, e=expedited: r.by_hand(e),
                     lambda text, k=k, kind=kind: say("standby->online x%d %s, %s" % (k, kind, text)))  # fmt: skip
-                commands = [r.by_command() for _ in range(min(5, options.standby_pairs))]
+                few = range(min(5, options.standby_pairs))
+                commands = [r.by_command() for _ in few]
+                agent = [r.agent_cpu_ms() for _ in few]
             rows += _standby_rows(k, kind, mine, base, commands)
+            rows.append(single("standby->online x%d %s: agent's CPU time in the guest" % (k, kind),
+                               "ms a vCPU", [ms / k for ms in agent]))  # fmt: skip
             requests += mine
     return rows, requests
 

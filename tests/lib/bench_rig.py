@@ -57,6 +57,9 @@ class BenchVM(VM):
     def expedite(self, on):
         self.guest("echo %d > /sys/kernel/rcu_expedited" % on)
 
+    def agent_cpu_ms(self):
+        return int(self.guest("cat /proc/%d/schedstat" % self.agent_pid()).split()[0]) / 1e6
+
     def signal_agent(self, name):
         self.guest("kill -%s $(cat /run/agent.pid)" % name)
 

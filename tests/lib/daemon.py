@@ -202,4 +202,6 @@ class Daemon:
         return self
 
     def __exit__(self, *exc):
+        if exc[0] and self.process and self.process.alive():
+            print("# info: " + self.ctl("info", self.machine.name).out.replace("\n", "\n# "))
         self.close()

@@ -23,7 +23,7 @@ import tempfile
 import time
 
 import guest as guestkit
-from qmp import Qmp, connect, sent_commands, wait_for
+from qmp import Qmp, QmpError, connect, sent_commands, wait_for
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -289,14 +289,29 @@ class VM(Machine):
         s = self.slots()[slot]
         self.qmp("device_add", driver=s["type"], id=ident or "foreign%d" % slot, **s["props"])
 
+    def _note(self, name, ask):
+        """Keep what @ask() says, as far as it comes to that: the guest or QEMU may be stuck."""
+        try:
+            text = ask()
+        except (OSError, EOFError, QmpError) as e:
+            text = "unknown: %s\n" % e
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text)
+
     def save_logs(self):
         if self.keep and self.shell and self.alive():
-            try:
-                with open(self.path("agent.log"), "w", encoding="utf-8") as f:
-                    f.write(self.shell.run("cat /run/agent.log; dmesg | tail -n 40", 5)[1])
-            except (OSError, EOFError, socket.timeout):
-                pass
+            self._note("agent.log", lambda: self.shell.run(
+                "cat /run/agent.log; dmesg | tail -n 40; cat /proc/interrupts; ps", 10)[1])
         super().save_logs()
+
+    def __exit__(self, *exc):
+        # Where each vCPU is now and a second later: the guest may be past telling.
+        for name in ("cpus-1.log", "cpus-2.log") if exc[0] and self.keep and self.alive() else ():
+            self._note(name, lambda: "".join(
+                self.qmp("human-monitor-command", **{"command-line": line})
+                for line in ("info status", "info cpus", "info registers -a")))
+            time.sleep(1)
+        super().__exit__(*exc)
 
     def close(self):
         if self.alive():
