@@ -67,6 +67,8 @@ def _sentence(error):
 
 def _run_child(function, deadline, report):
     signal.signal(signal.SIGALRM, _on_alarm)
+    # A shell has what it starts in the background ignore Ctrl-C, and so would all that we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.alarm(deadline)
     text = "fail"
     try:
