@@ -74,7 +74,7 @@ static const struct event_row {
 	void (*fn)(struct hv_qmp *hv, json_object *data);
 } event_rows[] = {
 	{ "ACPI_DEVICE_OST", 0, on_ost_event },
-	{ "DEVICE_DELETED", REFRESH_TABLE, NULL },
+	{ "DEVICE_DELETED", REFRESH_TABLE | REFRESH_THREADS, NULL },
 	{ "DEVICE_UNPLUG_GUEST_ERROR", 0, on_unplug_error },
 	{ "RESET", REFRESH_TABLE | REFRESH_STATUS, on_reset },
 	{ "STOP", REFRESH_STATUS, NULL },

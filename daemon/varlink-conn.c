@@ -17,8 +17,9 @@
  * Answers go out at once, those with more to follow at the end of the turn: a report of the guest's
  * is a hundred of them, which would be as many system calls here and wakeups there. What the kernel
  * does not take is queued. A client that would leave more than 256 KiB unread is dropped, except
- * that one answer to an empty queue may have any length (its length is ours to bound). A call with a long answer has it in parts and is told when there
- * is room for the next, in work() like everything else.
+ * that one answer to an empty queue may have any length (its length is ours to bound). A call with a
+ * long answer has it in parts and is told when there is room for the next, in work() like
+ * everything else.
  *
  * Three ways lead to the end. "eof": the client closed its sending side; calls already sent are
  * answered. "hung up": it is gone altogether; complete requests that came before are still

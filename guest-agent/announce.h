@@ -8,7 +8,7 @@
 /**
  * announce_write() - replace /run/vcpuhp-agent/cpus.json, which applications watch
  * @active: CPUs at ap:active or above
- * @standby: CPUs present and resting
+ * @standby: CPUs present and resting, or on their way up from there and not active yet
  * @serial: grows with each change
  *
  * One JSON object: {"serial":N,"active":[..],"standby":[..],"active_list":"0-3"} and a newline,

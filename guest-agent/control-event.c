@@ -44,6 +44,7 @@ void control_become_late(struct agent *a, struct cpu *c)
 	j->abort_rc = 0;
 	j->deadline_ms = 0;
 	c->taken = true;
+	cpu_changed(a, c);
 	walk_init(w, state, state > CPUHP_AP_THREADS ? CPUHP_AP_THREADS : state);
 	/* Bound workers are of no use for it. */
 	if (c->worker.pid && !c->worker.leaving)

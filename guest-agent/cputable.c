@@ -19,6 +19,7 @@
 #include "guest-agent/announce.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cpulook.h"
+#include "guest-agent/registry.h"
 #include "guest-agent/sysfs.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
@@ -65,6 +66,19 @@ void cputable_done(struct agent *a)
 	free(a->cpus);
 	a->cpus = NULL;
 	a->possible = 0;
+}
+
+/* The row says so meanwhile; finish_start_waiting() looks at it again. */
+static void wait_for_registration(struct agent *a, struct cpu *c)
+{
+	static const char why[] = "online, and waits for the end of a registration";
+
+	if (strcmp(c->text, why) == 0)
+		return;
+	if (c->state < CPUHP_STANDBY)
+		cpu_set_state(a, c, CPUHP_STANDBY);
+	cpu_say(a, c, "%s", why);
+	cpu_changed(a, c);
 }
 
 /* Of one CPU, or of all where @only is NULL. */
@@ -227,10 +241,12 @@ void cputable_settle(struct agent *a, struct cpu *c)
 	} else if (c->state > CPUHP_STANDBY && cputable_period_is_over(c)) {
 		adopt_taken(a, c);
 	} else if (c->online && (c->state <= CPUHP_STANDBY || c->restored)) {
-		/* During a registration it waits for the end: finish_start_waiting(). */
-		if (!a->registry.at)
+		if (registry_is_busy(a))
+			wait_for_registration(a, c);
+		else
 			adopt_found_online(a, c);
-	} else if (!c->online && c->state != rest) {
+	} else if (!c->online && (c->state != rest || c->text[0])) {
+		c->text[0] = '\0';
 		cpu_set_state(a, c, rest);
 		cpu_changed(a, c);
 	} else if (c->row_due) {
@@ -276,11 +292,14 @@ void cpu_changed(struct agent *a, struct cpu *c)
 {
 	c->row_due = true;
 	a->announce_due = true;
-	/* On the way up it is found at standby until it is in service: one announcement tells both. */
-	if (!c->job.kind) {
+	/*
+	 * On the way up that was asked for it is said to rest until it is in service: one announcement
+	 * tells both.
+	 */
+	if (!c->job.kind)
 		c->active = c->state >= CPUHP_AP_ACTIVE;
-		c->resting = c->present && c->state == CPUHP_STANDBY;
-	}
+	if (c->job.kind != JOB_KICK || c->job.h.late)
+		c->resting = !c->job.kind && c->present && !c->online && c->state == CPUHP_STANDBY;
 	cpu_store(a, c);
 }
 

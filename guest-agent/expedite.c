@@ -85,9 +85,8 @@ static int take(struct expedite *e, long old)
 
 	n = snprintf(text, sizeof(text), "%ld\n", old);
 	r = sysfs_create(e->root, SAVED, text, (size_t)n);
-	if (r < 0)
-		return r;
-	r = sysfs_write(e->root, EXPEDITED, "1\n");
+	if (r == 0)
+		r = sysfs_write(e->root, EXPEDITED, "1\n");
 	if (r < 0) {
 		forget(e->root);
 		return r;

@@ -81,7 +81,7 @@ void handover_result(struct handover *h, const struct walk_call *call, int rc)
 {
 	if (call->startup && rc == 0)
 		h->dyn_done |= dyn_bit(call->state);
-	else if (!call->startup && (rc == 0 || h->late))
+	else if (!call->startup && (rc == 0 || h->late || (h->only && h->unknown)))
 		h->dyn_done &= ~dyn_bit(call->state);
 	if (h->unknown)
 		unknown_result(h, rc);

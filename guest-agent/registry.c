@@ -10,8 +10,10 @@
  *
  * Registrations and walks exclude each other: a scan that is due waits until no CPU is in
  * transition, and what comes meanwhile waits for the end of the registration: kicks (kick.c), and
- * CPUs that others brought online (cputable_settle()). But for a walk that is overdue, since a kernel write may never return: then the kicks go on and the scan
- * waits alone.
+ * CPUs that others brought online (cputable_settle()). But where all that is waited for is overdue
+ * (a kernel write may never return, a worker never die) the others go on, and the scan or the
+ * registration waits alone; what joins then has the callback started like the rest of its walk, and
+ * it is taken back there too.
  *
  * The program is kept open from its registration on, since what is unregistered by deleting its
  * file could otherwise not be torn down.
@@ -330,11 +332,22 @@ static bool is_held_up(const struct agent *a)
 	return false;
 }
 
+/* A CPU has yet to answer and may: the registration's end is near. */
+static bool is_invoking(const struct agent *a)
+{
+	for_each_cpu (a, c)
+		if (c->job.kind == JOB_INVOKE && !c->job.overdue)
+			return true;
+	return false;
+}
+
 bool registry_is_busy(const struct agent *a)
 {
 	const struct registry *r = &a->registry;
 
-	return r->at || ((r->scan_due || r->at_work) && !is_held_up(a));
+	if (!r->at && !r->scan_due && !r->at_work)
+		return false;
+	return !is_held_up(a) || (r->at && is_invoking(a));
 }
 
 void registry_rescan(struct agent *a)

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Two kinds of files. The kernel's are opened for each read and write, since folders of CPUs come
+ * and go, and written in one write(2), since each is one request. Our own are seen by others:
+ * written beside and renamed, so that nobody reads half of one, and made with O_EXCL, so that
+ * nobody's link leads us elsewhere. That their folders exist and that nothing is in the way is
+ * taken for granted first: they are written for each CPU that moves.
+ */
 #include "guest-agent/sysfs.h"
 #include "guest-agent/cleanup.h"
 #include <errno.h>

@@ -135,6 +135,7 @@ static void start_next(struct agent *a)
 		r = send_request(a, c);
 		if (r < 0) {
 			a->writer.cpu = -1;
+			kladder_end(a, c);
 			control_on_written(a, c, r, "no process can be had for the kernel write");
 		}
 	}

@@ -822,12 +822,21 @@ def R12_an_adoption_waits_for_a_registration():
                    "while ! test -e %s; do :; done; exit 7" % b.path("go"))  # fmt: skip
         b.rescan()
         b.wait(lambda: "50-slow startup 1" in b.calls(), what="the callback")
+        b.records = []
         b.switch(2, True)
-        b.hear_all()
-        equal(b.table()[0][2]["flags"] & (wire.ONLINE | wire.WALKING), wire.ONLINE)
+        b.make_cpu(3, online=True)
+        b.uevent("add", 3)
+        for cpu in (2, 3):
+            row = b.wait(lambda c=cpu: b.of(wire.CPU, cpu=c), what="its row")[-1]
+            equal((row["state"], row["flags"] & ~wire.FOREIGN), (STANDBY, wire.PRESENT | wire.ONLINE))
+            matches("waits for the end of a registration", row["text"])
+        equal(b.cpus_json()["standby"], [])
+        b.switch(2, False)
+        b.wait(lambda: b.of(wire.CPU, cpu=2, flags=wire.PRESENT, text=""), what="it to go again")
+        b.switch(2, True)
         b.write("go", "")
-        b.rests(2, ONLINE)
-        equal(b.calls(cpu=2), [])
+        for cpu in (2, 3):
+            equal((b.rests(cpu, ONLINE)["text"], b.calls(cpu=cpu)), ("", []))
         equal(sorted(b.calls(cpu=0)), ["50-slow startup 0", "50-slow teardown 0"])
         matches("callback 50-slow: taken back", b.said())
 
@@ -865,6 +874,42 @@ def R12_nor_does_one_that_waits_for_a_worker_that_cannot_die():
             equal(b.kick(2, AP_IRQ)["rc"], 0)
             equal(b.of(wire.DONE, kick=kick), [])
         equal(b.done(kick)["rc"], -EIO)
+
+
+@case()
+def R12_a_registration_whose_worker_cannot_die_holds_up_no_other_cpu():
+    with bed(cpus=4, boot=(1,)) as b:
+        b.rests(1, ONLINE)
+        b.callback("50-slow", startup='test "$2" = 1 || exit 0; while ! test -e %s; do :; done' % b.path("go"))
+        b.rescan()
+        b.wait(lambda: len(b.calls()) == 2, what="the callback")
+        until(lambda: len([w for w in b.workers() if children_of(w)]) == 1)
+        with dying_slowly(b.worker_in_callback()):
+            b.speak_for_worker(b.worker_in_callback(), b"nonsense")
+            b.wait(lambda: "killed" in b.said(), what="the kill")
+            b.switch(2, True)
+            equal(b.kick(3, ONLINE)["rc"], 0)
+            b.rests(2, ONLINE)
+        # It has failed, and is taken back on those that came in between as well.
+        b.wait(lambda: "callback 50-slow: taken back" in b.said(), what="the end")
+        for cpu in (0, 2, 3):
+            equal(b.calls(cpu=cpu), ["50-slow startup %d" % cpu, "50-slow teardown %d" % cpu])
+
+
+@case()
+def a_cpu_that_goes_while_it_is_on_its_way_up_is_not_announced_as_resting():
+    with bed() as b:
+        hold = "while ! test -e %s; do :; done" % b.path("go")
+        b.callback("10-a", startup='test "$2" = 0 || ' + hold, teardown=hold)
+        b.rescan()
+        b.wait(lambda: b.of(wire.STATE, name="10-a"), what="the registration")
+        b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: "10-a startup 1" in b.calls(), what="the callback")
+        assert 1 in b.cpus_json()["standby"]
+        b.take_away(1)
+        b.wait(lambda: "10-a teardown 1" in b.calls(), what="the late teardown")
+        b.wait(lambda: 1 not in b.cpus_json()["standby"], what="its announcement")
+        b.write("go", "")
 
 
 @case()

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which steps of the kernel's own ladder the agent reports, for which kick: its trace is a FIFO here."""
+
+import errno
+import os
+import resource
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+import wire  # noqa: E402
+from agentbed import AP_ONLINE, ONLINE, STANDBY, Bed  # noqa: E402
+from tap import case, equal, main  # noqa: E402
+
+AGENT = os.path.join(os.environ["VCPUHP_BUILD"], "guest-agent", "vcpuhp-agent-test")
+INSTANCE = "sys/kernel/tracing/instances/vcpuhp"
+
+
+class TracedBed(Bed):
+    """A Bed whose kernel can be traced."""
+
+    def __init__(self, **kwargs):
+        super().__init__(AGENT, **kwargs)
+        for name in ("tracing_on", "trace_clock", "buffer_size_kb", "buffer_percent", "events/cpuhp/enable"):
+            self.write(INSTANCE + "/" + name, "")
+        os.mkfifo(self.path(INSTANCE, "trace_pipe"))
+        self.trace = os.open(self.path(INSTANCE, "trace_pipe"), os.O_RDWR | os.O_NONBLOCK)
+
+    def __enter__(self):
+        super().__enter__()
+        self.wait(lambda: self.peer.hello["features"] & wire.FEATURE_KTRACE, what="the kernel's ladder")
+        return self
+
+    def close(self):
+        os.close(self.trace)
+        super().close()
+
+    def step(self, cpu, step, ago=0.0):
+        """The kernel takes @cpu through @step."""
+        now = time.monotonic() - ago
+        for text in ("cpuhp_enter: cpu: %04d target: 236 step: %3d (f)" % (cpu, step),
+                     "cpuhp_exit:  cpu: %04d  state: %3d step: %3d ret: 0" % (cpu, step, step)):  # fmt: skip
+            os.write(self.trace, b"     cpuhp-1 [000] d..1. %.6f: %s\n" % (now, text.encode()))
+
+    def hang(self, cpu):
+        """The kernel's online of @cpu takes until release()."""
+        os.unlink(self.path(self.online_file(cpu)))
+        os.mkfifo(self.path(self.online_file(cpu)))
+
+    def release(self, cpu):
+        path = self.path(self.online_file(cpu))
+        self.reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+        def written():
+            try:
+                return os.read(self.reading, 16)
+            except BlockingIOError:
+                return b""
+
+        self.wait(written, what="the write")
+        writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(writing, b"1\n")
+        self.set_file(cpu, True)
+        os.close(writing)
+
+    def entered(self, kick):
+        """(CPU, step) of the kernel's steps reported for @kick."""
+        return [(r["cpu"], r["step"]) for r in self.of(wire.KSTEP, kick=kick) if not r["flags"] & wire.EXIT]
+
+    def order(self, kick):
+        """The records about @kick: those of the kernel's steps, and the last."""
+        return [r["record"] for r in self.records if r.get("kick") == kick]
+
+
+def begin(b, cpu):
+    b.hang(cpu)
+    kick = b.kick(cpu, ONLINE, wait=False)
+    b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+    return kick
+
+
+@case()
+def the_steps_of_a_way_up_are_reported_before_its_end():
+    with TracedBed() as b:
+        b.step(1, 3, ago=1.0)
+        kick = begin(b, 1)
+        b.step(1, 5)
+        b.step(2, 7)  # somebody else's
+        # Live: whoever is stuck is seen there.
+        b.wait(lambda: b.entered(kick) == [(1, 5)], what="the first step")
+        b.step(1, 156)
+        b.release(1)
+        equal(b.done(kick)["rc"], 0)
+        equal(b.entered(kick), [(1, 5), (1, 156)])
+        equal(b.order(kick)[-1], wire.DONE)
+        equal(b.of(wire.KSTEP, cpu=2), [])
+
+
+@case()
+def two_ways_up_at_once_have_their_own_steps():
+    with TracedBed() as b:
+        first = begin(b, 1)
+        second = b.kick(2, ONLINE, wait=False)
+        b.step(1, 5)
+        b.release(1)
+        b.done(first)
+        b.done(second)
+        equal((b.entered(first), b.entered(second)), ([(1, 5)], []))
+
+
+@case()
+def steps_that_others_cause_are_nobodys():
+    with TracedBed() as b:
+        kick = b.kick(1, ONLINE)["kick"]
+        b.step(1, 200)
+        b.step(2, 5)
+        b.switch(2, True)
+        b.rests(2, ONLINE)
+        equal((b.entered(kick), b.of(wire.KSTEP)), ([], []))
+        # Nor are they those of what comes next.
+        equal(b.entered(b.kick(1, STANDBY)["kick"]), [])
+
+
+@case()
+def steps_after_a_write_that_could_not_be_made_are_nobodys():
+    with TracedBed() as b:
+        hard = resource.prlimit(b.process.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(b.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        for pid in b.workers():
+            os.kill(pid, 9)
+        b.wait(lambda: not b.workers(), what="their end")
+        done = b.kick(1, ONLINE)
+        equal((done["rc"], done["state"]), (-errno.EMFILE, STANDBY))
+        resource.prlimit(b.process.pid, resource.RLIMIT_NOFILE, (256, hard))
+        b.step(1, 99)
+        b.switch(1, True)
+        b.rests(1, ONLINE)
+        equal(b.of(wire.KSTEP), [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
