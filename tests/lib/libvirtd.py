@@ -93,6 +93,10 @@ CHANNEL = """\
 """
 
 
+# With it what is mounted below stays with the private libvirtd.
+OWN_MOUNTS = ["unshare", "-m", "--propagation", "private"]
+
+
 def why_not():
     """Why these tests cannot run here, or None."""
     for program in ("libvirtd", "virsh", "unshare", "qemu-system-x86_64"):
@@ -102,6 +106,10 @@ def why_not():
         return "a private libvirtd needs root (for its mount namespace)"
     if not kvm_usable():
         return "/dev/kvm is missing or not accessible"
+    # In a plain chroot there is none.
+    alone = subprocess.run(OWN_MOUNTS + ["true"], capture_output=True, text=True, check=False)
+    if alone.returncode:
+        return "no mount namespace of one's own here: " + alone.stderr.strip()
     if not os.path.exists(AGENT):
         return "%s is not built" % AGENT
     return None
@@ -144,7 +152,7 @@ class Libvirtd:
 
     def start(self):
         self.process = Process(
-            ["unshare", "-m", "--propagation", "private", "sh", self.path("start.sh"), self.dir],
+            OWN_MOUNTS + ["sh", self.path("start.sh"), self.dir],
             self.path("start.log"))  # fmt: skip
         wait_for(lambda: self.virsh("version", check=False).exit == 0 or not self.process.alive(),
                  60, "libvirtd", pause=0.05)  # fmt: skip
