@@ -35,6 +35,12 @@ for name in etc/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt; do
     mount --bind "$1/$name" "/$name"
 done
 mount --bind "$1/run" /run
+# Debian's libvirt looks its own user up before it reads which one it is to take.
+for file in passwd group; do
+    grep -q ^libvirt-qemu: /etc/$file && continue
+    { cat /etc/$file; echo "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin"; } > "$1/$file"
+    mount --bind "$1/$file" /etc/$file
+done
 cp "$1/qemu.conf" /etc/libvirt/qemu.conf
 exec libvirtd -f "$1/libvirtd.conf" -p "$1/libvirtd.pid"
 """
