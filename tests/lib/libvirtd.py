@@ -36,11 +36,13 @@ for name in etc/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt; do
 done
 mount --bind "$1/run" /run
 # Debian's libvirt looks its own user up before it reads which one it is to take.
-for file in passwd group; do
-    grep -q ^libvirt-qemu: /etc/$file && continue
-    { cat /etc/$file; echo "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin"; } > "$1/$file"
-    mount --bind "$1/$file" /etc/$file
-done
+own() {
+    grep -q ^libvirt-qemu: "/etc/$2" && return
+    { cat "/etc/$2"; echo "libvirt-qemu:x:64055:$3"; } > "$1/$2"
+    mount --bind "$1/$2" "/etc/$2"
+}
+own "$1" passwd 64055::/:/usr/sbin/nologin
+own "$1" group ""
 cp "$1/qemu.conf" /etc/libvirt/qemu.conf
 exec libvirtd -f "$1/libvirtd.conf" -p "$1/libvirtd.pid"
 """
