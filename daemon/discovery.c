@@ -21,6 +21,14 @@ static int new_hv(void *discovery, struct hv **ret, const char *uuid,
 	return d->module->hv_new(ret, d->lv, uuid, events, ctx);
 }
 
+static int persist(void *discovery, const char *word, const struct persist_change *change,
+		   persist_done_fn done, void *arg)
+{
+	struct discovery *d = discovery;
+
+	return d->module->persist(d->lv, word, change, done, arg);
+}
+
 /* The [Domain NAME] that says more of a domain of libvirt's, or NULL. */
 static const struct domain_config *find_section(const struct config *c, const char *name)
 {
@@ -128,6 +136,7 @@ int discovery_new(struct discovery **ret, struct manager *m)
 	d->manager = m;
 	m->discovery = d;
 	m->new_libvirt_hv = new_hv;
+	m->libvirt_persist = persist;
 	r = load(d);
 	if (r == 0)
 		r = d->module->open(&d->lv, m->event, m->config->libvirt_uri, &events, d);

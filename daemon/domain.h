@@ -9,6 +9,7 @@
 #include "daemon/kvm.h"
 #include "daemon/link.h"
 #include "daemon/op.h"
+#include "daemon/persist.h"
 #include "proto/ladder.h"
 #include "proto/walk.h"
 #include <systemd/sd-event.h>
@@ -152,12 +153,16 @@ struct domain {
 
 /**
  * struct manager - everything the daemon has
+ * @new_libvirt_hv, @libvirt_persist: as in libvirt-module.h; discovery.c puts itself there, and
+ *                                    without [Libvirt] both are NULL
  */
 struct manager {
 	sd_event *event;
-	/* Makes the seam's object for a domain of libvirt's; discovery.c puts itself here. */
 	int (*new_libvirt_hv)(void *discovery, struct hv **ret, const char *uuid,
 			      const struct hv_events *events, void *ctx);
+	int (*libvirt_persist)(void *discovery, const char *word,
+			       const struct persist_change *change, persist_done_fn done,
+			       void *arg);
 	void *discovery;
 	struct config *config; /* owned */
 	struct kvm_limits kvm;

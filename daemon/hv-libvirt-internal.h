@@ -13,8 +13,8 @@
 /*
  * What these share: hv-libvirt-conn.c (the connection and which domains there are), -watch.c (what
  * libvirt tells, from its event thread to the loop), hv-libvirt.c (a domain's object and its
- * requests), -read.c (readings of its XML), -event.c (what an event means for a domain). Below
- * them, knowing nothing of these structs: -work.c (threads), -pool.c (connections for changes),
+ * requests), -read.c (readings of its XML), -event.c (what an event means for a domain), -persist.c
+ * (the configuration of any domain). Below them, knowing nothing of these structs: -work.c (threads), -pool.c (connections for changes),
  * -call.c (libvirt's blocking calls) and -xml.c.
  */
 
@@ -206,6 +206,10 @@ void lv_left(struct libvirt *lv, const char *uuid, const char *why);
 void lv_discover(struct libvirt *lv, const char *uuid);
 /* The connection broke; @why may be NULL. */
 void lv_lost(struct libvirt *lv, const char *why);
+
+/* hv-libvirt-persist.c: as libvirt_module.persist. */
+int lv_persist(struct libvirt *lv, const char *word, const struct persist_change *change,
+	       persist_done_fn done, void *arg);
 
 /* hv-libvirt-watch.c; all but lv_on_notice() on a thread, for a connection that is its own. */
 struct watch *watch_new(struct libvirt *lv);

@@ -15,4 +15,5 @@ __attribute__((visibility("default"))) const struct libvirt_module vcpuhp_libvir
 	.open = lv_open,
 	.close = lv_close,
 	.hv_new = new_hv,
+	.persist = lv_persist,
 };

@@ -3,6 +3,7 @@
 #define DAEMON_LIBVIRT_MODULE_H
 
 #include "daemon/hv.h"
+#include "daemon/persist.h"
 
 /*
  * The border between the daemon and its libvirt module (hv-libvirt*.c), a shared object that is
@@ -11,7 +12,7 @@
  * none of it blocks: libvirt itself is spoken to by the module's own threads.
  */
 
-enum { LIBVIRT_MODULE_ABI = 1 };
+enum { LIBVIRT_MODULE_ABI = 2 };
 
 #define LIBVIRT_MODULE_SYMBOL "vcpuhp_libvirt_module"
 
@@ -48,6 +49,9 @@ struct libvirt_events {
  * @open: begin to connect to @uri, and again whenever it is lost (0.1 s to 2 s); once in a process
  * @close: all its hv objects must be freed; gives libvirt's calls under way a second to return
  * @hv_new: the seam's object of a domain named by on_domain
+ * @persist: look at the persistent configuration of any domain, and change it where @change says
+ *           what; @word: name, id or UUID, as virsh takes it. @done is called once, at the latest
+ *           by close(), but where a call hangs for ever. Return: 0 or -errno, and then it is not
  */
 struct libvirt_module {
 	unsigned int abi;
@@ -56,6 +60,8 @@ struct libvirt_module {
 	struct libvirt *(*close)(struct libvirt *lv);
 	int (*hv_new)(struct hv **ret, struct libvirt *lv, const char *uuid,
 		      const struct hv_events *events, void *ctx);
+	int (*persist)(struct libvirt *lv, const char *word, const struct persist_change *change,
+		       persist_done_fn done, void *arg);
 };
 
 /**

@@ -3,6 +3,7 @@
 #define DAEMON_OP_H
 
 #include "daemon/outcome.h"
+#include "daemon/persist.h"
 #include "proto/cpulist.h"
 #include "proto/ladder.h"
 #include "proto/msg.h"
@@ -154,6 +155,9 @@ struct op {
 	bool stretched;
 	unsigned int refs;
 };
+
+/* What @r asks of the persistent configuration, where it does. */
+void op_request_persist(const struct op_request *r, struct persist_change *ret);
 
 struct op *op_ref(struct op *o);
 struct op *op_unref(struct op *o); /* returns NULL */
