@@ -19,6 +19,9 @@
  *
  * What the moves do in detail is op-moves.c.
  *
+ * Where the persistent configuration is to be changed as well, it is looked at before all this, and
+ * changed after it: op-persist.c.
+ *
  * A COUNT is a promise about the domain, not about the moves: where every move succeeded and the
  * count is missed all the same, since others moved vCPUs meanwhile, what is left is planned once
  * more; missed again it is said, and the result is partial.
@@ -189,7 +192,10 @@ static void conclude(struct op_run *run)
 			 "every vCPU of the operation is where it should be, but others were moved "
 			 "meanwhile");
 	}
-	op_end(op, result);
+	if (result == OP_DONE && op->request.persist)
+		op_persist_begin(run);
+	else
+		op_end(op, result);
 }
 
 static void go_on(struct op_run *run)
@@ -199,6 +205,8 @@ static void go_on(struct op_run *run)
 		if (run->domain->attached)
 			stretch_deadline(run);
 		return;
+	case RUN_LOOK:
+	case RUN_PERSIST:
 	case RUN_OVER:
 		return;
 	case RUN_CLIMB:
@@ -219,21 +227,29 @@ static void go_on(struct op_run *run)
 	conclude(run);
 }
 
-int op_run_start(struct op *op)
+int op_run_admit(struct op_run *run)
 {
-	struct op_run *run = calloc(1, sizeof(*run));
+	struct op *op = run->op;
 	int rc;
 
-	if (!run)
-		return -ENOMEM;
-	*run = (struct op_run){ .op = op, .domain = op->domain, .phase = RUN_ADMIT };
-	op->run = run;
-	op->running = true;
+	run->phase = RUN_ADMIT;
 	rc = admission_start(&run->admission, op->domain, ADMISSION_CHANGE, &op->request, 0,
 			     on_admitted, run);
 	if (rc >= 0)
 		op_run_look_again(run);
 	return rc < 0 ? rc : 0;
+}
+
+int op_run_start(struct op *op)
+{
+	struct op_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return -ENOMEM;
+	*run = (struct op_run){ .op = op, .domain = op->domain };
+	op->run = run;
+	op->running = true;
+	return op->request.persist ? op_persist_look(run) : op_run_admit(run);
 }
 
 void op_run_poke(struct domain *d)
@@ -249,6 +265,10 @@ void op_run_stop(struct op *op, int rc)
 
 	if (!run || run->stop_rc)
 		return;
+	if (run->phase == RUN_LOOK || run->phase == RUN_PERSIST) {
+		op_persist_stop(run, rc);
+		return;
+	}
 	if (run->phase == RUN_ADMIT) {
 		if (rc == -ECANCELED)
 			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");

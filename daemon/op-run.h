@@ -6,11 +6,12 @@
 #include "daemon/hostwalk.h"
 
 /*
- * The engine: takes a running operation through its phases. RUN_ADMIT only waits and changes
- * nothing; RUN_CLIMB moves every vCPU but takes nothing away from QEMU; RUN_SETTLE removes what is
- * to be removed, or undoes.
+ * The engine: takes a running operation through its phases. RUN_LOOK, where the persistent
+ * configuration is to be changed as well, and RUN_ADMIT only wait and change nothing; RUN_CLIMB moves
+ * every vCPU but takes nothing away from QEMU; RUN_SETTLE removes what is to be removed, or undoes;
+ * RUN_PERSIST changes the configuration.
  */
-enum run_phase { RUN_ADMIT, RUN_CLIMB, RUN_SETTLE, RUN_OVER };
+enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_CLIMB, RUN_SETTLE, RUN_PERSIST, RUN_OVER };
 
 /**
  * struct move - one vCPU of a running operation
@@ -59,6 +60,16 @@ void op_run_vm_gone(struct domain *d, const char *why);
 
 /* Give up everything without a word (the daemon is stopping). */
 void op_run_drop(struct op *op);
+
+/* The persistent configuration is no obstacle: wait for what the moves need. */
+int op_run_admit(struct op_run *run);
+
+/* op-persist.c: look at the configuration, then admit or end. Return: 0 or -errno. */
+int op_persist_look(struct op_run *run);
+/* All else is done: change it, then end. */
+void op_persist_begin(struct op_run *run);
+/* -ECANCELED or -ETIMEDOUT, in RUN_LOOK or RUN_PERSIST. */
+void op_persist_stop(struct op_run *run, int rc);
 
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
 int op_moves_add(struct op_run *run, const struct plan *plan);

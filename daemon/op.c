@@ -48,7 +48,7 @@ static bool is_same_request(const struct op_request *a, const struct op_request 
 	       memcmp(&a->list, &b->list, sizeof(a->list)) == 0 && a->target == b->target &&
 	       strcmp(a->callback, b->callback) == 0 && a->policy == b->policy &&
 	       a->at_least == b->at_least && a->timeout_ms == b->timeout_ms &&
-	       a->foreign == b->foreign;
+	       a->foreign == b->foreign && a->persist == b->persist;
 }
 
 static int make_id(char id[MSG_OP_MAX + 1])
@@ -80,6 +80,7 @@ static int op_new(struct op **ret, struct domain *d, const struct op_request *re
 	o->domain = d;
 	o->request = *request;
 	o->result = OP_ACCEPTED;
+	o->persist.present = o->persist.maximum = -1;
 	o->accepted_us = now_us();
 	o->accepted_realtime_us = realtime_us();
 	o->asked = request->goal == OP_GOAL_COUNT ? request->count : cpulist_count(&request->list);

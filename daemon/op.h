@@ -35,6 +35,7 @@ enum op_policy { OP_POLICY_ALL, OP_POLICY_AT_LEAST, OP_POLICY_BEST_EFFORT };
  * @at_least: OP_POLICY_AT_LEAST: K
  * @timeout_ms: 0 for the configured deadline
  * @foreign: may also remove what others plugged
+ * @persist: the persistent configuration is to have the same; of a TARGET only online and offline
  * @uid: who asked
  */
 struct op_request {
@@ -49,6 +50,7 @@ struct op_request {
 	unsigned int at_least;
 	unsigned int timeout_ms;
 	bool foreign;
+	bool persist;
 	uid_t uid;
 };
 
@@ -124,6 +126,7 @@ struct vcpu_counts {
  * @denied: it should not have been accepted, which showed only later: clients get @denial instead
  * @error: why the operation as a whole ended so, "" none
  * @warning: its plan's, "" none
+ * @persist: of the persistent configuration, where the request has it
  * @counts: at the end; until then whoever shows it counts what there is then
  * @vcpus: @n_vcpus entries, in the order of the plan
  * @deadline: counts from its acceptance, in the queue too
@@ -147,6 +150,7 @@ struct op {
 	uint64_t ended_us;
 	uint64_t accepted_realtime_us;
 	unsigned int asked;
+	struct persist_outcome persist;
 	struct vcpu_counts counts;
 	unsigned int n_vcpus;
 	struct op_vcpu *vcpus;

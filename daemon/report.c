@@ -227,6 +227,17 @@ void report_warning(json_object *o, const char *warning)
 	json_object_object_add(o, "warnings", warnings);
 }
 
+json_object *report_persist(const struct persist_outcome *p)
+{
+	json_object *o = json_object_new_object();
+
+	json_out_str(o, "result", persist_result_name(p->result));
+	json_out_known(o, "present", p->present);
+	json_out_known(o, "maximum", p->maximum);
+	json_out_text(o, "error", p->error);
+	return o;
+}
+
 json_object *report_result(const struct op *op)
 {
 	json_object *o = json_object_new_object();
@@ -247,6 +258,8 @@ json_object *report_result(const struct op *op)
 		json_object_array_add(vcpus, report_op_vcpu(&op->vcpus[i], op));
 	json_object_object_add(o, "vcpus", vcpus);
 	report_warning(o, op->warning);
+	if (op->request.persist)
+		json_object_object_add(o, "config", report_persist(&op->persist));
 	return o;
 }
 

@@ -31,6 +31,9 @@ json_object *report_trace(const struct domain *d, const struct op *o);
 /* "warnings" of a result or a plan, where there are any: an optional key. */
 void report_warning(json_object *o, const char *warning);
 
+/* "config" of a result. */
+json_object *report_persist(const struct persist_outcome *p);
+
 /* The moves and the refusals of a plan, for @d's names of states. */
 json_object *report_plan(const struct domain *d, const struct plan *p);
 json_object *report_refusals(const struct plan *p);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The part of an operation that changes the persistent configuration besides the running domain.
+ *
+ * First it is only looked at: what is wrong there refuses the operation before anything is done.
+ * It is changed as the last thing, when everything else ended as asked, while the operation still
+ * runs: so its result tells both, whoever waits for it, and the domain's next operation comes after
+ * both. What fails then cannot take the running domain's part back; the result is partial and says
+ * so. Sent, it cannot be recalled either: a cancel comes too late, and past the deadline it is
+ * pending.
+ */
+#include "daemon/log.h"
+#include "daemon/op-run.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/**
+ * struct waiting - libvirt has been asked
+ * @op: counted; it may have ended when the answer comes
+ * @phase: of its run, in which the answer is waited for
+ */
+struct waiting {
+	struct op *op;
+	enum run_phase phase;
+	void (*then)(struct op_run *run, const struct persist_answer *a);
+};
+
+static void on_answer(void *arg, const struct persist_answer *a)
+{
+	struct waiting *w = arg;
+	struct op_run *run = w->op->run;
+
+	if (run && run->phase == w->phase)
+		w->then(run, a);
+	op_unref(w->op);
+	free(w);
+}
+
+static int ask(struct op_run *run, const struct persist_change *change,
+	       void (*then)(struct op_run *run, const struct persist_answer *a))
+{
+	struct manager *m = run->domain->manager;
+	struct waiting *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct waiting){ .op = op_ref(run->op), .phase = run->phase, .then = then };
+	r = m->libvirt_persist(m->discovery, run->domain->config->uuid, change, on_answer, w);
+	if (r < 0) {
+		op_unref(w->op);
+		free(w);
+	}
+	return r;
+}
+
+static void note(struct op *op, const struct persist_domain *d)
+{
+	op->persist.present = (int)d->present;
+	op->persist.maximum = (int)d->maximum;
+}
+
+static enum op_result result_of(enum request_error error)
+{
+	if (error == ERR_BUSY)
+		return OP_BUSY;
+	if (error == ERR_NO_SUCH_DOMAIN)
+		return OP_VM_GONE;
+	return error == ERR_INTERNAL ? OP_FAILED : OP_REFUSED;
+}
+
+/* Nothing has been done yet, and nothing will be. */
+static void end_denied(struct op_run *run, const struct persist_denial *denial)
+{
+	struct op *op = run->op;
+
+	op->denied = denial->error != ERR_REFUSED;
+	op->denial = denial->error;
+	op->refused_by = denial->by;
+	snprintf(op->error, sizeof(op->error), "%s", denial->text);
+	op_end(op, result_of(denial->error));
+}
+
+static void on_looked(struct op_run *run, const struct persist_answer *a)
+{
+	const struct domain_config *config = run->domain->config;
+	struct persist_change change;
+	struct persist_denial denial;
+
+	op_request_persist(&run->op->request, &change);
+	if (a->rc) {
+		persist_explain(a, config->name, false, &denial);
+		end_denied(run, &denial);
+	} else if (persist_is_denied(&a->domain, &change, config->max_vcpus, &denial)) {
+		end_denied(run, &denial);
+	} else {
+		note(run->op, &a->domain);
+		if (op_run_admit(run) < 0)
+			op_end(run->op, OP_FAILED);
+	}
+}
+
+int op_persist_look(struct op_run *run)
+{
+	run->phase = RUN_LOOK;
+	return ask(run, NULL, on_looked);
+}
+
+static void end_half_done(struct op *op, enum persist_result result, enum op_result end,
+			  const char *why)
+{
+	op->persist.result = result;
+	op->persist.present = op->persist.maximum = -1;
+	snprintf(op->persist.error, sizeof(op->persist.error), "%s", why);
+	snprintf(op->error, sizeof(op->error), "the running domain has what was asked; %s", why);
+	op_end(op, end);
+}
+
+static void on_changed(struct op_run *run, const struct persist_answer *a)
+{
+	struct op *op = run->op;
+	struct persist_denial denial;
+
+	if (a->rc) {
+		persist_explain(a, op->domain_name, true, &denial);
+		end_half_done(op, a->rc == -ECONNRESET ? PERSIST_UNKNOWN : PERSIST_FAILED,
+			      OP_PARTIAL, denial.text);
+		return;
+	}
+	op->persist.result = PERSIST_DONE;
+	note(op, &a->domain);
+	log_line(LOG_INFO, "%s: operation %s: the persistent configuration has %u of %u vCPUs",
+		 op->domain_name, op->id, a->domain.present, a->domain.maximum);
+	op_end(op, OP_DONE);
+}
+
+void op_persist_begin(struct op_run *run)
+{
+	struct persist_change change;
+
+	op_request_persist(&run->op->request, &change);
+	run->phase = RUN_PERSIST;
+	run->op->persist.result = PERSIST_UNKNOWN;
+	if (ask(run, &change, on_changed) < 0)
+		end_half_done(run->op, PERSIST_FAILED, OP_PARTIAL,
+			      "no memory was left to change its persistent configuration");
+}
+
+void op_persist_stop(struct op_run *run, int rc)
+{
+	struct op *op = run->op;
+
+	if (run->phase == RUN_LOOK) {
+		snprintf(op->error, sizeof(op->error), "%s",
+			 rc == -ECANCELED ? "cancelled before anything was changed"
+					  : "libvirt has not told the persistent configuration in "
+					    "time; nothing was changed");
+		op_end(op, rc == -ECANCELED ? OP_CANCELLED : OP_FAILED);
+	} else if (rc == -ETIMEDOUT) {
+		end_half_done(op, PERSIST_UNKNOWN, OP_PENDING,
+			      "libvirt has not answered yet, and may still change the persistent "
+			      "configuration");
+	}
+}
