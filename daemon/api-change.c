@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Theory of operation
+ *
+ * SetVcpus and SetTarget: their words are read into a request, which then goes one of four ways. A
+ * change of a running domain becomes an operation, also where its persistent configuration is to
+ * follow; its dry run is a plan (api-plan.c). What concerns a configuration alone, and a domain that
+ * the daemon does not manage, is asked of libvirt (api-config.c). And a QMP domain has no
+ * configuration.
+ *
+ * "affect" says which. Without it the running domain is meant, so a configuration is changed only
+ * where the caller says so. Besides, what can be done with an operation is here: wait, cancel.
+ */
+
 static bool is_op_id(const char *id)
 {
 	size_t len = strlen(id);
@@ -92,11 +105,85 @@ static void submit(struct api *a, struct varlink_call *call, struct domain *d,
 	op_unref(o);
 }
 
-static void change(struct api *a, struct varlink_call *call, struct domain *d,
-		   const struct op_request *r)
+static const char *const affect_words[] = {
+	[API_AFFECT_CURRENT] = "current",
+	[API_AFFECT_LIVE] = "live",
+	[API_AFFECT_CONFIG] = "config",
+	[API_AFFECT_BOTH] = "live+config",
+};
+
+/* Negative: the call was answered. */
+static int read_affect(struct varlink_call *call, enum api_affect *ret)
 {
-	if (varlink_call_bool(call, "dry_run", false))
-		api_plan(a, call, d, r);
+	const char *word = varlink_call_str(call, "affect", NULL);
+
+	*ret = API_AFFECT_DEFAULT;
+	for (size_t i = 0; word && i < sizeof(affect_words) / sizeof(*affect_words); i++)
+		if (affect_words[i] && strcmp(word, affect_words[i]) == 0)
+			*ret = (enum api_affect)i;
+	if (!word || *ret != API_AFFECT_DEFAULT)
+		return 0;
+	api_fail_parameter(call, "affect", "affect must be current, live, config or live+config");
+	return -EINVAL;
+}
+
+/* A configuration has vCPUs enabled or disabled, and no third. Negative: the call was answered. */
+static int check_persistable(struct varlink_call *call, const struct op_request *r)
+{
+	bool target = r->target == CPUHP_ONLINE || r->target == CPUHP_OFFLINE;
+
+	if (r->standby < 0 && (r->goal == OP_GOAL_COUNT || target))
+		return 0;
+	api_fail_parameter(call, "affect",
+			   "a persistent configuration has vCPUs enabled or disabled, not in "
+			   "other states");
+	return -EINVAL;
+}
+
+/* The persistent configuration of a managed domain: is there such a thing? False: answered. */
+static bool has_config(struct api *a, struct varlink_call *call, const struct domain *d)
+{
+	char text[256];
+
+	if (!d->config->qmp && a->manager->libvirt_persist)
+		return true;
+	snprintf(text, sizeof(text),
+		 "%s is a QMP domain and has no persistent configuration: only libvirt's have one",
+		 d->config->name);
+	api_refuse(call, "policy", text);
+	return false;
+}
+
+/* A domain that the daemon does not manage. */
+static void change_other(struct api *a, struct varlink_call *call, const struct op_request *r,
+			 enum api_affect affect)
+{
+	if (!a->manager->libvirt_persist)
+		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s",
+			 varlink_call_str(call, "domain", ""));
+	else if (affect != API_AFFECT_CURRENT || check_persistable(call, r) == 0)
+		api_config(a, call, NULL, r, affect);
+}
+
+static void change(struct api *a, struct varlink_call *call, struct op_request *r)
+{
+	bool dry_run = varlink_call_bool(call, "dry_run", false);
+	enum api_affect affect;
+	struct domain *d;
+
+	if (read_affect(call, &affect) < 0 || api_find_domain(a, call, &d) < 0)
+		return;
+	r->persist = affect == API_AFFECT_CONFIG || affect == API_AFFECT_BOTH;
+	if (r->persist && check_persistable(call, r) < 0)
+		return;
+	if (!d)
+		change_other(a, call, r, affect);
+	else if (r->persist && !has_config(a, call, d))
+		return;
+	else if (affect == API_AFFECT_CONFIG || (r->persist && dry_run))
+		api_config(a, call, d, r, affect);
+	else if (dry_run)
+		api_plan(a, call, d, r, NULL);
 	else
 		submit(a, call, d, r);
 }
@@ -104,13 +191,12 @@ static void change(struct api *a, struct varlink_call *call, struct domain *d,
 void api_set_vcpus(void *ctx, struct varlink_call *call)
 {
 	struct op_request r = { .goal = OP_GOAL_COUNT };
-	struct domain *d = api_domain(ctx, call);
 
-	if (!d || read_options(call, &r) < 0)
+	if (read_options(call, &r) < 0)
 		return;
 	r.count = (unsigned int)varlink_call_int(call, "count", 0);
 	r.standby = (int)varlink_call_int(call, "standby", -1);
-	change(ctx, call, d, &r);
+	change(ctx, call, &r);
 }
 
 /* Negative: the call was answered. */
@@ -131,11 +217,10 @@ static int read_list(struct varlink_call *call, struct op_request *r)
 void api_set_target(void *ctx, struct varlink_call *call)
 {
 	struct op_request r = { .goal = OP_GOAL_TARGET, .standby = -1 };
-	struct domain *d = api_domain(ctx, call);
 
-	if (d && read_options(call, &r) >= 0 && read_list(call, &r) >= 0 &&
+	if (read_options(call, &r) >= 0 && read_list(call, &r) >= 0 &&
 	    api_read_state(call, "target", &r.target, r.callback) >= 0)
-		change(ctx, call, d, &r);
+		change(ctx, call, &r);
 }
 
 void api_get_operation(void *ctx, struct varlink_call *call)

@@ -40,6 +40,39 @@ void api_reply(struct varlink_call *call, const char *key, json_object *value);
 struct domain *api_domain(struct api *a, struct varlink_call *call);
 struct op *api_op(struct api *a, struct varlink_call *call);
 
+/* The same for a domain that need not be: *@ret NULL then. Return: 0; -EINVAL: it was answered. */
+int api_find_domain(struct api *a, struct varlink_call *call, struct domain **ret);
+
+/* api-auth.c: may this caller? Else the call was answered. */
+bool api_admit(void *ctx, struct varlink_call *call);
+/* Answer that he may not. */
+void api_fail_permission(struct varlink_call *call);
+/* The same for a domain of libvirt's that the call did not name so. */
+bool api_permits(struct api *a, struct varlink_call *call, const char *name, const char *uuid);
+/* MaxVcpus= of a domain of libvirt's, 0 none. */
+unsigned int api_ceiling(struct api *a, const char *name, const char *uuid);
+int api_resolve_names(struct api *a);
+
+/* What a change affects: API_AFFECT_DEFAULT, where the caller did not say, is as LIVE; CURRENT is the
+ * running domain, or the configuration of one that does not run. */
+enum api_affect {
+	API_AFFECT_DEFAULT,
+	API_AFFECT_CURRENT,
+	API_AFFECT_LIVE,
+	API_AFFECT_CONFIG,
+	API_AFFECT_BOTH
+};
+
+/**
+ * api_config() - change a persistent configuration, or tell why there is no running domain
+ * @d: NULL: of a domain that is not managed
+ * @r: copied
+ *
+ * With API_AFFECT_BOTH and a managed domain only for a dry run.
+ */
+void api_config(struct api *a, struct varlink_call *call, const struct domain *d,
+		const struct op_request *r, enum api_affect affect);
+
 /**
  * api_read_state() - the parameter that names a state
  * @ret_callback: a callback's name, "" for a number or another name
@@ -77,9 +110,10 @@ void api_arm_failure(void *ctx, struct varlink_call *call);
 void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t timeout_ms,
 	      bool trace);
 
-/* Answer with what a request would do, when that is known. */
+/* Answer with what a request would do, when that is known. @config: NULL, or what it would do to
+ * the persistent configuration; taken. */
 void api_plan(struct api *a, struct varlink_call *call, struct domain *d,
-	      const struct op_request *r);
+	      const struct op_request *r, json_object *config);
 
 /* Answer with how an operation stands now. */
 void api_reply_op(struct varlink_call *call, const struct op *o, bool trace);

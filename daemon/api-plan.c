@@ -11,18 +11,25 @@ struct planner {
 	struct varlink_call *call;
 	struct domain *domain;
 	struct op_request request;
+	json_object *config;
 	struct admission admission;
 };
+
+static void planner_free(struct planner *p)
+{
+	json_object_put(p->config);
+	free(p);
+}
 
 static void on_gone(void *ctx)
 {
 	struct planner *p = ctx;
 
 	admission_drop(&p->admission);
-	free(p);
+	planner_free(p);
 }
 
-static void reply_plan(struct varlink_call *call, const struct domain *d, const struct verdict *v)
+static void reply_plan(const struct planner *p, const struct verdict *v)
 {
 	static const struct plan nothing;
 	const struct plan *plan = v->plan ? v->plan : &nothing;
@@ -31,11 +38,13 @@ static void reply_plan(struct varlink_call *call, const struct domain *d, const 
 	/* What is refused whatever is asked has no plan. */
 	if (v->result == OP_REFUSED && !v->plan)
 		json_object_array_add(refusals, json_object_new_string(v->text));
-	json_object_object_add(params, "plan", report_plan(d, plan));
+	json_object_object_add(params, "plan", report_plan(p->domain, plan));
 	json_object_object_add(params, "refusals", refusals);
 	if (v->result == OP_ACCEPTED)
 		report_warning(params, plan->warning);
-	varlink_reply(call, params);
+	if (p->config && v->result == OP_ACCEPTED)
+		json_object_object_add(params, "config", json_object_get(p->config));
+	varlink_reply(p->call, params);
 }
 
 static void on_admitted(void *ctx, const struct verdict *v)
@@ -44,14 +53,14 @@ static void on_admitted(void *ctx, const struct verdict *v)
 
 	varlink_call_on_gone(p->call, NULL, NULL);
 	if (!v->denied && (v->result == OP_ACCEPTED || v->result == OP_REFUSED))
-		reply_plan(p->call, p->domain, v);
+		reply_plan(p, v);
 	else
 		api_fail_verdict(p->call, v);
-	free(p);
+	planner_free(p);
 }
 
 void api_plan(struct api *a, struct varlink_call *call, struct domain *d,
-	      const struct op_request *r)
+	      const struct op_request *r, json_object *config)
 {
 	const struct deadlines *deadlines = &a->manager->config->deadlines;
 	struct planner *p = calloc(1, sizeof(*p));
@@ -60,10 +69,12 @@ void api_plan(struct api *a, struct varlink_call *call, struct domain *d,
 		p->call = call;
 		p->domain = d;
 		p->request = *r;
+		p->config = config;
 	}
 	if (!p || admission_start(&p->admission, d, ADMISSION_CHANGE, &p->request,
 				  r->timeout_ms ? r->timeout_ms : deadlines->operation_ms,
 				  on_admitted, p) < 0) {
+		json_object_put(config);
 		free(p);
 		api_fail(call, ERR_INTERNAL, "out of memory");
 		return;

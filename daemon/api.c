@@ -14,7 +14,7 @@
  * Theory of operation
  *
  * One table says of each method who may call it, what it takes and who handles it. The server
- * checks the parameters against it, admit() checks the caller, and only then a handler runs; it
+ * checks the parameters against it, api_admit() checks the caller, and only then a handler runs; it
  * can rely on both. A handler reads what the daemon knows, or hands a request over to the domain
  * and answers later; it never waits itself and holds no state of a domain.
  *
@@ -49,9 +49,9 @@ enum {
 		.name = (n), .type = VARLINK_BOOL, .optional = true \
 	}
 #define TIMEOUT INT("timeout_ms", .optional = true, .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS)
-#define CHANGE_OPTIONS                                                                   \
-	OPTIONAL_STR("policy"), TIMEOUT, BOOL("wait"), BOOL("dry_run"), BOOL("foreign"), \
-		OPTIONAL_STR("op")
+#define CHANGE_OPTIONS                                                                          \
+	OPTIONAL_STR("affect"), OPTIONAL_STR("policy"), TIMEOUT, BOOL("wait"), BOOL("dry_run"), \
+		BOOL("foreign"), OPTIONAL_STR("op")
 
 static const struct varlink_param domain_params[] = { STR("domain", WORD_MAX), { 0 } };
 static const struct varlink_param maybe_domain_params[] = {
@@ -188,21 +188,30 @@ void api_reply(struct varlink_call *call, const char *key, json_object *value)
 	varlink_reply(call, params);
 }
 
-struct domain *api_domain(struct api *a, struct varlink_call *call)
+int api_find_domain(struct api *a, struct varlink_call *call, struct domain **ret)
 {
 	const char *word = varlink_call_str(call, "domain", "");
-	struct domain *d;
 
 	/* A UUID and a libvirt id are made of the letters of a name. */
 	if (!config_is_name(word)) {
 		api_fail_parameter(call, "domain",
 				   "a domain is a name of 1 to 64 of A-Z a-z 0-9 . _ + -, "
 				   "a UUID or an id");
-		return NULL;
+		return -EINVAL;
 	}
-	d = manager_find(a->manager, word);
+	*ret = manager_find(a->manager, word);
+	return 0;
+}
+
+struct domain *api_domain(struct api *a, struct varlink_call *call)
+{
+	struct domain *d;
+
+	if (api_find_domain(a, call, &d) < 0)
+		return NULL;
 	if (!d)
-		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s", word);
+		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s",
+			 varlink_call_str(call, "domain", ""));
 	return d;
 }
 
@@ -242,66 +251,6 @@ int api_read_state(struct varlink_call *call, const char *parameter, int *ret_st
 	return 0;
 }
 
-/* Allow= of the domain that a call is about, or NULL. */
-static const struct auth_names *allow_of_call(struct api *a, struct varlink_call *call)
-{
-	const struct config *c = a->manager->config;
-	const char *word = varlink_call_str(call, "domain", NULL);
-	const struct domain *d = word ? manager_find(a->manager, word) : NULL;
-
-	if (!d && !word) {
-		const char *id = varlink_call_str(call, "op", NULL);
-		const struct op *o = id ? manager_find_op(a->manager, id) : NULL;
-
-		d = o ? o->domain : NULL;
-	}
-	for (size_t i = 0; d && i < c->n_domains; i++)
-		if (strcmp(c->domains[i]->name, d->config->name) == 0)
-			return c->domains[i]->allow ? &a->allow[i] : NULL;
-	return NULL;
-}
-
-static bool admit(void *ctx, struct varlink_call *call)
-{
-	struct api *a = ctx;
-	const struct varlink_method *method = varlink_call_method(call);
-	const struct auth_peer *peer = varlink_call_peer(call);
-
-	if (method->class == AUTH_READ ||
-	    auth_allows(method->class, peer, a->daemon_uid, &a->operators, allow_of_call(a, call)))
-		return true;
-	log_line(LOG_NOTICE, "%s refused to uid %u", method->name, peer->uid);
-	api_fail(
-		call, ERR_PERMISSION,
-		method->class == AUTH_ADMIN
-			? "%s needs the daemon's user or root"
-			: "%s needs a group of Operators=, and the domain's Allow= where it has one",
-		method->name);
-	return false;
-}
-
-static void on_unknown_name(void *ctx, const char *name)
-{
-	log_line(LOG_WARNING, "%s%s: no such user or group; it permits nobody", (const char *)ctx,
-		 name);
-}
-
-static int resolve_names(struct api *a)
-{
-	static char operators[] = "Operators=", allow[] = "Allow=";
-	const struct config *c = a->manager->config;
-	int r;
-
-	r = auth_names_resolve(c->operators, true, &a->operators, on_unknown_name, operators);
-	a->allow = calloc(c->n_domains + 1, sizeof(*a->allow));
-	if (!a->allow)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < c->n_domains; i++)
-		r = auth_names_resolve(c->domains[i]->allow, false, &a->allow[i], on_unknown_name,
-				       allow);
-	return r;
-}
-
 int api_new(struct api **ret, struct manager *m, uid_t daemon_uid)
 {
 	struct api *a = calloc(1, sizeof(*a));
@@ -316,10 +265,10 @@ int api_new(struct api **ret, struct manager *m, uid_t daemon_uid)
 		.description = api_description,
 		.methods = methods,
 		.range_error = INTERFACE ".InvalidArgument",
-		.admit = admit,
+		.admit = api_admit,
 		.ctx = a,
 	};
-	r = resolve_names(a);
+	r = api_resolve_names(a);
 	if (r < 0) {
 		api_free(a);
 		return r;

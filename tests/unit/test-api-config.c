@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * "affect" of SetVcpus and SetTarget, with a libvirt that keeps a request until the test answers
+ * it: what is asked of it, when, and what the client hears.
+ */
+#include "api-bench.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UUID "11111111-2222-3333-4444-555555555555"
+
+struct libvirt_fake {
+	unsigned int looks, changes;
+	char word[PERSIST_NAME_SIZE];
+	struct persist_change change;
+	persist_done_fn done;
+	void *arg;
+};
+
+static struct libvirt_fake libvirt;
+
+static int fake_persist(void *discovery, const char *word, const struct persist_change *change,
+			persist_done_fn done, void *arg)
+{
+	assert_null(libvirt.done);
+	libvirt.looks += !change;
+	libvirt.changes += change != NULL;
+	if (change)
+		libvirt.change = *change;
+	snprintf(libvirt.word, sizeof(libvirt.word), "%s", word);
+	libvirt.done = done;
+	libvirt.arg = arg;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	struct bench *b;
+
+	assert_int_equal(api_bench_setup(state), 0);
+	b = *state;
+	libvirt = (struct libvirt_fake){ 0 };
+	b->fake.manager.libvirt_persist = fake_persist;
+	return 0;
+}
+
+/* "off" is shut off, "bare" runs without the channel, "fresh" with it and not found yet. */
+static void answer(int rc, const char *name, unsigned int present)
+{
+	struct persist_answer a = { .rc = rc };
+	persist_done_fn done = libvirt.done;
+
+	assert_non_null(done);
+	libvirt.done = NULL;
+	snprintf(a.domain.name, sizeof(a.domain.name), "%s", name);
+	snprintf(a.domain.uuid, sizeof(a.domain.uuid), "%s", UUID);
+	a.domain.running = strcmp(name, "off") != 0;
+	a.domain.channel = strcmp(name, "fresh") == 0 || strcmp(name, "web1") == 0;
+	a.domain.persistent = true;
+	a.domain.maximum = 8;
+	a.domain.present = present;
+	for (unsigned int i = 0; i < present; i++)
+		cpulist_set(&a.domain.enabled, i);
+	done(libvirt.arg, &a);
+}
+
+static void changes_a_domain_that_is_shut_off(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus", "\"domain\":\"off\",\"count\":3,\"affect\":\"config\"", false);
+	assert_string_equal(receive(b), "");
+	assert_string_equal(libvirt.word, "off");
+	assert_int_equal(libvirt.changes, 0);
+	answer(0, "off", 1);
+	/* By what cannot come to mean another domain meanwhile. */
+	assert_string_equal(libvirt.word, UUID);
+	assert_int_equal(libvirt.change.kind, PERSIST_COUNT);
+	assert_int_equal(libvirt.change.count, 3);
+	assert_string_equal(receive(b), "");
+	answer(0, "off", 3);
+	assert_string_equal(
+		receive(b),
+		"{\"parameters\":{\"result\":{\"op\":null,\"domain\":\"off\",\"result\":\"done\","
+		"\"asked\":3,\"present\":null,\"online\":null,\"standby\":null,\"refused_by\":null,"
+		"\"error\":null,\"vcpus\":[],\"config\":{\"result\":\"done\",\"present\":3,"
+		"\"maximum\":8,\"error\":null}}}}");
+	assert_int_equal(b->fake.submitted, 0);
+}
+
+static void a_list_is_enabled_or_disabled(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(
+		b, "SetTarget",
+		"\"domain\":\"off\",\"vcpus\":\"2-3\",\"target\":\"offline\",\"affect\":\"config\"",
+		false);
+	receive(b);
+	answer(0, "off", 4);
+	assert_int_equal(libvirt.change.kind, PERSIST_DISABLE);
+	assert_int_equal(cpulist_count(&libvirt.change.list), 2);
+	answer(0, "off", 2);
+	assert_part(receive(b), "\"asked\":2,");
+}
+
+/* Row: a domain that is not managed, as libvirt knows it, and what becomes of a request. */
+static const struct {
+	const char *sentence, *domain, *affect, *more;
+	int rc;
+	bool changed;
+	const char *part;
+} others[] = {
+	{ "shut off, no word", "off", NULL, "", 0, false,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"domain off is not running\"" },
+	{ "shut off, live", "off", "live", "", 0, false,
+	  "Refused\",\"parameters\":{\"text\":\"domain off is not running\",\"refused_by\":\"policy" },
+	{ "shut off, both", "off", "live+config", "", 0, false, "domain off is not running" },
+	{ "shut off, current", "off", "current", "", 0, true, "\"result\":\"done\"" },
+	{ "shut off, a dry run", "off", "current", ",\"dry_run\":true", 0, false,
+	  "{\"plan\":[],\"refusals\":[],\"config\":{\"from\":1,\"to\":3,\"maximum\":8}}" },
+	{ "a dry run of live", "off", "live", ",\"dry_run\":true", 0, false,
+	  "\"refusals\":[\"domain off is not running\"]" },
+	{ "bare, no word", "bare", NULL, "", 0, false, "NoSuchDomain" },
+	{ "bare, live", "bare", "live", "", 0, false, "without the channel org.vcpuhp.agent.0" },
+	{ "bare, current", "bare", "current", "", 0, false, "without the channel" },
+	{ "bare, both", "bare", "live+config", "", 0, false, "without the channel" },
+	{ "bare, config", "bare", "config", "", 0, true, "\"result\":\"done\"" },
+	{ "found in this moment", "fresh", "live", "", 0, false, "Manager.Busy" },
+	{ "found in this moment, current", "fresh", "current", "", 0, false, "Manager.Busy" },
+	{ "unknown", "nobody", "config", "", -ENOENT, false,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"there is no domain nobody\"" },
+	{ "unknown, no word", "nobody", NULL, "", -ENOENT, false, "there is no domain nobody" },
+	{ "libvirtd away, no word", "off", NULL, "", -ENOTCONN, false, "there is no domain off" },
+	{ "libvirtd away", "off", "config", "", -ENOTCONN, false,
+	  "Internal\",\"parameters\":{\"text\":\"libvirtd cannot be reached" },
+	{ "not permitted", "off", "config", "", -EPERM, false, "PermissionDenied" },
+};
+
+static void tells_why_a_domain_cannot_be_changed_so(void **state)
+{
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char params[256];
+
+		print_message("# %s\n", others[i].sentence);
+		snprintf(params, sizeof(params), "\"domain\":\"%s\",\"count\":3%s%s%s%s",
+			 others[i].domain, others[i].affect ? ",\"affect\":\"" : "",
+			 others[i].affect ? others[i].affect : "", others[i].affect ? "\"" : "",
+			 others[i].more);
+		send_call(b, "SetVcpus", params, false);
+		assert_string_equal(receive(b), "");
+		libvirt.changes = 0;
+		answer(others[i].rc, others[i].domain, 1);
+		assert_int_equal(libvirt.changes, others[i].changed);
+		if (others[i].changed)
+			answer(0, others[i].domain, 3);
+		assert_part(receive(b), others[i].part);
+	}
+	assert_int_equal(b->fake.submitted, 0);
+}
+
+static void a_managed_domain_that_is_changed_is_an_operation(void **state)
+{
+	static const struct {
+		const char *affect;
+		bool persist;
+	} words[] = { { "live", false }, { "current", false }, { "live+config", true } };
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		char params[256];
+
+		snprintf(params, sizeof(params),
+			 "\"domain\":\"web1\",\"count\":3,\"wait\":false,\"affect\":\"%s\"",
+			 words[i].affect);
+		send_call(b, "SetVcpus", params, false);
+		assert_part(receive(b), "\"result\":\"accepted\"");
+		assert_int_equal(b->fake.request.persist, words[i].persist);
+	}
+	assert_int_equal(b->fake.submitted, 3);
+	assert_int_equal(libvirt.looks, 0);
+}
+
+static void a_managed_domain_is_looked_up_by_its_uuid(void **state)
+{
+	struct bench *b = *state;
+
+	strcpy(b->fake.domain_configs[0].uuid, UUID);
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":9,\"affect\":\"config\"", false);
+	receive(b);
+	assert_string_equal(libvirt.word, UUID);
+	answer(0, "web1", 1);
+	assert_part(receive(b), "\"refused_by\":\"limit\"");
+	assert_int_equal(libvirt.changes, 0);
+}
+
+static void maxvcpus_holds_for_the_configuration(void **state)
+{
+	struct bench *b = *state;
+
+	b->fake.domain_configs[0].max_vcpus = 2;
+	strcpy(b->fake.domain_configs[0].uuid, UUID);
+	send_call(b, "SetVcpus", "\"domain\":\"web1\",\"count\":3,\"affect\":\"config\"", false);
+	receive(b);
+	answer(0, "web1", 1);
+	assert_part(receive(b), "MaxVcpus= is 2");
+	assert_int_equal(libvirt.changes, 0);
+}
+
+/* Allow= is that of the domain found, however it was named: nobody is allowed, and he is in the group
+ * of Operators=, as the other is. */
+static void allow_holds_for_a_domain_that_was_named_otherwise(void **state)
+{
+	static const struct {
+		uid_t uid;
+		bool may;
+	} users[] = { { 60000, false }, { 65534, true } };
+	struct bench *b = *state;
+
+	if (getuid() != 0)
+		skip();
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		close(b->fd);
+		b->fd = varlink_bench_connect_as(&b->varlink, users[i].uid, 1);
+		send_call(b, "SetVcpus",
+			  "\"domain\":\"" UUID "\",\"count\":3,\"affect\":\"config\"", false);
+		receive(b);
+		answer(0, "web1", 1);
+		assert_int_equal(libvirt.changes, users[i].may);
+		if (users[i].may)
+			answer(0, "web1", 3);
+		assert_part(receive(b), users[i].may ? "\"result\":\"done\"" : "PermissionDenied");
+	}
+}
+
+static void a_client_that_left_changes_nothing_more(void **state)
+{
+	struct bench *b = *state;
+	int other = varlink_bench_connect(&b->varlink);
+
+	send_call(b, "SetVcpus", "\"domain\":\"off\",\"count\":3,\"affect\":\"config\"", false);
+	assert_string_equal(receive(b), "");
+	close(b->fd);
+	b->fd = other;
+	send_call(b, "GetDomain", "\"domain\":\"web1\"", false);
+	assert_part(receive(b), "web1");
+	answer(0, "off", 1);
+	assert_int_equal(libvirt.changes, 0);
+	assert_null(libvirt.done);
+}
+
+static void past_the_deadline_the_answer_comes_to_nobody(void **state)
+{
+	struct bench *b = *state;
+	const char *text = "";
+
+	b->fake.config.deadlines.operation_ms = 1;
+	send_call(b, "SetVcpus", "\"domain\":\"off\",\"count\":3,\"affect\":\"config\"", false);
+	for (int i = 0; i < 1000 && !*text; i++) {
+		sd_event_run(b->varlink.event, 10000);
+		text = receive(b);
+	}
+	assert_part(text, "TimedOut\",\"parameters\":{\"text\":\"libvirt has not answered in time; "
+			  "the persistent configuration was not changed");
+	answer(0, "off", 1);
+	assert_int_equal(libvirt.changes, 0);
+	assert_string_equal(receive(b), "");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, api_bench_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(changes_a_domain_that_is_shut_off),
+		T(a_list_is_enabled_or_disabled),
+		T(tells_why_a_domain_cannot_be_changed_so),
+		T(a_managed_domain_that_is_changed_is_an_operation),
+		T(a_managed_domain_is_looked_up_by_its_uuid),
+		T(maxvcpus_holds_for_the_configuration),
+		T(allow_holds_for_a_domain_that_was_named_otherwise),
+		T(a_client_that_left_changes_nothing_more),
+		T(past_the_deadline_the_answer_comes_to_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
