@@ -105,7 +105,7 @@ const char *exit_code_meaning(enum exit_code c)
 	case EXIT_USAGE:
 		return "usage";
 	case EXIT_PARTIAL:
-		return "partial: best effort reached some of the vCPUs";
+		return "partial: best effort reached some of the vCPUs, or the configuration was not changed";
 	case EXIT_REFUSED:
 		return "refused by the guest, a limit, a policy or a hook";
 	case EXIT_PENDING:

@@ -23,8 +23,19 @@ static int make_id(char *buf)
 	return 0;
 }
 
+/* NULL: the daemon's own choice. */
+static const char *affect(const struct command *c)
+{
+	if (command_has(c, OPT_CURRENT))
+		return "current";
+	if (!command_has(c, OPT_CONFIG))
+		return command_has(c, OPT_LIVE) ? "live" : NULL;
+	return command_has(c, OPT_LIVE) ? "live+config" : "config";
+}
+
 static void add_options(json_object *o, const struct command *command, const char *id)
 {
+	ctl_add_string(o, "affect", affect(command));
 	ctl_add_string(o, "policy", command->policy);
 	if (command_has(command, OPT_TIMEOUT))
 		ctl_add_int(o, "timeout_ms", command->timeout_ms);

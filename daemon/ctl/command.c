@@ -201,6 +201,23 @@ static void name_options(uint32_t mask, char *buf, size_t size)
 	}
 }
 
+static int check_clashes(struct command *c)
+{
+	char one[64], other[64];
+
+	for (int i = 0; i < VERB_CLASHES_MAX; i++) {
+		uint32_t these = c->given & c->verb->clashes[i].these;
+		uint32_t with = c->given & c->verb->clashes[i].with;
+
+		if (!these || !with)
+			continue;
+		name_options(these & -these, one, sizeof(one));
+		name_options(with & -with, other, sizeof(other));
+		return command_error(c, "%s and %s exclude each other", one, other);
+	}
+	return 0;
+}
+
 static int check_options(struct command *c)
 {
 	const struct verb *v = c->verb;
@@ -213,7 +230,7 @@ static int check_options(struct command *c)
 	if (v->one_needed && !one)
 		return command_error(c, "one of %s is needed", names);
 	name_options(missing & -missing, names, sizeof(names));
-	return missing ? command_error(c, "option %s is needed", names) : 0;
+	return missing ? command_error(c, "option %s is needed", names) : check_clashes(c);
 }
 
 static int check_whole(struct command *c)

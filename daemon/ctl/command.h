@@ -37,6 +37,9 @@ enum option {
 	OPT_FILE,
 	OPT_QMP,
 	OPT_AGENT,
+	OPT_LIVE,
+	OPT_CONFIG,
+	OPT_CURRENT,
 	OPTIONS
 };
 
@@ -69,7 +72,7 @@ enum word {
 	WORD_VERB
 };
 
-enum { VERB_WORDS_MAX = 3 };
+enum { VERB_WORDS_MAX = 3, VERB_CLASHES_MAX = 2 };
 
 /**
  * struct verb - one row of the table of commands
@@ -82,6 +85,7 @@ enum { VERB_WORDS_MAX = 3 };
  * @needed: those that may not be missing
  * @one_of: at most one of these may be given
  * @one_needed: and one must be
+ * @clashes: none of @with can stand beside one of @these
  * @run: asks the daemon and prints; returns the exit code. NULL for "help".
  */
 struct verb {
@@ -95,6 +99,9 @@ struct verb {
 	uint32_t needed;
 	uint32_t one_of;
 	bool one_needed;
+	struct {
+		uint32_t these, with;
+	} clashes[VERB_CLASHES_MAX];
 	int (*run)(struct ctl *c);
 };
 

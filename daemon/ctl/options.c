@@ -35,6 +35,10 @@ static const struct option_def table[OPTIONS] = {
 	[OPT_FILE] = { NULL, 'O', "FILE", "file to write; - is stdout" },
 	[OPT_QMP] = { "qmp", 0, "PATH", "QEMU's QMP socket" },
 	[OPT_AGENT] = { "agent", 0, "PATH", "the socket of the guest agent's port" },
+	[OPT_LIVE] = { "live", 0, NULL, "change the running domain (default)" },
+	[OPT_CONFIG] = { "config", 0, NULL,
+			 "change the persistent configuration (with --live: both)" },
+	[OPT_CURRENT] = { "current", 0, NULL, "as --live if the domain runs, else as --config" },
 };
 
 const struct option_def *option_def(enum option o)
@@ -130,6 +134,9 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_NO_WAIT:
 	case OPT_DRY_RUN:
 	case OPT_FOREIGN:
+	case OPT_LIVE:
+	case OPT_CONFIG:
+	case OPT_CURRENT:
 	case OPTIONS:
 		break;
 	}

@@ -36,23 +36,52 @@ static int64_t ask_maximum(struct ctl *c, const char *domain)
 	return value_int(value_object(reply.parameters, "info"), "maximum", -1);
 }
 
-static void print_summary(struct ctl *c, json_object *result)
+/* The counts of the domain; one that is not managed, as a shut off one, has none. */
+static void print_counts(struct ctl *c, json_object *result)
 {
-	char domain[CELL_MAX], word[CELL_MAX], by[CELL_MAX];
 	char online[CELL_MAX], standby[CELL_MAX], present[CELL_MAX];
-	const char *refused_by = value_string(result, "refused_by", NULL);
 	int64_t maximum = ask_maximum(c, value_string(result, "domain", ""));
 
-	printf("%s: %s", output_clean(value_string(result, "domain", "?"), domain, sizeof(domain)),
-	       output_clean(value_string(result, "result", "?"), word, sizeof(word)));
-	if (refused_by)
-		printf(" by %s", output_clean(refused_by, by, sizeof(by)));
 	printf(": %s online, %s standby, %s present",
 	       output_cell(value_get(result, "online"), online, sizeof(online)),
 	       output_cell(value_get(result, "standby"), standby, sizeof(standby)),
 	       output_cell(value_get(result, "present"), present, sizeof(present)));
 	if (maximum >= 0)
 		printf(" of %" PRId64, maximum);
+}
+
+/* Of what was done, and of what was left out where that is to be known. */
+static void print_config(json_object *config, bool alone)
+{
+	char present[CELL_MAX], maximum[CELL_MAX], word[CELL_MAX];
+	const char *became = value_string(config, "result", "?");
+
+	printf("%s persistent configuration ", alone ? ":" : ";");
+	if (strcmp(became, "done") != 0)
+		printf("%s", strcmp(became, "skipped") == 0
+				     ? "not changed"
+				     : output_clean(became, word, sizeof(word)));
+	else
+		printf("%s of %s",
+		       output_cell(value_get(config, "present"), present, sizeof(present)),
+		       output_cell(value_get(config, "maximum"), maximum, sizeof(maximum)));
+}
+
+static void print_summary(struct ctl *c, json_object *result)
+{
+	json_object *config = value_object(result, "config");
+	bool alone = config && !value_get(result, "op");
+	char domain[CELL_MAX], word[CELL_MAX], by[CELL_MAX];
+	const char *refused_by = value_string(result, "refused_by", NULL);
+
+	printf("%s: %s", output_clean(value_string(result, "domain", "?"), domain, sizeof(domain)),
+	       output_clean(value_string(result, "result", "?"), word, sizeof(word)));
+	if (refused_by)
+		printf(" by %s", output_clean(refused_by, by, sizeof(by)));
+	if (!alone)
+		print_counts(c, result);
+	if (config)
+		print_config(config, alone);
 	putchar('\n');
 }
 
@@ -184,7 +213,7 @@ void result_print_all(struct ctl *c, json_object *result)
 	print_error(result);
 }
 
-static void print_plan_lines(json_object *plan, json_object *refusals)
+static void print_plan_lines(json_object *plan, json_object *refusals, json_object *config)
 {
 	char from[CELL_MAX], to[CELL_MAX];
 
@@ -197,7 +226,10 @@ static void print_plan_lines(json_object *plan, json_object *refusals)
 	}
 	for (size_t i = 0; i < value_count(refusals); i++)
 		printf("refused: %s\n", output_cell(value_at(refusals, i), from, sizeof(from)));
-	if (value_count(plan) + value_count(refusals) == 0)
+	if (config)
+		printf("persistent configuration: %" PRId64 " -> %" PRId64 " vCPUs\n",
+		       value_int(config, "from", -1), value_int(config, "to", -1));
+	else if (value_count(plan) + value_count(refusals) == 0)
 		puts("nothing to do");
 }
 
@@ -207,9 +239,10 @@ int result_print_plan(const struct ctl *c, json_object *reply)
 	json_object *plan = value_array(reply, "plan");
 	json_object *refusals = value_array(reply, "refusals");
 	json_object *warnings = value_array(reply, "warnings");
+	json_object *config = value_object(reply, "config");
 
 	if (!c->command->json) {
-		print_plan_lines(plan, refusals);
+		print_plan_lines(plan, refusals, config);
 		print_warnings(reply);
 	} else {
 		json_object_object_add(line, "plan",
@@ -219,6 +252,8 @@ int result_print_plan(const struct ctl *c, json_object *reply)
 						: json_object_new_array());
 		if (warnings)
 			json_object_object_add(line, "warnings", json_object_get(warnings));
+		if (config)
+			json_object_object_add(line, "config", json_object_get(config));
 		output_json(stdout, line);
 	}
 	return value_count(refusals) ? EXIT_REFUSED : EXIT_AS_ASKED;

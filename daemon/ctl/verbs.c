@@ -12,10 +12,21 @@
 
 #define CHANGE_OPTIONS (OPT(TIMEOUT) | OPT(NO_WAIT) | OPT(DRY_RUN) | OPT(FOREIGN) | OPT(OP_ID))
 
+#define AFFECT_OPTIONS (OPT(LIVE) | OPT(CONFIG) | OPT(CURRENT))
+/* As virsh has it; and a configuration knows no standby. */
+#define AFFECT_CLASHES(standby)                                                           \
+	{                                                                                 \
+		{ OPT(CURRENT), OPT(LIVE) | OPT(CONFIG) }, { OPT(CONFIG), OPT(standby) }, \
+	}
+
 static const char about_policy[] =
 	"POLICY is 'all' (the default: the first failure rolls everything back), 'at-least=K' (it is\n"
 	"enough that K of this operation's vCPUs get there) or 'best-effort' (each failed vCPU is\n"
 	"undone alone).\n"
+	"\n"
+	"--live, --config and --current mean what they mean to virsh. Only libvirt's domains have a\n"
+	"persistent configuration; with --live it is changed last, once the running domain has what was\n"
+	"asked.\n"
 	"\n"
 	"Progress goes to stderr: one line per vCPU on a terminal, else one line per step. Ctrl-C ends\n"
 	"the waiting, not the operation; its id is printed.";
@@ -68,7 +79,8 @@ static const struct verb table[] = {
 		.about = about_policy,
 		.words = { WORD_DOMAIN, WORD_COUNT },
 		.min_words = 2,
-		.options = CHANGE_OPTIONS | OPT(STANDBY) | OPT(POLICY),
+		.options = CHANGE_OPTIONS | OPT(STANDBY) | OPT(POLICY) | AFFECT_OPTIONS,
+		.clashes = AFFECT_CLASHES(STANDBY),
 		.run = run_setvcpus,
 	},
 	{
@@ -78,8 +90,9 @@ static const struct verb table[] = {
 		.about = about_policy,
 		.words = { WORD_DOMAIN, WORD_LIST },
 		.min_words = 2,
-		.options =
-			CHANGE_OPTIONS | OPT(POLICY) | OPT(ENABLE) | OPT(DISABLE) | OPT(TO_STANDBY),
+		.options = CHANGE_OPTIONS | OPT(POLICY) | OPT(ENABLE) | OPT(DISABLE) |
+			   OPT(TO_STANDBY) | AFFECT_OPTIONS,
+		.clashes = AFFECT_CLASHES(TO_STANDBY),
 		.one_of = OPT(ENABLE) | OPT(DISABLE) | OPT(TO_STANDBY),
 		.one_needed = true,
 		.run = run_setvcpu,

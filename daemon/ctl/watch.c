@@ -16,7 +16,13 @@ struct watch {
 /* @goes_on: "goes on", or "may go on" where the daemon cannot be asked */
 static int left_early(const struct watch *w, const char *goes_on, int exit_code)
 {
+	const struct command *command = w->c->command;
+
 	fflush(stdout);
+	if (command_has(command, OPT_CONFIG) && !command_has(command, OPT_LIVE)) {
+		fputs("the persistent configuration may still be changed\n", stderr);
+		return exit_code;
+	}
 	fprintf(stderr, "operation %s %s; see: vcpuhpctl op %s, vcpuhpctl cancel %s\n", w->op,
 		goes_on, w->op, w->op);
 	return exit_code;
@@ -42,7 +48,9 @@ static int print_final(struct watch *w, json_object *reply)
 	exit_code = result_exit(w->c, result);
 	if (exit_code == EXIT_NO_DAEMON)
 		return exit_code;
-	if (command_has(command, OPT_NO_WAIT) && exit_code == EXIT_AS_ASKED && !command->json)
+	/* Where only a configuration was changed there is no operation. */
+	if (command_has(command, OPT_NO_WAIT) && exit_code == EXIT_AS_ASKED && !command->json &&
+	    value_get(result, "op"))
 		puts(w->op);
 	else
 		result_print(w->c, result);

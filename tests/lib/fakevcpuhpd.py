@@ -142,7 +142,7 @@ class Server:
 
     def change(self, key, parameters, more, send):
         if parameters.get("dry_run"):
-            send({"refused": rec.PLAN_REFUSED, "warned": rec.PLAN_WARNED}.get(key, rec.PLAN))
+            send({"refused": rec.PLAN_REFUSED, "warned": rec.PLAN_WARNED, "config": rec.PLAN_CONFIG}.get(key, rec.PLAN))
             return
         word = key if key in rec.RESULTS else "done"
         if not parameters["wait"] and word == "done":
@@ -152,7 +152,8 @@ class Server:
         if more:
             for step in rec.FAILING if word == "failed" else rec.PROGRESS:
                 send({"progress": step}, True)
-        send({"result": dict(rec.RESULTS[word], op=parameters["op"])})
+        op = None if parameters.get("affect") == "config" else parameters["op"]
+        send({"result": dict(rec.RESULTS[word], op=op)})
 
 
 @contextlib.contextmanager

@@ -123,6 +123,10 @@ RESULTS = {
                       error="9 vCPUs are more than the maximum of 8"),
     "pending": result("pending"),
     "warned": result(warnings=["too \033[2Jmany", "and old"]),
+    "config": result(config={"result": "done", "present": 4, "maximum": 8, "error": None}),
+    "half": result("partial", error="the running domain has what was asked; libvirt refuses",
+                   config={"result": "failed", "present": None, "maximum": None, "error": "libvirt refuses"}),
+    "unasked": result("failed", config={"result": "skipped", "present": 1, "maximum": 8, "error": None}),
     "cancelled": result("cancelled"),
     "stuck": result("stuck", vcpus=[STUCK_VCPU]),
     "busy": result("busy", vcpus=[]),
@@ -143,6 +147,7 @@ PLAN = {
     "refusals": [],
 }  # fmt: skip
 PLAN_WARNED = dict(PLAN, warnings=["too many"])
+PLAN_CONFIG = dict(PLAN, config={"from": 1, "to": 5, "maximum": 8})
 PLAN_REFUSED = {"plan": [], "refusals": ["vCPU 0 can't be unplugged"]}
 
 
