@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""--live, --config and --current, on running, shut off, transient and bare domains, beside virsh."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+from daemon import VCPUHPCTL
+from libvirtd import Domain, LibvirtDaemon
+from lvscene import Scene, all_agree, own, prepare, shared
+from scene import done, result
+from tap import case, equal, matches
+from vm import wait_for
+
+NOBODY = 65534
+
+
+def inactive(dom):
+    return dom.lv.virsh("dumpxml", dom.name, "--inactive").out
+
+
+def vcpus(dom):
+    """What the persistent configuration says of vCPUs, as libvirt writes it."""
+    return re.findall(r"<vcpus?\b[^>]*>|(?<=>)\d+(?=</vcpu>)", inactive(dom))
+
+
+def configured(answer, present, maximum=8):
+    """A success that has changed the configuration, and nothing else."""
+    done(answer)
+    equal(answer.result["config"],
+          {"result": "done", "present": present, "maximum": maximum, "error": None}, "%s" % answer)  # fmt: skip
+    return answer
+
+
+def error(answer, exit_status, pattern):
+    """No operation, no result: an error of the request."""
+    equal(answer.exit, exit_status, "%s" % answer)
+    matches(pattern, answer.result["error"]["text"])
+    return answer
+
+
+# Row: the words behind the domain's name, our exit code and (where it is not 0) what ours says.
+# virsh's exit code is 0 where ours is, and what is in the configuration afterwards is the same.
+SHUT_OFF = (
+    ("setvcpus 3 --config", 0),
+    ("setvcpus 3 --config", 0),
+    ("setvcpus 4 --current", 0),
+    ("setvcpus 8 --config", 0),
+    ("setvcpus 9 --config", 4, "9 vCPUs asked, the maximum in the persistent configuration of .* is 8"),
+    ("setvcpus 9 --current", 4, "the maximum in the persistent configuration"),
+    ("setvcpus 0 --config", 2, "'0' is no count"),
+    ("setvcpus 1 --config", 0),
+    ("setvcpus 2 --live", 4, "domain .* is not running"),
+    ("setvcpus 2 --live --config", 4, "domain .* is not running"),
+    ("setvcpus 2 --current --config", 2, "--current and --config exclude each other"),
+    ("setvcpus 2 --current --live", 2, "--current and --live exclude each other"),
+    ("setvcpus 2", 10, "domain .* is not running"),
+    ("setvcpu 5 --enable --config", 0),
+    ("setvcpu 5 --enable --config", 0),
+    ("setvcpu 2,3 --enable --current", 0),
+    ("setvcpu 2-5,^4 --disable --config", 0),
+    ("setvcpu 0 --disable --config", 4, "vcpu 0 is the boot vCPU"),
+    ("setvcpu 0 --enable --config", 4, "vcpu 0 is the boot vCPU"),
+    ("setvcpu 0-1 --enable --config", 4, "vcpu 0 is the boot vCPU"),
+    ("setvcpu 9 --enable --config", 10, "has no vcpu 9 in its persistent configuration"),
+    ("setvcpu 7-8 --disable --config", 10, "has no vcpu 8 in its persistent configuration"),
+    ("setvcpu 6 --enable --live", 4, "domain .* is not running"),
+    ("setvcpu 6 --enable --live --config", 4, "domain .* is not running"),
+    ("setvcpu 6 --enable --current --config", 2, "exclude each other"),
+    ("setvcpu 6 --enable --disable --config", 2, "only one of"),
+    ("setvcpu 6 --config", 2, "one of --enable, --disable or --standby is needed"),
+    ("setvcpus 4 --config", 0),
+)  # fmt: skip
+
+# The same of a running domain of one vCPU; where the running one is changed virsh is not asked.
+RUNNING = (
+    ("setvcpus 3 --config", 0),
+    ("setvcpu 5 --enable --config", 0),
+    ("setvcpu 3-4 --enable --config", 0),
+    ("setvcpu 0 --disable --config", 4, "vcpu 0 is the boot vCPU"),
+    ("setvcpu 9 --enable --config", 10, "has no vcpu 9 in its persistent configuration"),
+    ("setvcpus 9 --config", 4, "the maximum in the persistent configuration"),
+    ("setvcpus 9 --live --config", 4, "9 vCPUs asked"),
+    ("setvcpus 2 --config", 0),
+)
+
+
+def compare(d, dom, other, rows):
+    """Each row by vcpuhpctl on @dom and by virsh on @other: the same in both configurations."""
+    for words, status, *text in rows:
+        verb, *rest = words.split()
+        a = d.ctl(verb, dom.name, *rest)
+        v = other.lv.virsh(verb, other.name, *rest, check=False)
+        equal(a.exit, status, "%s: %s" % (words, a))
+        if status == 0:
+            equal(a.result["config"]["result"], "done", words)
+        if text:
+            matches(text[0], "%s" % a, words)
+        equal(v.exit == 0, status == 0, "%s: %s" % (words, v))
+        equal(vcpus(dom), vcpus(other), words)
+
+
+@case(deadline=120)
+def a_shut_off_domain_as_virsh_has_it():
+    with Domain(shared()) as dom, Domain(shared(), name="beside") as other, \
+            LibvirtDaemon(dom, shared()) as d:  # fmt: skip
+        compare(d, dom, other, SHUT_OFF)
+        equal(d.listed(), {})
+
+
+@case(deadline=120)
+def a_running_domain_as_virsh_has_it():
+    with Scene() as (dom, guest, d), Domain(shared(), name="beside") as other:
+        compare(d, dom, other, RUNNING)
+        all_agree(dom, d, [0])
+
+
+@case()
+def a_name_an_id_and_a_uuid_are_one_configuration():
+    with Scene() as (dom, guest, d), Domain(shared(), name="off") as off:
+        words = (dom.name, dom.id(), dom.uuid(), dom.uuid().upper())
+        for n, word in enumerate(words, 2):
+            configured(d.ctl("setvcpus", word, n, "--config"), n)
+        equal(vcpus(dom)[1], "8")
+        equal(dom.vcpucount(), 1)
+        for n, word in enumerate((off.name, off.uuid(), off.uuid().upper()), 2):
+            equal(configured(d.ctl("setvcpus", word, n, "--config"), n).result["domain"], "off")
+        for word in ("0", "99", "00000000-0000-0000-0000-000000000001", "kq2"):
+            error(d.ctl("setvcpus", word, 2, "--config"), 10, "there is no domain")
+            error(d.ctl("setvcpus", word, 2), 10, "there is no domain")
+
+
+@case()
+def both_are_changed_where_both_are_asked():
+    with Scene() as (dom, guest, d):
+        a = configured(d.setvcpus(3, "--live", "--config"), 3)
+        equal((a.result["present"], a.result["online"], a.result["op"] is None), (3, 3, False))
+        all_agree(dom, d, [0, 1, 2])
+        configured(d.setvcpu("4", "--enable", "--config", "--live"), 4)
+        assert "<vcpu id='4' enabled='yes' hotpluggable='yes'/>" in vcpus(dom), vcpus(dom)
+        configured(d.setvcpu("4", "--disable", "--config", "--live"), 3)
+        configured(d.setvcpus(1, "--config", "--live"), 1)
+        all_agree(dom, d, [0])
+
+
+@case()
+def the_configuration_is_left_alone_unless_it_is_asked_for():
+    with Scene() as (dom, guest, d):
+        before = inactive(dom)
+        done(d.setvcpus(3), present=3, online=3)
+        done(d.setvcpus(4, "--live"), present=4, online=4)
+        done(d.setvcpus(2, "--current"), present=2, online=2)
+        a = done(d.setvcpu("3", "--enable", "--live"), present=3, online=3)
+        assert "config" not in a.result, a
+        equal(d.setvcpus(5, "--config", "--dry-run").result["config"], {"from": 1, "to": 5, "maximum": 8})
+        a = d.setvcpus(5, "--config", "--live", "--dry-run")
+        equal((a.exit, [m["vcpu"] for m in a.result["plan"]], a.result["config"]["to"]), (0, [2, 4], 5))
+        a = d.setvcpus(9, "--config", "--dry-run")
+        equal((a.exit, len(a.result["refusals"])), (4, 1))
+        equal(inactive(dom), before)
+
+
+@case()
+def what_is_wrong_with_either_is_told_before_anything_is_done():
+    with Scene(2) as (dom, guest, d):
+        before = inactive(dom)
+        a = result(d.setvcpus(9, "--live", "--config"), 4, "refused")
+        equal((a.result["refused_by"], a.result["config"]["result"]), ("limit", "skipped"))
+        error(d.setvcpu("9", "--enable", "--live", "--config"), 10, "no vcpu 9")
+        # The running domain refuses, so the configuration is not touched.
+        guest.mode = "refuse"
+        a = result(d.setvcpus(1, "--live", "--config"), 4, "refused")
+        equal((a.result["refused_by"], a.result["config"]["result"]), ("guest", "skipped"))
+        guest.mode = "accept"
+        dom.lv.virsh("suspend", dom.name)
+        result(d.setvcpus(3, "--live", "--config"), 4, "refused")
+        configured(d.setvcpus(1, "--config"), 1)
+        dom.lv.virsh("resume", dom.name)
+        equal(inactive(dom), before)
+
+
+@case()
+def a_transient_domain_has_no_configuration():
+    with Scene() as (dom, guest, d):
+        dom.lv.virsh("undefine", dom.name)
+        error(d.setvcpus(2, "--config"), 4, "transient")
+        a = result(d.setvcpus(2, "--config", "--live"), 4, "refused")
+        matches("transient", a.result["error"])
+        error(d.setvcpu("2", "--enable", "--config"), 4, "transient")
+        equal(dom.lv.virsh("setvcpus", dom.name, 2, "--config", check=False).exit, 1)
+        all_agree(dom, d, [0])
+        done(d.setvcpus(2, "--current"), present=2, online=2)
+
+
+@case()
+def a_running_domain_without_the_channel_has_a_configuration():
+    with Scene() as (dom, guest, d), Domain(shared(), name="bare", channel=False) as bare:
+        bare.start(agent=False)
+        before = inactive(bare)
+        for options in (("--live",), ("--current",), ("--live", "--config")):
+            error(d.ctl("setvcpus", "bare", 2, *options), 4, "without the channel")
+        error(d.ctl("setvcpus", "bare", 2), 10, "without the channel")
+        equal(inactive(bare), before)
+        configured(d.ctl("setvcpus", bare.id(), 2, "--config"), 2)
+        equal(bare.vcpucount(), 1)
+
+
+@case()
+def ceilings_and_words_that_a_configuration_does_not_know():
+    with Scene(sections="[Domain kq]\nMaxVcpus=3\n") as (dom, guest, d):
+        before = inactive(dom)
+        error(d.setvcpus(4, "--config"), 4, "MaxVcpus= is 3")
+        error(d.setvcpu("1-3", "--enable", "--config"), 4, "MaxVcpus= is 3")
+        for words in (("setvcpus", "kq", 2, "--standby", 1), ("setvcpu", "kq", 1, "--standby")):
+            a = d.ctl(*words, "--config")
+            equal(a.exit, 2, "%s" % a)
+            matches("--config and --standby exclude each other", a.err)
+        equal(inactive(dom), before)
+        configured(d.setvcpus(3, "--config"), 3)
+
+
+@case()
+def who_may_not_change_a_domain_may_not_change_its_configuration():
+    sections = "[Domain off]\nAllow=root\n"
+    with Domain(shared(), name="off") as off, Domain(shared(), name="free") as free, \
+            LibvirtDaemon(free, shared(), sections, daemon={"Operators": "nogroup"}) as d:  # fmt: skip
+        before = inactive(off), inactive(free)
+        as_nobody(d, "setvcpus", "off", 2, "--config", exit_status=7)
+        as_nobody(d, "setvcpus", off.uuid(), 2, "--config", exit_status=7)
+        as_nobody(d, "setvcpus", off.uuid(), 2, "--current", exit_status=7)
+        equal((inactive(off), inactive(free)), before)
+        as_nobody(d, "setvcpus", "free", 2, "--config", exit_status=0)
+        configured(d.ctl("setvcpus", "off", 2, "--config"), 2)
+
+
+def as_nobody(d, *words, exit_status):
+    """By a user whose only right is to be in the group nogroup."""
+    for path in (os.path.dirname(d.socket), d.socket):
+        os.chmod(path, 0o777)
+
+    def drop():
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+    run = subprocess.run([VCPUHPCTL, "-S", d.socket, *map(str, words)], capture_output=True, text=True,
+                         preexec_fn=drop, check=False)  # fmt: skip
+    equal(run.returncode, exit_status, "%s: %s%s" % (words, run.stdout, run.stderr))
+
+
+@case()
+def a_libvirtd_that_is_away_changes_nothing():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d), Domain(lv, name="off") as off:
+        lv.kill()
+        error(d.ctl("setvcpus", "off", 2, "--config"), 1, "libvirtd cannot be reached.*was not changed")
+        a = d.setvcpus(3, "--live", "--config")
+        error(a, 1, "libvirtd cannot be reached.*was not changed")
+        error(d.ctl("setvcpus", "nobody", 2), 10, "there is no domain")
+        lv.start()
+        configured(d.ctl("setvcpus", "off", 2, "--config"), 2)
+        wait_for(lambda: d.info()["status"] == "running", 10, d.brief)
+        all_agree(dom, d, [0, 1])
+        configured(d.setvcpus(3, "--live", "--config"), 3)
+
+
+@case()
+def what_fails_after_the_running_domain_has_it_is_partial():
+    with Scene(3) as (dom, guest, d):
+        guest.mode = "late"
+        asking = d.begin("setvcpus", dom.name, 2, "--live", "--config")
+        wait_for(lambda: guest.in_progress == {2}, 5, "the request at the guest")
+        dom.lv.virsh("undefine", dom.name)
+        guest.eject(2)
+        a = result(asking.wait(20), 3, "partial")
+        matches("the running domain has what was asked; libvirt refuses: .*persistent", a.result["error"])
+        equal((a.result["config"]["result"], a.result["present"], a.vcpu(2)["result"]), ("failed", 2, "ok"))
+        guest.mode = "accept"
+        all_agree(dom, d, [0, 1])
+        equal(d.ctl("wait", a.result["op"]).exit, 3)
+        text = d.ctl("op", a.result["op"], json_output=False).out
+        matches("; persistent configuration failed\n", text)
+
+
+@case(deadline=90)
+def a_libvirtd_lost_between_the_two_is_told():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d):
+        before = inactive(dom)
+        # The guest lets go when libvirtd is not there any more to hear of it.
+        guest.mode = "late"
+        asking = d.begin("setvcpus", dom.name, 1, "--live", "--config")
+        wait_for(lambda: guest.in_progress == {1}, 5, "the request at the guest")
+        lv.kill()
+        guest.eject(1)
+        guest.mode = "accept"
+        lv.start()
+        a = asking.wait(40)
+        # In time or not, it says what is there.
+        if a.exit == 0:
+            equal(a.result["config"]["present"], 1)
+        else:
+            result(a, 3, "partial")
+            matches("the running domain has what was asked", a.result["error"])
+            assert a.result["config"]["result"] in ("failed", "unknown"), a
+            equal(inactive(dom), before)
+        all_agree(dom, d, [0])
+
+
+@case(deadline=90)
+def a_libvirtd_that_hangs_is_not_waited_for_past_the_deadline():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d), Domain(lv, name="off") as off:
+        lv.process.kill(signal.SIGSTOP)
+        try:
+            error(d.ctl("setvcpus", "off", 2, "--config", "--timeout", 1), 5, "has not answered in time")
+            a = error(d.ctl("setvcpus", "nobody", 2), 10, "there is no domain nobody")
+            assert a.ms < 4000, a
+            a = result(d.setvcpus(3, "--live", "--config", "--timeout", 1), 1, "failed")
+            matches("has not told the persistent configuration in time", a.result["error"])
+        finally:
+            lv.process.kill(signal.SIGCONT)
+        wait_for(lambda: d.ctl("setvcpus", "off", 3, "--config").exit == 0, 30, "libvirtd")
+        all_agree(dom, d, [0, 1])
+
+
+@case()
+def the_operation_remembers_both():
+    with Scene() as (dom, guest, d):
+        a = d.setvcpus(2, "--live", "--config", "--no-wait", "--op-id", "both")
+        equal((a.exit, a.result["result"]), (0, "accepted"), "%s" % a)
+        configured(d.ctl("wait", "both"), 2)
+        equal(d.ctl("op", "both").result["config"]["result"], "done")
+        again = configured(d.setvcpus(2, "--live", "--config", "--op-id", "both"), 2)
+        equal(again.result["op"], "both")
+        equal(d.setvcpus(2, "--op-id", "both").exit, 8, "the same id, and another wish")
+        text = d.ctl("setvcpus", dom.name, 3, "--config", json_output=False).out
+        equal(text, "kq: done: persistent configuration 3 of 8\n")
+        text = d.ctl("setvcpus", dom.name, 3, "--config", "--live", json_output=False).out
+        equal(text, "kq: done: 3 online, 0 standby, 3 present of 8; persistent configuration 3 of 8\n")
+
+
+if __name__ == "__main__":
+    tap.main(before=prepare)
