@@ -98,6 +98,8 @@ void api_events(void *ctx, struct varlink_call *call);
 void api_attach(void *ctx, struct varlink_call *call);
 void api_detach(void *ctx, struct varlink_call *call);
 void api_arm_failure(void *ctx, struct varlink_call *call);
+void api_get_domain_xml(void *ctx, struct varlink_call *call);
+void api_define_domain_xml(void *ctx, struct varlink_call *call);
 
 /**
  * api_wait() - answer when an operation has ended

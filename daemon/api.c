@@ -95,6 +95,12 @@ static const struct varlink_param arm_failure_params[] = {
 	{ 0 },
 };
 
+static const struct varlink_param domain_xml_params[] = {
+	STR("domain", WORD_MAX),
+	INT("maximum", .optional = true, .min = 1, .max = COUNT_MAX),
+	{ 0 },
+};
+
 static const struct varlink_method methods[] = {
 	{ "GetHost", AUTH_READ, false, NULL, api_get_host },
 	{ "ListDomains", AUTH_READ, false, NULL, api_list_domains },
@@ -110,6 +116,8 @@ static const struct varlink_method methods[] = {
 	{ "Attach", AUTH_ADMIN, false, attach_params, api_attach },
 	{ "Detach", AUTH_ADMIN, false, detach_params, api_detach },
 	{ "ArmFailure", AUTH_ADMIN, false, arm_failure_params, api_arm_failure },
+	{ "GetDomainXml", AUTH_READ, false, domain_xml_params, api_get_domain_xml },
+	{ "DefineDomainXml", AUTH_CHANGE, false, domain_xml_params, api_define_domain_xml },
 	{ "Metrics", AUTH_READ, false, NULL, api_metrics },
 	{ 0 },
 };

@@ -29,6 +29,14 @@ static int persist(void *discovery, const char *word, const struct persist_chang
 	return d->module->persist(d->lv, word, change, done, arg);
 }
 
+static int advise(void *discovery, const char *word, unsigned int maximum, bool define,
+		  advise_done_fn done, void *arg)
+{
+	struct discovery *d = discovery;
+
+	return d->module->advise(d->lv, word, maximum, define, done, arg);
+}
+
 /* The [Domain NAME] that says more of a domain of libvirt's, or NULL. */
 static const struct domain_config *find_section(const struct config *c, const char *name)
 {
@@ -137,6 +145,7 @@ int discovery_new(struct discovery **ret, struct manager *m)
 	m->discovery = d;
 	m->new_libvirt_hv = new_hv;
 	m->libvirt_persist = persist;
+	m->libvirt_advise = advise;
 	r = load(d);
 	if (r == 0)
 		r = d->module->open(&d->lv, m->event, m->config->libvirt_uri, &events, d);

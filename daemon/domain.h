@@ -2,6 +2,7 @@
 #ifndef DAEMON_DOMAIN_H
 #define DAEMON_DOMAIN_H
 
+#include "daemon/advice.h"
 #include "daemon/bucket.h"
 #include "daemon/config.h"
 #include "daemon/event.h"
@@ -9,7 +10,6 @@
 #include "daemon/kvm.h"
 #include "daemon/link.h"
 #include "daemon/op.h"
-#include "daemon/persist.h"
 #include "proto/ladder.h"
 #include "proto/walk.h"
 #include <systemd/sd-event.h>
@@ -153,8 +153,8 @@ struct domain {
 
 /**
  * struct manager - everything the daemon has
- * @new_libvirt_hv, @libvirt_persist: as in libvirt-module.h; discovery.c puts itself there, and
- *                                    without [Libvirt] both are NULL
+ * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
+ *                                    itself there, and without [Libvirt] all are NULL
  */
 struct manager {
 	sd_event *event;
@@ -163,6 +163,8 @@ struct manager {
 	int (*libvirt_persist)(void *discovery, const char *word,
 			       const struct persist_change *change, persist_done_fn done,
 			       void *arg);
+	int (*libvirt_advise)(void *discovery, const char *word, unsigned int maximum, bool define,
+			      advise_done_fn done, void *arg);
 	void *discovery;
 	struct config *config; /* owned */
 	struct kvm_limits kvm;

@@ -211,6 +211,15 @@ void lv_lost(struct libvirt *lv, const char *why);
 int lv_persist(struct libvirt *lv, const char *word, const struct persist_change *change,
 	       persist_done_fn done, void *arg);
 
+/* As virsh does: a running domain's id, a UUID, a name. On a thread. */
+virDomainPtr lv_find_domain(virConnectPtr conn, const char *word);
+/* On a thread. Return: 0 or -errno with @text. */
+int lv_read_persistent(virDomainPtr dom, struct persist_domain *d, char text[static CALL_TEXT_MAX]);
+
+/* hv-libvirt-define.c: as libvirt_module.advise. */
+int lv_advise(struct libvirt *lv, const char *word, unsigned int maximum, bool define,
+	      advise_done_fn done, void *arg);
+
 /* hv-libvirt-watch.c; all but lv_on_notice() on a thread, for a connection that is its own. */
 struct watch *watch_new(struct libvirt *lv);
 void watch_unref(struct watch *w);

@@ -16,4 +16,5 @@ __attribute__((visibility("default"))) const struct libvirt_module vcpuhp_libvir
 	.close = lv_close,
 	.hv_new = new_hv,
 	.persist = lv_persist,
+	.advise = lv_advise,
 };

@@ -37,8 +37,7 @@ struct persist_job {
 	struct persist_answer answer;
 };
 
-/* As virsh does: a running domain's id, a UUID, a name. */
-static virDomainPtr find(virConnectPtr conn, const char *word)
+virDomainPtr lv_find_domain(virConnectPtr conn, const char *word)
 {
 	size_t digits = strspn(word, "0123456789");
 	virDomainPtr dom = NULL;
@@ -90,7 +89,7 @@ static int read_running(virDomainPtr dom, struct persist_domain *d, char text[st
 	return r;
 }
 
-static int read_domain(virDomainPtr dom, struct persist_domain *d, char text[static CALL_TEXT_MAX])
+int lv_read_persistent(virDomainPtr dom, struct persist_domain *d, char text[static CALL_TEXT_MAX])
 {
 	struct xml_domain xml = { 0 };
 	const char *name = virDomainGetName(dom);
@@ -141,14 +140,14 @@ static int change(virDomainPtr dom, struct persist_job *p)
 
 static int ask(virConnectPtr conn, struct persist_job *p)
 {
-	virDomainPtr dom = find(conn, p->word);
+	virDomainPtr dom = lv_find_domain(conn, p->word);
 	int r;
 
 	if (!dom)
 		return call_error(p->answer.text);
 	r = change(dom, p);
 	if (r == 0)
-		r = read_domain(dom, &p->answer.domain, p->answer.text);
+		r = lv_read_persistent(dom, &p->answer.domain, p->answer.text);
 	virDomainFree(dom);
 	return r;
 }

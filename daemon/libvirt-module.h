@@ -2,8 +2,8 @@
 #ifndef DAEMON_LIBVIRT_MODULE_H
 #define DAEMON_LIBVIRT_MODULE_H
 
+#include "daemon/advice.h"
 #include "daemon/hv.h"
-#include "daemon/persist.h"
 
 /*
  * The border between the daemon and its libvirt module (hv-libvirt*.c), a shared object that is
@@ -12,7 +12,7 @@
  * none of it blocks: libvirt itself is spoken to by the module's own threads.
  */
 
-enum { LIBVIRT_MODULE_ABI = 2 };
+enum { LIBVIRT_MODULE_ABI = 3 };
 
 #define LIBVIRT_MODULE_SYMBOL "vcpuhp_libvirt_module"
 
@@ -52,6 +52,8 @@ struct libvirt_events {
  * @persist: look at the persistent configuration of any domain, and change it where @change says
  *           what; @word: name, id or UUID, as virsh takes it. @done is called once, at the latest
  *           by close(), but where a call hangs for ever. Return: 0 or -errno, and then it is not
+ * @advise: what the persistent configuration of any domain lacks (advice.h); @define: and have it so.
+ *          @maximum, @word, @done: as above, and as in advice_make()
  */
 struct libvirt_module {
 	unsigned int abi;
@@ -62,6 +64,8 @@ struct libvirt_module {
 		      const struct hv_events *events, void *ctx);
 	int (*persist)(struct libvirt *lv, const char *word, const struct persist_change *change,
 		       persist_done_fn done, void *arg);
+	int (*advise)(struct libvirt *lv, const char *word, unsigned int maximum, bool define,
+		      advise_done_fn done, void *arg);
 };
 
 /**

@@ -40,6 +40,8 @@ enum option {
 	OPT_LIVE,
 	OPT_CONFIG,
 	OPT_CURRENT,
+	OPT_MAXVCPUS,
+	OPT_APPLY,
 	OPTIONS
 };
 
@@ -127,6 +129,7 @@ struct command {
 	const char *op;
 	const struct verb *topic;
 	unsigned int standby;
+	unsigned int maximum;
 	const char *policy;
 	unsigned int timeout_ms;
 	unsigned int events;

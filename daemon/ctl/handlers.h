@@ -19,6 +19,9 @@ int run_setvcpus(struct ctl *c);
 int run_setvcpu(struct ctl *c);
 int run_target(struct ctl *c);
 
+/* domain-xml.c */
+int run_domain_xml(struct ctl *c);
+
 /* operations.c */
 int run_ops(struct ctl *c);
 int run_op(struct ctl *c);

@@ -39,6 +39,8 @@ static const struct option_def table[OPTIONS] = {
 	[OPT_CONFIG] = { "config", 0, NULL,
 			 "change the persistent configuration (with --live: both)" },
 	[OPT_CURRENT] = { "current", 0, NULL, "as --live if the domain runs, else as --config" },
+	[OPT_MAXVCPUS] = { "maxvcpus", 0, "N", "how many vCPUs it is to be able to have" },
+	[OPT_APPLY] = { "apply", 0, NULL, "define the domain so, instead of printing it" },
 };
 
 const struct option_def *option_def(enum option o)
@@ -97,6 +99,8 @@ int option_take(struct command *c, enum option o, const char *value)
 		return 0;
 	case OPT_STANDBY:
 		return take_number(c, value, o, 0, WORDS_COUNT_MAX, &c->standby);
+	case OPT_MAXVCPUS:
+		return take_number(c, value, o, 1, WORDS_COUNT_MAX, &c->maximum);
 	case OPT_POLICY:
 		c->policy = value;
 		if (!words_is_policy(value))
@@ -137,6 +141,7 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_LIVE:
 	case OPT_CONFIG:
 	case OPT_CURRENT:
+	case OPT_APPLY:
 	case OPTIONS:
 		break;
 	}

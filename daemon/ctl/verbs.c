@@ -109,6 +109,19 @@ static const struct verb table[] = {
 		.run = run_target,
 	},
 	{
+		.name = "domain-xml",
+		.args = "DOMAIN",
+		.help = "Print a libvirt domain's configuration with what it lacks for all this.",
+		.about =
+			"That is the channel org.vcpuhp.agent.0, ACPI, room for more vCPUs (--maxvcpus), and\n"
+			"boot vCPUs that can be unplugged. What is missing is told on stderr. --apply changes\n"
+			"the persistent configuration instead; a running domain has it from its next start.",
+		.words = { WORD_DOMAIN },
+		.min_words = 1,
+		.options = OPT(MAXVCPUS) | OPT(APPLY),
+		.run = run_domain_xml,
+	},
+	{
 		.name = "ops",
 		.args = "[DOMAIN]",
 		.help = "List running, queued and ended operations.",

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/api-internal.h"
+#include "daemon/json-out.h"
+#include "daemon/log.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Theory of operation
+ *
+ * GetDomainXml and DefineDomainXml: what the persistent configuration of one of libvirt's domains
+ * lacks, managed here or not, told or put there. The domain is looked at first in both, since who
+ * may change it depends on what it is called, and is then defined by its UUID.
+ *
+ * Client gone: the answer, when it comes, finds nobody, and a look is not followed by a change.
+ */
+
+/**
+ * struct xml_call - one such request
+ * @call: NULL: its client has left
+ * @word: as the domain was named
+ * @uuid: of the domain as it was found, "" until then
+ */
+struct xml_call {
+	struct api *api;
+	struct varlink_call *call;
+	bool define;
+	unsigned int maximum;
+	char word[PERSIST_NAME_SIZE];
+	char uuid[PERSIST_UUID_SIZE];
+	uid_t uid;
+};
+
+static void on_gone(void *ctx)
+{
+	struct xml_call *x = ctx;
+
+	x->call = NULL;
+}
+
+static struct varlink_call *take_call(struct xml_call *x)
+{
+	struct varlink_call *call = x->call;
+
+	x->call = NULL;
+	varlink_call_on_gone(call, NULL, NULL);
+	return call;
+}
+
+static json_object *sentences(const char from[][ADVICE_TEXT], size_t n)
+{
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(array, json_object_new_string(from[i]));
+	return array;
+}
+
+static void reply(struct xml_call *x, const struct persist_domain *p, const struct advice *a)
+{
+	json_object *params = json_object_new_object();
+
+	json_out_str(params, "domain", config_is_name(p->name) ? p->name : p->uuid);
+	json_object_object_add(params, "changes", sentences(a->changes, a->n_changes));
+	json_object_object_add(params, "obstacles", sentences(a->obstacles, a->n_obstacles));
+	if (!x->define)
+		json_out_str(params, "xml", a->xml);
+	varlink_reply(take_call(x), params);
+}
+
+static void fail(struct xml_call *x, const struct persist_answer *answer)
+{
+	struct varlink_call *call = take_call(x);
+	struct persist_denial denial;
+	char text[2 * PERSIST_TEXT_MAX];
+
+	if (answer->rc == 0) {
+		snprintf(text, sizeof(text),
+			 "%s is a transient domain: it has no persistent configuration",
+			 answer->domain.name);
+		api_refuse(call, "policy", text);
+		return;
+	}
+	persist_explain(answer, x->word, x->define, &denial);
+	if (denial.error == ERR_REFUSED)
+		api_refuse(call, denial.by, denial.text);
+	else
+		api_fail(call, denial.error, "%s", denial.text);
+}
+
+static void log_defined(const struct xml_call *x, const struct persist_answer *answer,
+			const struct advice *a)
+{
+	if (answer->rc)
+		log_line(LOG_NOTICE, "%s: not defined anew, for uid %u: %s", x->uuid, x->uid,
+			 answer->text);
+	for (size_t i = 0; a && i < a->n_changes; i++)
+		log_line(LOG_INFO, "%s: the persistent configuration has %s, for uid %u", x->uuid,
+			 a->changes[i], x->uid);
+}
+
+static void on_defined(void *arg, const struct persist_answer *answer, const struct advice *a)
+{
+	struct xml_call *x = arg;
+
+	log_defined(x, answer, a);
+	if (x->call && a)
+		reply(x, &answer->domain, a);
+	else if (x->call)
+		fail(x, answer);
+	free(x);
+}
+
+/* It was looked at, and is to be changed. True: @x waits for libvirt. */
+static bool define(struct xml_call *x, const struct persist_domain *p)
+{
+	struct manager *m = x->api->manager;
+
+	if (!api_permits(x->api, x->call, p->name, p->uuid)) {
+		api_fail_permission(take_call(x));
+		return false;
+	}
+	snprintf(x->uuid, sizeof(x->uuid), "%s", p->uuid);
+	if (m->libvirt_advise(m->discovery, x->uuid, x->maximum, true, on_defined, x) == 0)
+		return true;
+	api_fail(take_call(x), ERR_INTERNAL, "out of memory");
+	return false;
+}
+
+static void on_advised(void *arg, const struct persist_answer *answer, const struct advice *a)
+{
+	struct xml_call *x = arg;
+	bool waits = false;
+
+	if (x->call && !a)
+		fail(x, answer);
+	else if (x->call && x->define && a->n_changes > 0)
+		waits = define(x, &answer->domain);
+	else if (x->call)
+		reply(x, &answer->domain, a);
+	if (!waits)
+		free(x);
+}
+
+static void start(struct api *a, struct varlink_call *call, const char *word, bool define)
+{
+	struct manager *m = a->manager;
+	struct xml_call *x = calloc(1, sizeof(*x));
+
+	if (x) {
+		x->api = a;
+		x->call = call;
+		x->define = define;
+		x->maximum = (unsigned int)varlink_call_int(call, "maximum", 0);
+		x->uid = varlink_call_peer(call)->uid;
+		snprintf(x->word, sizeof(x->word), "%s", word);
+	}
+	if (!x || m->libvirt_advise(m->discovery, word, x->maximum, false, on_advised, x) < 0) {
+		free(x);
+		api_fail(call, ERR_INTERNAL, "out of memory");
+		return;
+	}
+	varlink_call_on_gone(call, on_gone, x);
+}
+
+static void domain_xml(struct api *a, struct varlink_call *call, bool define)
+{
+	const char *word = varlink_call_str(call, "domain", "");
+	struct domain *d;
+	char text[256];
+
+	if (api_find_domain(a, call, &d) < 0)
+		return;
+	if (d && d->config->qmp) {
+		snprintf(text, sizeof(text),
+			 "%s is a QMP domain: only libvirt's have a configuration to be looked at",
+			 d->config->name);
+		api_refuse(call, "policy", text);
+	} else if (!a->manager->libvirt_advise) {
+		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s", word);
+	} else {
+		start(a, call, d ? d->config->uuid : word, define);
+	}
+}
+
+void api_get_domain_xml(void *ctx, struct varlink_call *call)
+{
+	domain_xml(ctx, call, false);
+}
+
+void api_define_domain_xml(void *ctx, struct varlink_call *call)
+{
+	domain_xml(ctx, call, true);
+}

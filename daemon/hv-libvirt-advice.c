@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* PURE: no I/O, no clock, no globals */
+/*
+ * Theory of operation
+ *
+ * One function for each thing a domain needs looks for it in the tree and puts it there where it is
+ * missing, with a sentence for each change. What cannot be put right without knowing more than the
+ * XML tells (a topology that the maximum does not fit, NUMA cells with their lists of CPUs, a channel
+ * of another kind) is an obstacle and left alone: half of such a change would be a domain that does
+ * not start.
+ *
+ * Memory that libxml2 does not get shows as a node that is not there; each is looked at once, and
+ * the whole advice fails.
+ */
+#include "daemon/advice.h"
+#include "daemon/hv-libvirt-tree.h"
+#include "daemon/hv-libvirt-xml.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct advising {
+	struct advice *advice;
+	xmlNode *root;
+	unsigned int maximum, current;
+	bool no_memory;
+};
+
+__attribute__((format(printf, 3, 0))) static void put(char to[][ADVICE_TEXT], size_t *n,
+						      const char *format, va_list args)
+{
+	if (*n < ADVICE_MAX)
+		vsnprintf(to[(*n)++], ADVICE_TEXT, format, args);
+}
+
+__attribute__((format(printf, 2, 3))) static void changed(struct advising *a, const char *format,
+							  ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put(a->advice->changes, &a->advice->n_changes, format, args);
+	va_end(args);
+}
+
+__attribute__((format(printf, 2, 3))) static void obstacle(struct advising *a, const char *format,
+							   ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put(a->advice->obstacles, &a->advice->n_obstacles, format, args);
+	va_end(args);
+}
+
+static xmlNode *add_child(struct advising *a, xmlNode *parent, const char *name)
+{
+	xmlNode *node = parent ? xmlNewChild(parent, NULL, (const xmlChar *)name, NULL) : NULL;
+
+	a->no_memory |= !node;
+	return node;
+}
+
+static xmlNode *need_child(struct advising *a, xmlNode *parent, const char *name)
+{
+	xmlNode *node = tree_find_child(parent, NULL, name);
+
+	return node ? node : add_child(a, parent, name);
+}
+
+static void set(struct advising *a, xmlNode *node, const char *name, const char *value)
+{
+	if (node)
+		a->no_memory |= !xmlSetProp(node, (const xmlChar *)name, (const xmlChar *)value);
+}
+
+static void set_number(struct advising *a, xmlNode *node, const char *name, unsigned int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	set(a, node, name, text);
+}
+
+static void advise_channel(struct advising *a)
+{
+	xmlNode *devices = need_child(a, a->root, "devices"), *channel = NULL, *target;
+
+	while (devices && (channel = tree_find_child(devices, channel, "channel"))) {
+		target = tree_find_child(channel, NULL, "target");
+		if (!tree_has(target, "name", AGENT_CHANNEL))
+			continue;
+		if (!tree_has(channel, "type", "unix") || !tree_has(target, "type", "virtio"))
+			obstacle(a, "its channel " AGENT_CHANNEL
+				    " is not of type unix with a virtio target, as it must be");
+		return;
+	}
+	channel = add_child(a, devices, "channel");
+	set(a, channel, "type", "unix");
+	target = add_child(a, channel, "target");
+	set(a, target, "type", "virtio");
+	set(a, target, "name", AGENT_CHANNEL);
+	changed(a, "the channel " AGENT_CHANNEL ", by which vcpuhpd speaks to the agent");
+}
+
+static void advise_acpi(struct advising *a)
+{
+	xmlNode *features = need_child(a, a->root, "features");
+
+	if (tree_find_child(features, NULL, "acpi"))
+		return;
+	add_child(a, features, "acpi");
+	changed(a, "ACPI, without which no vCPU can be plugged");
+}
+
+/* @total: threads, cores and the like in one socket. Return: whether there is a topology. */
+static bool socket_size(const xmlNode *topology, unsigned int *total)
+{
+	static const char *const names[] = { "threads", "cores", "clusters", "dies" };
+	unsigned int n;
+
+	*total = 1;
+	for (size_t i = 0; topology && i < sizeof(names) / sizeof(names[0]); i++)
+		if (tree_number(tree_attribute(topology, names[i]), XML_VCPUS_MAX, &n) == 0 && n)
+			*total *= n;
+	return topology;
+}
+
+/* Return: whether the machine can be made to have that many. */
+static bool fit_topology(struct advising *a, unsigned int maximum)
+{
+	xmlNode *cpu = tree_find_child(a->root, NULL, "cpu");
+	xmlNode *topology = tree_find_child(cpu, NULL, "topology");
+	unsigned int total;
+
+	if (tree_find_child(cpu, NULL, "numa")) {
+		obstacle(a, "it has NUMA cells: their lists of CPUs and the maximum have to be "
+			    "changed together, by hand");
+		return false;
+	}
+	if (!socket_size(topology, &total))
+		return true;
+	if (maximum % total) {
+		obstacle(a, "a socket of its topology has %u vCPUs, of which %u is no multiple",
+			 total, maximum);
+		return false;
+	}
+	set_number(a, topology, "sockets", maximum / total);
+	return true;
+}
+
+static void advise_maximum(struct advising *a, unsigned int wanted)
+{
+	xmlNode *vcpu = tree_find_child(a->root, NULL, "vcpu");
+	unsigned int old = a->maximum;
+	char text[16];
+
+	if (wanted == 0 && a->current == a->maximum)
+		obstacle(a,
+			 "all of its vCPUs (%u) are there from the start: say --maximum to have "
+			 "room for more",
+			 a->maximum);
+	if (wanted == 0 || wanted == a->maximum)
+		return;
+	if (wanted < a->current) {
+		obstacle(a, "it starts with %u vCPUs, more than a maximum of %u", a->current,
+			 wanted);
+		return;
+	}
+	if (!fit_topology(a, wanted))
+		return;
+	snprintf(text, sizeof(text), "%u", wanted);
+	xmlNodeSetContent(vcpu, (const xmlChar *)text);
+	set_number(a, vcpu, "current", a->current);
+	a->maximum = wanted;
+	changed(a, "a maximum of %u vCPUs instead of %u", wanted, old);
+}
+
+static xmlNode *find_vcpu(const xmlNode *vcpus, unsigned int id)
+{
+	xmlNode *one = NULL;
+	unsigned int n;
+
+	while ((one = tree_find_child(vcpus, one, "vcpu")))
+		if (tree_number(tree_attribute(one, "id"), XML_VCPUS_MAX, &n) == 0 && n == id)
+			return one;
+	return NULL;
+}
+
+/* Those beyond a smaller maximum. */
+static void drop_vcpus(const struct advising *a, const xmlNode *vcpus)
+{
+	for (unsigned int id = a->maximum; id < XML_VCPUS_MAX; id++) {
+		xmlNode *one = find_vcpu(vcpus, id);
+
+		if (!one)
+			return;
+		xmlUnlinkNode(one);
+		xmlFreeNode(one);
+	}
+}
+
+/* Return: whether it was one that could not be unplugged. */
+static bool advise_vcpu(struct advising *a, xmlNode *vcpus, unsigned int id, bool listed)
+{
+	xmlNode *one = listed ? find_vcpu(vcpus, id) : NULL;
+	bool enabled = one ? tree_has(one, "enabled", "yes") : !listed && id < a->current;
+	bool fixed = enabled && id > 0 && !tree_has(one, "hotpluggable", "yes");
+
+	if (one && !fixed)
+		return false;
+	if (!one)
+		one = add_child(a, vcpus, "vcpu");
+	set_number(a, one, "id", id);
+	set(a, one, "enabled", enabled ? "yes" : "no");
+	set(a, one, "hotpluggable", id > 0 ? "yes" : "no");
+	return fixed;
+}
+
+static void advise_vcpus(struct advising *a)
+{
+	xmlNode *vcpus = tree_find_child(a->root, NULL, "vcpus");
+	bool listed = vcpus;
+	unsigned int fixed = 0;
+
+	if (!listed && a->current < 2)
+		return;
+	if (!listed) {
+		vcpus = xmlNewNode(NULL, (const xmlChar *)"vcpus");
+		a->no_memory |= !vcpus;
+		/* libvirt takes it anywhere; here people look for it. */
+		if (vcpus)
+			xmlAddNextSibling(tree_find_child(a->root, NULL, "vcpu"), vcpus);
+	}
+	if (listed)
+		drop_vcpus(a, vcpus);
+	for (unsigned int id = 0; id < a->maximum && !a->no_memory; id++)
+		fixed += advise_vcpu(a, vcpus, id, listed);
+	if (fixed)
+		changed(a, "%u of the vCPUs it starts with can be unplugged, as they could not",
+			fixed);
+}
+
+static int advise(struct advising *a, xmlDoc *doc, unsigned int maximum)
+{
+	xmlChar *text = NULL;
+	int len = 0;
+
+	advise_channel(a);
+	advise_acpi(a);
+	advise_maximum(a, maximum);
+	advise_vcpus(a);
+	if (!a->no_memory)
+		xmlDocDumpFormatMemory(doc, &text, &len, 1);
+	if (!text)
+		return -ENOMEM;
+	a->advice->xml = strdup((const char *)text);
+	xmlFree(text);
+	return a->advice->xml ? 0 : -ENOMEM;
+}
+
+int advice_make(const char *text, size_t len, unsigned int maximum, struct advice *ret)
+{
+	struct xml_domain d;
+	struct advising a = { .advice = ret };
+	xmlDoc *doc;
+	int r;
+
+	*ret = (struct advice){ 0 };
+	r = xml_domain_parse(text, len, &d);
+	if (r < 0)
+		return r;
+	a.maximum = d.maximum;
+	for (unsigned int i = 0; i < d.maximum; i++)
+		a.current += d.vcpus[i].enabled;
+	if (!d.supported)
+		obstacle(&a, "%s", d.why);
+	xml_domain_done(&d);
+	doc = tree_parse(text, len);
+	if (!doc)
+		return -ENOMEM;
+	a.root = xmlDocGetRootElement(doc);
+	r = advise(&a, doc, maximum);
+	xmlFreeDoc(doc);
+	return r;
+}
+
+void advice_done(struct advice *a)
+{
+	free(a->xml);
+	*a = (struct advice){ 0 };
+}
