@@ -4,7 +4,7 @@
 
 #include "daemon/persist.h"
 
-enum { ADVICE_MAX = 8, ADVICE_TEXT = 160 };
+enum { ADVICE_MAX = 8, ADVICE_TEXT = 160, ADVICE_VCPUS_MAX = 4096 };
 
 /* What the configuration of a libvirt domain lacks, made by the libvirt module. */
 
@@ -13,10 +13,12 @@ enum { ADVICE_MAX = 8, ADVICE_TEXT = 160 };
  * @xml: the configuration with all changes made, owned
  * @changes: what was changed, a sentence each
  * @obstacles: what is in the way besides and only its owner can decide, a sentence each
+ * @denied: the maximum that was asked for cannot be had, as the last of them says
  */
 struct advice {
 	char *xml;
 	size_t n_changes, n_obstacles;
+	bool denied;
 	char changes[ADVICE_MAX][ADVICE_TEXT];
 	char obstacles[ADVICE_MAX][ADVICE_TEXT];
 };
@@ -24,7 +26,7 @@ struct advice {
 /**
  * advice_make() - what has to be in a domain's XML for vcpuhp to work; PURE
  * @text: of virDomainGetXMLDesc(), the persistent configuration
- * @maximum: vCPUs it is to be able to have, 0 as many as now
+ * @maximum: vCPUs it is to be able to have, at most ADVICE_VCPUS_MAX; 0 as many as now
  * @ret: filled; advice_done()
  *
  * The channel org.vcpuhp.agent.0, ACPI, the maximum (the topology grows by sockets), and that all

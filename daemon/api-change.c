@@ -127,12 +127,18 @@ static int read_affect(struct varlink_call *call, enum api_affect *ret)
 	return -EINVAL;
 }
 
-/* A configuration has vCPUs enabled or disabled, and no third. Negative: the call was answered. */
-static int check_persistable(struct varlink_call *call, const struct op_request *r)
+/* A configuration has vCPUs enabled or disabled, and no third. */
+static bool is_persistable(const struct op_request *r)
 {
 	bool target = r->target == CPUHP_ONLINE || r->target == CPUHP_OFFLINE;
 
-	if (r->standby < 0 && (r->goal == OP_GOAL_COUNT || target))
+	return r->standby < 0 && (r->goal == OP_GOAL_COUNT || target);
+}
+
+/* Negative: the call was answered. */
+static int check_persistable(struct varlink_call *call, const struct op_request *r)
+{
+	if (is_persistable(r))
 		return 0;
 	api_fail_parameter(call, "affect",
 			   "a persistent configuration has vCPUs enabled or disabled, not in "
@@ -158,10 +164,13 @@ static bool has_config(struct api *a, struct varlink_call *call, const struct do
 static void change_other(struct api *a, struct varlink_call *call, const struct op_request *r,
 			 enum api_affect affect)
 {
+	/* What no configuration can have only a running domain can. */
+	if (affect == API_AFFECT_CURRENT && !is_persistable(r))
+		affect = API_AFFECT_LIVE;
 	if (!a->manager->libvirt_persist)
 		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s",
 			 varlink_call_str(call, "domain", ""));
-	else if (affect != API_AFFECT_CURRENT || check_persistable(call, r) == 0)
+	else
 		api_config(a, call, NULL, r, affect);
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/api-internal.h"
 #include "daemon/json-out.h"
 #include "daemon/log.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,21 @@ struct xml_call {
 	char word[PERSIST_NAME_SIZE];
 	char uuid[PERSIST_UUID_SIZE];
 	uid_t uid;
+	sd_event_source *deadline;
 };
+
+static void xml_call_free(struct xml_call *x)
+{
+	sd_event_source_disable_unref(x->deadline);
+	free(x);
+}
 
 static void on_gone(void *ctx)
 {
 	struct xml_call *x = ctx;
 
 	x->call = NULL;
+	x->deadline = sd_event_source_disable_unref(x->deadline);
 }
 
 static struct varlink_call *take_call(struct xml_call *x)
@@ -44,8 +53,19 @@ static struct varlink_call *take_call(struct xml_call *x)
 	struct varlink_call *call = x->call;
 
 	x->call = NULL;
+	x->deadline = sd_event_source_disable_unref(x->deadline);
 	varlink_call_on_gone(call, NULL, NULL);
 	return call;
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct xml_call *x = userdata;
+
+	api_fail(take_call(x), ERR_TIMED_OUT, "libvirt has not answered in time; %s",
+		 *x->uuid ? "it may still change the persistent configuration"
+			  : "the persistent configuration was not changed");
+	return 0;
 }
 
 static json_object *sentences(const char from[][ADVICE_TEXT], size_t n)
@@ -82,7 +102,7 @@ static void fail(struct xml_call *x, const struct persist_answer *answer)
 		api_refuse(call, "policy", text);
 		return;
 	}
-	persist_explain(answer, x->word, x->define, &denial);
+	persist_explain(answer, x->word, *x->uuid, &denial);
 	if (denial.error == ERR_REFUSED)
 		api_refuse(call, denial.by, denial.text);
 	else
@@ -92,9 +112,13 @@ static void fail(struct xml_call *x, const struct persist_answer *answer)
 static void log_defined(const struct xml_call *x, const struct persist_answer *answer,
 			const struct advice *a)
 {
-	if (answer->rc)
-		log_line(LOG_NOTICE, "%s: not defined anew, for uid %u: %s", x->uuid, x->uid,
-			 answer->text);
+	struct persist_denial denial;
+
+	if (answer->rc) {
+		persist_explain(answer, x->word, true, &denial);
+		log_line(LOG_NOTICE, "%s: defined anew, for uid %u: %s", x->uuid, x->uid,
+			 denial.text);
+	}
 	for (size_t i = 0; a && i < a->n_changes; i++)
 		log_line(LOG_INFO, "%s: the persistent configuration has %s, for uid %u", x->uuid,
 			 a->changes[i], x->uid);
@@ -109,7 +133,7 @@ static void on_defined(void *arg, const struct persist_answer *answer, const str
 		reply(x, &answer->domain, a);
 	else if (x->call)
 		fail(x, answer);
-	free(x);
+	xml_call_free(x);
 }
 
 /* It was looked at, and is to be changed. True: @x waits for libvirt. */
@@ -124,7 +148,8 @@ static bool define(struct xml_call *x, const struct persist_domain *p)
 	snprintf(x->uuid, sizeof(x->uuid), "%s", p->uuid);
 	if (m->libvirt_advise(m->discovery, x->uuid, x->maximum, true, on_defined, x) == 0)
 		return true;
-	api_fail(take_call(x), ERR_INTERNAL, "out of memory");
+	api_fail(take_call(x), ERR_BUSY,
+		 "too many configurations are being looked at; nothing was changed, try again");
 	return false;
 }
 
@@ -135,18 +160,31 @@ static void on_advised(void *arg, const struct persist_answer *answer, const str
 
 	if (x->call && !a)
 		fail(x, answer);
+	else if (x->call && x->define && a->denied)
+		api_refuse(take_call(x), "policy", a->obstacles[a->n_obstacles - 1]);
 	else if (x->call && x->define && a->n_changes > 0)
 		waits = define(x, &answer->domain);
 	else if (x->call)
 		reply(x, &answer->domain, a);
 	if (!waits)
-		free(x);
+		xml_call_free(x);
+}
+
+/* Return: 0 or -errno; @x is asked for, and @call waits. */
+static int ask(struct xml_call *x, const char *word)
+{
+	struct manager *m = x->api->manager;
+	uint64_t us = m->config->deadlines.operation_ms * UINT64_C(1000);
+	int r = sd_event_add_time_relative(m->event, &x->deadline, CLOCK_MONOTONIC, us, 1000,
+					   on_deadline, x);
+
+	return r < 0 ? r : m->libvirt_advise(m->discovery, word, x->maximum, false, on_advised, x);
 }
 
 static void start(struct api *a, struct varlink_call *call, const char *word, bool define)
 {
-	struct manager *m = a->manager;
 	struct xml_call *x = calloc(1, sizeof(*x));
+	int r = -ENOMEM;
 
 	if (x) {
 		x->api = a;
@@ -155,13 +193,18 @@ static void start(struct api *a, struct varlink_call *call, const char *word, bo
 		x->maximum = (unsigned int)varlink_call_int(call, "maximum", 0);
 		x->uid = varlink_call_peer(call)->uid;
 		snprintf(x->word, sizeof(x->word), "%s", word);
+		r = ask(x, word);
 	}
-	if (!x || m->libvirt_advise(m->discovery, word, x->maximum, false, on_advised, x) < 0) {
-		free(x);
-		api_fail(call, ERR_INTERNAL, "out of memory");
+	if (r == 0) {
+		varlink_call_on_gone(call, on_gone, x);
 		return;
 	}
-	varlink_call_on_gone(call, on_gone, x);
+	if (x)
+		xml_call_free(x);
+	if (r == -EBUSY)
+		api_fail(call, ERR_BUSY, "too many configurations are being looked at; try again");
+	else
+		api_fail(call, ERR_INTERNAL, "out of memory");
 }
 
 static void domain_xml(struct api *a, struct varlink_call *call, bool define)

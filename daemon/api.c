@@ -97,7 +97,7 @@ static const struct varlink_param arm_failure_params[] = {
 
 static const struct varlink_param domain_xml_params[] = {
 	STR("domain", WORD_MAX),
-	INT("maximum", .optional = true, .min = 1, .max = COUNT_MAX),
+	INT("maximum", .optional = true, .min = 1, .max = ADVICE_VCPUS_MAX),
 	{ 0 },
 };
 

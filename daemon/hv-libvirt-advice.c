@@ -24,7 +24,7 @@
 struct advising {
 	struct advice *advice;
 	xmlNode *root;
-	unsigned int maximum, current;
+	unsigned int maximum, current, highest;
 	bool no_memory;
 };
 
@@ -123,7 +123,8 @@ static bool socket_size(const xmlNode *topology, unsigned int *total)
 
 	*total = 1;
 	for (size_t i = 0; topology && i < sizeof(names) / sizeof(names[0]); i++)
-		if (tree_number(tree_attribute(topology, names[i]), XML_VCPUS_MAX, &n) == 0 && n)
+		if (*total <= XML_VCPUS_MAX &&
+		    tree_number(tree_attribute(topology, names[i]), XML_VCPUS_MAX, &n) == 0 && n)
 			*total *= n;
 	return topology;
 }
@@ -159,14 +160,19 @@ static void advise_maximum(struct advising *a, unsigned int wanted)
 
 	if (wanted == 0 && a->current == a->maximum)
 		obstacle(a,
-			 "all of its vCPUs (%u) are there from the start: say --maximum to have "
-			 "room for more",
+			 "all of its vCPUs (%u) are there from the start, and there is room for "
+			 "no more",
 			 a->maximum);
 	if (wanted == 0 || wanted == a->maximum)
 		return;
 	if (wanted < a->current) {
 		obstacle(a, "it starts with %u vCPUs, more than a maximum of %u", a->current,
 			 wanted);
+		return;
+	}
+	if (wanted <= a->highest) {
+		obstacle(a, "its vCPU %u is enabled, which a maximum of %u would not have",
+			 a->highest, wanted);
 		return;
 	}
 	if (!fit_topology(a, wanted))
@@ -178,34 +184,22 @@ static void advise_maximum(struct advising *a, unsigned int wanted)
 	changed(a, "a maximum of %u vCPUs instead of %u", wanted, old);
 }
 
-static xmlNode *find_vcpu(const xmlNode *vcpus, unsigned int id)
+/* By id, XML_VCPUS_MAX of them; a list may be as long as that. Return: free(); NULL out of memory. */
+static xmlNode **index_vcpus(const xmlNode *vcpus)
 {
-	xmlNode *one = NULL;
-	unsigned int n;
+	xmlNode **all = calloc(XML_VCPUS_MAX, sizeof(xmlNode *)), *one = NULL;
+	unsigned int id;
 
-	while ((one = tree_find_child(vcpus, one, "vcpu")))
-		if (tree_number(tree_attribute(one, "id"), XML_VCPUS_MAX, &n) == 0 && n == id)
-			return one;
-	return NULL;
+	while (all && vcpus && (one = tree_find_child(vcpus, one, "vcpu")))
+		if (tree_number(tree_attribute(one, "id"), XML_VCPUS_MAX - 1, &id) == 0)
+			all[id] = one;
+	return all;
 }
 
-/* Those beyond a smaller maximum. */
-static void drop_vcpus(const struct advising *a, const xmlNode *vcpus)
+/* @one: NULL there is none yet. Return: whether it was one that could not be unplugged. */
+static bool advise_vcpu(struct advising *a, xmlNode *vcpus, xmlNode *one, unsigned int id,
+			bool listed)
 {
-	for (unsigned int id = a->maximum; id < XML_VCPUS_MAX; id++) {
-		xmlNode *one = find_vcpu(vcpus, id);
-
-		if (!one)
-			return;
-		xmlUnlinkNode(one);
-		xmlFreeNode(one);
-	}
-}
-
-/* Return: whether it was one that could not be unplugged. */
-static bool advise_vcpu(struct advising *a, xmlNode *vcpus, unsigned int id, bool listed)
-{
-	xmlNode *one = listed ? find_vcpu(vcpus, id) : NULL;
 	bool enabled = one ? tree_has(one, "enabled", "yes") : !listed && id < a->current;
 	bool fixed = enabled && id > 0 && !tree_has(one, "hotpluggable", "yes");
 
@@ -219,11 +213,30 @@ static bool advise_vcpu(struct advising *a, xmlNode *vcpus, unsigned int id, boo
 	return fixed;
 }
 
+/* What is beyond a smaller maximum goes, the rest can be unplugged. Return: how many could not. */
+static unsigned int advise_each(struct advising *a, xmlNode *vcpus, bool listed)
+{
+	xmlNode **all = index_vcpus(vcpus);
+	unsigned int fixed = 0;
+
+	a->no_memory |= !all;
+	for (unsigned int id = 0; id < XML_VCPUS_MAX && !a->no_memory; id++) {
+		if (id < a->maximum) {
+			fixed += advise_vcpu(a, vcpus, all[id], id, listed);
+		} else if (all[id]) {
+			xmlUnlinkNode(all[id]);
+			xmlFreeNode(all[id]);
+		}
+	}
+	free(all);
+	return fixed;
+}
+
 static void advise_vcpus(struct advising *a)
 {
 	xmlNode *vcpus = tree_find_child(a->root, NULL, "vcpus");
 	bool listed = vcpus;
-	unsigned int fixed = 0;
+	unsigned int fixed;
 
 	if (!listed && a->current < 2)
 		return;
@@ -234,10 +247,7 @@ static void advise_vcpus(struct advising *a)
 		if (vcpus)
 			xmlAddNextSibling(tree_find_child(a->root, NULL, "vcpu"), vcpus);
 	}
-	if (listed)
-		drop_vcpus(a, vcpus);
-	for (unsigned int id = 0; id < a->maximum && !a->no_memory; id++)
-		fixed += advise_vcpu(a, vcpus, id, listed);
+	fixed = advise_each(a, vcpus, listed);
 	if (fixed)
 		changed(a, "%u of the vCPUs it starts with can be unplugged, as they could not",
 			fixed);
@@ -251,6 +261,7 @@ static int advise(struct advising *a, xmlDoc *doc, unsigned int maximum)
 	advise_channel(a);
 	advise_acpi(a);
 	advise_maximum(a, maximum);
+	a->advice->denied = maximum && a->maximum != maximum;
 	advise_vcpus(a);
 	if (!a->no_memory)
 		xmlDocDumpFormatMemory(doc, &text, &len, 1);
@@ -273,8 +284,10 @@ int advice_make(const char *text, size_t len, unsigned int maximum, struct advic
 	if (r < 0)
 		return r;
 	a.maximum = d.maximum;
-	for (unsigned int i = 0; i < d.maximum; i++)
+	for (unsigned int i = 0; i < d.maximum; i++) {
 		a.current += d.vcpus[i].enabled;
+		a.highest = d.vcpus[i].enabled ? i : a.highest;
+	}
 	if (!d.supported)
 		obstacle(&a, "%s", d.why);
 	xml_domain_done(&d);

@@ -8,13 +8,21 @@
  *
  * What is defined is made of the XML with its secrets, since those that are not in it libvirt would
  * forget; so that XML is never given away, and what is given away is made of the XML without them.
- * What somebody else defines between our reading and our defining is lost, as it is to virsh edit.
+ * Right before it is defined the XML is read again: where it is another now, somebody else has
+ * changed it, and nothing is done.
+ *
+ * Anybody who may look makes work for the change threads, so no more than ADVISING_MAX of these are
+ * under way.
  */
 #include "daemon/hv-libvirt-internal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ADVISING_MAX = 8 };
+
+static unsigned int advising; /* the loop's */
 
 /**
  * struct advise_job - a request on its way
@@ -46,6 +54,21 @@ static int define_domain(virConnectPtr conn, struct advise_job *j)
 	return 0;
 }
 
+static int check_unchanged(virDomainPtr dom, const char *before, unsigned int flags,
+			   char text[static CALL_TEXT_MAX])
+{
+	char *now = virDomainGetXMLDesc(dom, flags);
+	bool same = now && strcmp(now, before) == 0;
+
+	if (!now)
+		return call_error(text);
+	free(now);
+	if (same)
+		return 0;
+	snprintf(text, CALL_TEXT_MAX, "somebody else has just changed it");
+	return -EBUSY;
+}
+
 static int advise(virConnectPtr conn, virDomainPtr dom, struct advise_job *j)
 {
 	unsigned int flags = VIR_DOMAIN_XML_INACTIVE | (j->define ? VIR_DOMAIN_XML_SECURE : 0);
@@ -56,10 +79,12 @@ static int advise(virConnectPtr conn, virDomainPtr dom, struct advise_job *j)
 		return call_error(j->answer.text);
 	advice_done(&j->advice);
 	r = advice_make(xml, strlen(xml), j->maximum, &j->advice);
-	free(xml);
 	if (r < 0)
 		snprintf(j->answer.text, sizeof(j->answer.text), "its XML cannot be read: %s",
 			 strerror(-r));
+	if (r == 0 && j->define)
+		r = check_unchanged(dom, xml, flags, j->answer.text);
+	free(xml);
 	return r == 0 && j->define ? define_domain(conn, j) : r;
 }
 
@@ -105,6 +130,7 @@ static void finish_advise(struct job *job)
 	struct advise_job *j = (struct advise_job *)(void *)job;
 	bool has_advice = j->answer.rc == 0 && j->answer.domain.persistent;
 
+	advising--;
 	j->done(j->arg, &j->answer, has_advice ? &j->advice : NULL);
 	advice_done(&j->advice);
 	free(j);
@@ -113,9 +139,12 @@ static void finish_advise(struct job *job)
 int lv_advise(struct libvirt *lv, const char *word, unsigned int maximum, bool define,
 	      advise_done_fn done, void *arg)
 {
-	struct advise_job *j = calloc(1, sizeof(*j));
+	struct advise_job *j;
 	int r;
 
+	if (advising == ADVISING_MAX)
+		return -EBUSY;
+	j = calloc(1, sizeof(*j));
 	if (!j)
 		return -ENOMEM;
 	j->job = (struct job){ .run = run_advise, .done = finish_advise };
@@ -128,5 +157,7 @@ int lv_advise(struct libvirt *lv, const char *word, unsigned int maximum, bool d
 	r = work_submit(lv->work, LANE_CHANGE, &j->job);
 	if (r < 0)
 		free(j);
+	else
+		advising++;
 	return r;
 }

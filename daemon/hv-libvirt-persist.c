@@ -141,13 +141,17 @@ static int change(virDomainPtr dom, struct persist_job *p)
 static int ask(virConnectPtr conn, struct persist_job *p)
 {
 	virDomainPtr dom = lv_find_domain(conn, p->word);
+	bool is_changed;
 	int r;
 
 	if (!dom)
 		return call_error(p->answer.text);
 	r = change(dom, p);
+	is_changed = r == 0 && p->sent;
 	if (r == 0)
 		r = lv_read_persistent(dom, &p->answer.domain, p->answer.text);
+	if (r < 0 && r != -ECONNRESET && is_changed)
+		r = -ESTALE;
 	virDomainFree(dom);
 	return r;
 }

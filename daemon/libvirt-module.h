@@ -53,7 +53,7 @@ struct libvirt_events {
  *           what; @word: name, id or UUID, as virsh takes it. @done is called once, at the latest
  *           by close(), but where a call hangs for ever. Return: 0 or -errno, and then it is not
  * @advise: what the persistent configuration of any domain lacks (advice.h); @define: and have it so.
- *          @maximum, @word, @done: as above, and as in advice_make()
+ *          @maximum, @word, @done: as above, and as in advice_make(). -EBUSY: too many at once
  */
 struct libvirt_module {
 	unsigned int abi;

@@ -124,7 +124,9 @@ static void on_changed(struct op_run *run, const struct persist_answer *a)
 
 	if (a->rc) {
 		persist_explain(a, op->domain_name, true, &denial);
-		end_half_done(op, a->rc == -ECONNRESET ? PERSIST_UNKNOWN : PERSIST_FAILED,
+		end_half_done(op,
+			      a->rc == -ECONNRESET || a->rc == -ESTALE ? PERSIST_UNKNOWN
+								       : PERSIST_FAILED,
 			      OP_PARTIAL, denial.text);
 		return;
 	}

@@ -175,6 +175,15 @@ static bool plan_again(struct op_run *run)
 	return begun;
 }
 
+/* The running domain's part ended as its policy says, and yet the other half is not due. */
+static const char *why_not_persist(const struct op_run *run)
+{
+	if (run->stop_rc == -ECANCELED)
+		return "the operation was cancelled";
+	return run->stop_rc ? "the operation's deadline passed"
+			    : "not every vCPU is where it should be";
+}
+
 static void conclude(struct op_run *run)
 {
 	struct op *op = run->op;
@@ -192,10 +201,17 @@ static void conclude(struct op_run *run)
 			 "every vCPU of the operation is where it should be, but others were moved "
 			 "meanwhile");
 	}
-	if (result == OP_DONE && op->request.persist)
-		op_persist_begin(run);
-	else
-		op_end(op, result);
+	if (result == OP_DONE && op->request.persist) {
+		if (!run->stop_rc && op_moves_all_reached(run)) {
+			op_persist_begin(run);
+			return;
+		}
+		result = OP_PARTIAL;
+		snprintf(op->error, sizeof(op->error),
+			 "the persistent configuration was left as it is: %s",
+			 why_not_persist(run));
+	}
+	op_end(op, result);
 }
 
 static void go_on(struct op_run *run)

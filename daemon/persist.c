@@ -122,6 +122,11 @@ void persist_explain(const struct persist_answer *a, const char *word, bool chan
 		     changing ? "whether the persistent configuration was changed is not known"
 			      : "the persistent configuration was not changed");
 		break;
+	case -ESTALE:
+		deny(ret, ERR_INTERNAL, NULL,
+		     "the persistent configuration was changed, but cannot be read again%s%s",
+		     colon, a->text);
+		break;
 	case -EBUSY:
 		deny(ret, ERR_BUSY, NULL, "libvirt is busy with %s%s%s", word, colon, a->text);
 		break;

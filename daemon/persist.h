@@ -52,8 +52,8 @@ struct persist_domain {
 /**
  * struct persist_answer - what came of asking libvirt
  * @rc: 0; -ENOENT there is no such domain; -ENOTCONN libvirtd cannot be reached, nothing was
- *      changed; -ECONNRESET it was lost under the call, and nobody knows; -EBUSY another call holds
- *      the domain; -EPERM libvirt does not permit it; -ENOMEM; else libvirt refuses
+ *      changed; -ECONNRESET it was lost under the call, and nobody knows; -ESTALE it was changed,
+ *      but cannot be read again; -EBUSY another call holds the domain; -EPERM libvirt does not permit it; -ENOMEM; else libvirt refuses
  * @text: libvirt's sentence, "" none
  * @domain: as it is now, where @rc is 0
  */

@@ -100,7 +100,7 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_STANDBY:
 		return take_number(c, value, o, 0, WORDS_COUNT_MAX, &c->standby);
 	case OPT_MAXVCPUS:
-		return take_number(c, value, o, 1, WORDS_COUNT_MAX, &c->maximum);
+		return take_number(c, value, o, 1, 4096, &c->maximum);
 	case OPT_POLICY:
 		c->policy = value;
 		if (!words_is_policy(value))

@@ -19,10 +19,16 @@ static int left_early(const struct watch *w, const char *goes_on, int exit_code)
 	const struct command *command = w->c->command;
 
 	fflush(stdout);
+	if (command_has(command, OPT_DRY_RUN))
+		return exit_code;
 	if (command_has(command, OPT_CONFIG) && !command_has(command, OPT_LIVE)) {
 		fputs("the persistent configuration may still be changed\n", stderr);
 		return exit_code;
 	}
+	if (command_has(command, OPT_CURRENT))
+		fputs("if the domain does not run, its persistent configuration may still be changed; "
+		      "else ",
+		      stderr);
 	fprintf(stderr, "operation %s %s; see: vcpuhpctl op %s, vcpuhpctl cancel %s\n", w->op,
 		goes_on, w->op, w->op);
 	return exit_code;

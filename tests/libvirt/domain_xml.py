@@ -63,6 +63,10 @@ def applied_it_is_found_at_its_next_start_and_its_vcpus_move():
         assert "xml" not in done, done
         equal(ask(d, dom, "--apply")["changes"], [], "a second time")
         matches("a socket of its topology has 4 vCPUs", ask(d, dom, "--maxvcpus", 10)["obstacles"][0])
+        before = inactive(dom)
+        error = ask(d, dom, "--apply", "--maxvcpus", 10, exit_status=4)["error"]["text"]
+        matches("a socket of its topology has 4 vCPUs, of which 10 is no multiple", error)
+        equal(inactive(dom), before, "what was asked for cannot be had, so nothing is done")
         xml = ElementTree.fromstring(inactive(dom))
         equal((xml.find("vcpu").text, xml.find("vcpu").get("current")), ("8", "2"))
         dom.lv.virsh("start", dom.name)

@@ -192,6 +192,61 @@ static void a_configuration_that_fails_is_half_a_success(void **ctx)
 	bench_stop(b);
 }
 
+/* Enough for the policy is not what the configuration would say. */
+static void where_some_are_missing_the_configuration_is_left(void **ctx)
+{
+	const struct op_request request = { .goal = OP_GOAL_COUNT,
+					    .count = 3,
+					    .standby = -1,
+					    .policy = OP_POLICY_AT_LEAST,
+					    .at_least = 1,
+					    .persist = true };
+	struct libvirt_fake l;
+	struct bench *b = start(&l);
+	struct op *o;
+
+	bench_plant(b, 2, bench_broken_verify);
+	o = bench_submit(b, &request);
+	bench_turn(b);
+	answer(&l, 0, 1);
+	bench_check(b, o, OP_PARTIAL);
+	assert_non_null(strstr(o->error, "not every vCPU is where it should be"));
+	check_config(o, PERSIST_SKIPPED, 1);
+	assert_int_equal(l.changes, 0);
+	op_unref(o);
+	bench_stop(b);
+}
+
+/* What cannot be called back any more ends as asked, and nothing is begun after it. */
+static void a_cancel_while_the_last_vcpu_leaves_spares_the_configuration(void **ctx)
+{
+	static const int reasons[] = { -ECANCELED, -ETIMEDOUT };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct libvirt_fake l;
+		struct bench *b = start(&l);
+		struct op *o;
+
+		bench_put_online(b, 1, 1);
+		b->qemu_silent[1] = true;
+		o = submit(b, 1);
+		answer(&l, 0, 2);
+		bench_wait_word(b, "unplug 1");
+		op_run_stop(o, reasons[i]);
+		bench_turn(b);
+		if (!o->ended)
+			bench_eject(b, 1);
+		bench_wait_ended(b, o);
+		assert_int_equal(l.changes, 0);
+		check_config(o, PERSIST_SKIPPED, 2);
+		if (reasons[i] == -ECANCELED)
+			assert_non_null(
+				strstr(o->error, "left as it is: the operation was cancelled"));
+		op_unref(o);
+		bench_stop(b);
+	}
+}
+
 static void a_cancel_before_it_began_changes_nothing(void **ctx)
 {
 	struct libvirt_fake l;
@@ -306,6 +361,8 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_with_the_configuration_comes_before_everything),
 		cmocka_unit_test(what_did_not_end_as_asked_leaves_the_configuration),
 		cmocka_unit_test(a_configuration_that_fails_is_half_a_success),
+		cmocka_unit_test(where_some_are_missing_the_configuration_is_left),
+		cmocka_unit_test(a_cancel_while_the_last_vcpu_leaves_spares_the_configuration),
 		cmocka_unit_test(a_cancel_before_it_began_changes_nothing),
 		cmocka_unit_test(a_change_that_was_sent_cannot_be_cancelled),
 		cmocka_unit_test(past_the_deadline_it_is_failed_before_and_pending_after),
