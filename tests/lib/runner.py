@@ -31,7 +31,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LOGS = os.path.join(ROOT, "build", "test-logs")
 WORKERS = max(2, os.cpu_count() or 2)
 FUZZ_SECONDS = 10
-LONG_FUZZ_SECONDS = 300
+LONG_FUZZ_SECONDS = 60
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
