@@ -75,6 +75,8 @@ void adopt_found_online(struct agent *a, struct cpu *c)
 {
 	/* Nothing known of it at the first scan: the kernel's own boot. */
 	c->foreign = !c->restored && (a->scanned || c->state);
+	/* It may have waited here for the end of a registration. */
+	cputable_read_online(a, c);
 	cputable_begin_period(a, c);
 	if (c->restored || c->standby_wish == 0) {
 		c->restored = false;

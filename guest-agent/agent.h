@@ -20,7 +20,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { AGENT_CPUS_MAX = BOOTREC_CPUS, AGENT_TEXT = MSG_TEXT_MAX + 1 };
+/* As many workers as are forked ahead are what a batch of the usual size needs. */
+enum { AGENT_CPUS_MAX = BOOTREC_CPUS, AGENT_TEXT = MSG_TEXT_MAX + 1, SPARES = 8 };
 
 /**
  * enum job_kind - why a CPU is in transition
@@ -102,6 +103,7 @@ struct worker {
  * @doubt: a state whose callback that one had begun, until the agent's own job has seen to it
  * @ran_on: where its worker last proved itself, -1 never
  * @dyn_done: callbacks whose startup is done on it
+ * @stored: what the record holds of it, where @is_stored; a worker writes there too
  * @standby_wish: 0 none, 1 it was asked to rest, 2 and was parked again once since
  * @fail_state, @fail_rc: armed failure (R18)
  * @trace_ns: since when the kernel's steps on it are reported, CLOCK_MONOTONIC, 0 they are not
@@ -131,6 +133,8 @@ struct cpu {
 	int doubt;
 	int ran_on;
 	uint32_t dyn_done;
+	struct bootrec_row stored;
+	bool is_stored;
 	uint32_t last_kick;
 	uint8_t standby_wish;
 	int fail_state;
@@ -223,7 +227,6 @@ struct kladder {
  * @tries: to open it since it is known but has no device node
  * @objected: it was said that the host speaks no version of ours
  * @urgent: what waits is more than progress
- * @written_ms: when the last bytes went
  * @gather_ms: until when progress is gathered, 0 nothing waits
  * @query_at: next row of the answer to QUERY, -1 none due
  */
@@ -237,7 +240,6 @@ struct link {
 	unsigned int tries;
 	bool objected;
 	bool urgent;
-	uint64_t written_ms;
 	uint64_t gather_ms;
 	int query_at;
 	struct session session;
@@ -250,7 +252,9 @@ struct link {
  * @scanned: the first look at all CPUs is over
  * @look_ms: when to look again at the CPUs that are leaving, 0 none is
  * @look_wait_ms: how long that was put off
- * @spare: forked ahead, of no CPU yet
+ * @log_ms: when to write the log although CPUs are in transition, 0 nothing new is in it
+ * @spares: workers forked ahead, of no CPU yet; pid 0 where there is none
+ * @sysfs: the kernel's own list says which CPUs are online (cpulook.h)
  * @cpus: @possible rows
  */
 struct agent {
@@ -265,7 +269,9 @@ struct agent {
 	bool scanned;
 	uint64_t look_ms;
 	unsigned int look_wait_ms;
+	uint64_t log_ms;
 	int possible;
+	bool sysfs;
 	uint8_t boot_id[16];
 	struct agent_config config;
 	const struct seam *seam;
@@ -275,7 +281,7 @@ struct agent {
 	struct kladder kladder;
 	struct writer writer;
 	struct registry registry;
-	struct worker spare;
+	struct worker spares[SPARES];
 	struct link link;
 	uint32_t handovers;
 	unsigned int jobs;
@@ -295,7 +301,7 @@ int agent_watch(struct agent *a, int fd, uint32_t events, enum source source, in
 uint64_t now_ns(void);
 uint64_t now_ms(void);
 
-/* One line on standard error, when the turn's work is done. */
+/* One line on standard error, when nothing moves or a little later. */
 void agent_log(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, and a log record for the host; @level is a syslog(3) priority. */

@@ -145,6 +145,15 @@ static int open_fresh(int root, const uint8_t boot_id[16])
 	return fd;
 }
 
+static uint32_t load_kick(int fd)
+{
+	struct kick_cell cell;
+
+	if (read_at(fd, &cell, sizeof(cell), offsetof(struct file, kick)) < 0)
+		return 0;
+	return cell.check == check_of(&cell.kick, sizeof(cell.kick)) ? cell.kick : 0;
+}
+
 int bootrec_open(struct bootrec *r, int root, const uint8_t boot_id[16], bool *ret_fresh)
 {
 	int fd = open_known(root, boot_id);
@@ -155,6 +164,7 @@ int bootrec_open(struct bootrec *r, int root, const uint8_t boot_id[16], bool *r
 	if (fd < 0)
 		return fd;
 	r->fd = fd;
+	r->kick = load_kick(fd);
 	*ret_fresh = fresh;
 	return 0;
 }
@@ -263,16 +273,14 @@ int bootrec_store_name(const struct bootrec *r, int i, const char *name)
 
 uint32_t bootrec_kick(const struct bootrec *r)
 {
-	struct kick_cell cell;
-
-	if (read_at(r->fd, &cell, sizeof(cell), offsetof(struct file, kick)) < 0)
-		return 0;
-	return cell.check == check_of(&cell.kick, sizeof(cell.kick)) ? cell.kick : 0;
+	return r->kick;
 }
 
-int bootrec_store_kick(const struct bootrec *r, uint32_t kick)
+int bootrec_store_kick(struct bootrec *r, uint32_t kick)
 {
 	struct kick_cell cell = { .kick = kick, .check = check_of(&kick, sizeof(kick)) };
 
+	/* What cannot be written still was taken. */
+	r->kick = kick;
 	return write_at(r->fd, &cell, sizeof(cell), offsetof(struct file, kick));
 }

@@ -46,8 +46,13 @@ struct bootrec_subject {
 	uint64_t period;
 };
 
+/**
+ * struct bootrec - the open record
+ * @kick: the highest kick number in it
+ */
 struct bootrec {
 	int fd;
+	uint32_t kick;
 };
 
 /* Open or create; @ret_fresh tells that nothing of this boot was known. Return: 0 or -errno. */
@@ -65,6 +70,6 @@ int bootrec_store_name(const struct bootrec *r, int i, const char *name);
 
 /* The highest kick number taken this boot. */
 uint32_t bootrec_kick(const struct bootrec *r);
-int bootrec_store_kick(const struct bootrec *r, uint32_t kick);
+int bootrec_store_kick(struct bootrec *r, uint32_t kick);
 
 #endif

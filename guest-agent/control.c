@@ -229,6 +229,7 @@ static int give_walk(struct agent *a, struct cpu *c)
 	if (r < 0)
 		return r;
 	c->leftover = (struct process_group){ 0 };
+	c->is_stored = false;
 	j->at_worker = true;
 	if (j->abort_rc)
 		crew_cancel(c, j->abort_rc);

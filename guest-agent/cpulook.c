@@ -82,7 +82,7 @@ uint16_t cpulook_slot(int root, int cpu)
 	return parse_slot(text);
 }
 
-static bool is_real_sysfs(int root)
+bool cpulook_is_sysfs(int root)
 {
 	AUTO_CLOSE int fd = openat(root, CPUS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
@@ -90,9 +90,9 @@ static bool is_real_sysfs(int root)
 	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == SYSFS_MAGIC;
 }
 
-void cpulook_online(int root, struct cpulook_online *ret)
+void cpulook_online(int root, bool sysfs, struct cpulook_online *ret)
 {
-	ret->listed = is_real_sysfs(root) && read_list(root, CPUS "/online", &ret->list) == 0;
+	ret->listed = sysfs && read_list(root, CPUS "/online", &ret->list) == 0;
 }
 
 bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu)

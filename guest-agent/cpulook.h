@@ -40,7 +40,10 @@ struct cpulook_online {
 	struct cpulist list;
 };
 
-void cpulook_online(int root, struct cpulook_online *ret);
+/* Whether a real sysfs stands there, which is settled when the agent starts. */
+bool cpulook_is_sysfs(int root);
+
+void cpulook_online(int root, bool sysfs, struct cpulook_online *ret);
 
 /* Whether @cpu is; one without a file of its own cannot be anything else. */
 bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu);

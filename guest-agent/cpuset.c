@@ -157,6 +157,7 @@ int step_cpuset_widen(struct step_env *env)
 	env->text[0] = '\0';
 	if (n == 0)
 		return 0;
+	step_waits(env);
 	lock = open_lock(env);
 	if (lock < 0)
 		return lock;
@@ -187,6 +188,7 @@ int step_cpuset_narrow(struct step_env *env)
 	env->text[0] = '\0';
 	if (n == 0)
 		return 0;
+	step_waits(env);
 	lock = open_lock(env);
 	if (lock < 0)
 		return 0;

@@ -48,6 +48,7 @@ static uint64_t read_serial(const struct agent *a)
 int cputable_init(struct agent *a)
 {
 	a->possible = cpulook_possible(a->root, AGENT_CPUS_MAX);
+	a->sysfs = cpulook_is_sysfs(a->root);
 	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
 	if (!a->cpus)
 		return -ENOMEM;
@@ -86,7 +87,7 @@ static void read_online(struct agent *a, struct cpu *only)
 {
 	struct cpulook_online all;
 
-	cpulook_online(a->root, &all);
+	cpulook_online(a->root, a->sysfs, &all);
 	for_each_cpu (a, c) {
 		if (only && c != only)
 			continue;
@@ -100,22 +101,23 @@ void cputable_read_online(struct agent *a, struct cpu *c)
 	read_online(a, c);
 }
 
-static void check_stored(struct agent *a, const struct cpu *c, int r)
+static bool check_stored(struct agent *a, const struct cpu *c, int r)
 {
 	if (r < 0)
 		agent_log(a, "cpu%d: cannot write the record: %s", c->cpu, strerror(-r));
+	return r == 0;
 }
 
 static void store_subject(struct agent *a, const struct cpu *c)
 {
 	const struct bootrec_subject s = { .device = c->device, .period = c->state_period };
 
-	check_stored(a, c, bootrec_store_subject(&a->record, c->cpu, &s));
+	(void)check_stored(a, c, bootrec_store_subject(&a->record, c->cpu, &s));
 }
 
 void cputable_begin_period(struct agent *a, struct cpu *c)
 {
-	c->period = c->state_period = cpulook_period(a->root, c->cpu);
+	c->state_period = c->period;
 	store_subject(a, c);
 }
 
@@ -273,9 +275,9 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state)
 	}
 }
 
-void cpu_store(struct agent *a, const struct cpu *c)
+void cpu_store(struct agent *a, struct cpu *c)
 {
-	struct bootrec_row row = {
+	const struct bootrec_row row = {
 		.state = (uint8_t)c->state,
 		.under_way = (uint8_t)c->doubt,
 		.standby_wish = c->standby_wish,
@@ -285,7 +287,10 @@ void cpu_store(struct agent *a, const struct cpu *c)
 
 	if (c->job.at_worker)
 		return;
-	check_stored(a, c, bootrec_store(&a->record, c->cpu, &row));
+	if (c->is_stored && memcmp(&row, &c->stored, sizeof(row)) == 0)
+		return;
+	c->is_stored = check_stored(a, c, bootrec_store(&a->record, c->cpu, &row));
+	c->stored = row;
 }
 
 void cpu_changed(struct agent *a, struct cpu *c)

@@ -24,7 +24,7 @@ void cputable_on_time(struct agent *a, uint64_t now);
 /* Read again whether the kernel has it online. */
 void cputable_read_online(struct agent *a, struct cpu *c);
 
-/* What is done on it from now on is done in the time online that is now. */
+/* What is done on it from now on is done in the time online that was read last. */
 void cputable_begin_period(struct agent *a, struct cpu *c);
 
 /* Whether the one in which its state was reached is over, be the CPU online again or not. */
@@ -42,8 +42,8 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state);
 /* Its row has changed: send it, and keep the record and the announcement right. */
 void cpu_changed(struct agent *a, struct cpu *c);
 
-/* Write its row of the record; not while a worker walks, whose row it is then. */
-void cpu_store(struct agent *a, const struct cpu *c);
+/* Write its row of the record if it is not right; not while a worker walks, whose row it is then. */
+void cpu_store(struct agent *a, struct cpu *c);
 
 /* Why it rests where it does; logged. */
 void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)

@@ -14,8 +14,8 @@
 #include "guest-agent/child.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
+#include "guest-agent/spares.h"
 #include "guest-agent/worker.h"
-#include "guest-agent/writer.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,76 +31,13 @@ static void expect_within(struct cpu *c, unsigned int ms)
 	c->job.step_deadline_ms = now_ms() + (uint64_t)ms * c->job.h.slow + CONTROL_GRACE_MS;
 }
 
-__attribute__((noreturn)) static void be_worker(struct agent *a, int fd)
-{
-	const struct worker_place place = {
-		.fd = fd,
-		.root = a->root,
-		.config = &a->config,
-		.seam = a->seam,
-		.record = a->record,
-		.names = (const char(*)[64])a->registry.names,
-		.program_fds = a->registry.fds,
-	};
-
-	worker_main(&place);
-}
-
-static int fork_worker(struct agent *a, struct worker *ret)
-{
-	int keep[CHILD_KEEP_MAX] = { a->root, a->record.fd }, fd = -1;
-	size_t n = 2;
-	pid_t pid;
-
-	for (int i = 0; i < CALLBACKS_MAX; i++)
-		if (a->registry.fds[i] > 0)
-			keep[n++] = a->registry.fds[i];
-	pid = child_fork(keep, n, &fd);
-	if (pid < 0)
-		return pid;
-	if (pid == 0)
-		be_worker(a, fd);
-	*ret = (struct worker){ .pid = pid, .fd = fd };
-	return 0;
-}
-
-void crew_prepare(struct agent *a)
-{
-	/* It is in the way of whatever moves, but for a write whose CPU will need it. */
-	if (a->spare.pid || (a->jobs > 0 && !writer_is_at_startup(a)))
-		return;
-	/* Without one ahead the next is forked when it is needed. */
-	(void)fork_worker(a, &a->spare);
-}
-
-void crew_forget_prepared(struct agent *a)
-{
-	child_hang_up(&a->spare.fd);
-	a->spare = (struct worker){ .fd = -1 };
-}
-
-/* It has died, of which nobody may have heard yet. */
-static bool has_ended(const struct worker *w)
-{
-	char byte;
-
-	return recv(w->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 static int hire(struct agent *a, struct cpu *c)
 {
 	struct worker w;
-	int r;
+	int r = spares_take(a, &w);
 
-	if (a->spare.pid && has_ended(&a->spare))
-		crew_forget_prepared(a);
-	w = a->spare;
-	a->spare = (struct worker){ .fd = -1 };
-	if (w.pid == 0) {
-		r = fork_worker(a, &w);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	r = agent_watch(a, w.fd, EPOLLIN, SOURCE_WORKER, c->cpu);
 	if (r < 0) {
 		child_hang_up(&w.fd);
@@ -305,22 +242,34 @@ static bool on_message(struct agent *a, struct cpu *c, struct worker_message *m)
 	return false;
 }
 
+/* Return: whether there may be more to hear of it. */
+static bool hear(struct agent *a, struct cpu *c)
+{
+	struct worker_message m[WORKER_PACK_MAX];
+	pid_t pid = c->worker.pid;
+	int n;
+
+	if (c->worker.fd < 0)
+		return false;
+	n = worker_recv_pack(c->worker.fd, m);
+	if (n == -EAGAIN)
+		return false;
+	if (n == 0 || n == -ECONNRESET) {
+		child_hang_up(&c->worker.fd);
+		return false;
+	}
+	if (n < 0)
+		crew_kill(a, c, -EIO, "it sent what is no message");
+	/* The first may end its walk, and with that its time here. */
+	for (int i = 0; i < n && c->worker.pid == pid && c->worker.fd >= 0; i++)
+		if (!on_message(a, c, &m[i]))
+			crew_kill(a, c, -EIO, "it reported what does not fit its walk");
+	return true;
+}
+
 void crew_on_readable(struct agent *a, struct cpu *c)
 {
-	struct worker_message m;
-
-	while (c->worker.fd >= 0) {
-		int r = worker_recv(c->worker.fd, &m, MSG_DONTWAIT);
-
-		if (r == -EAGAIN)
-			return;
-		if (r == 0 || r == -ECONNRESET) {
-			child_hang_up(&c->worker.fd);
-			return;
-		}
-		if (r < 0 || !on_message(a, c, &m))
-			crew_kill(a, c, -EIO, "it reported what does not fit its walk");
-	}
+	(void)hear(a, c);
 }
 
 /* Killed at once, as no worker may follow; the next one waits for its death. */
@@ -345,7 +294,8 @@ void crew_on_exit(struct agent *a, struct cpu *c, int status)
 	int rc = -EIO;
 
 	/* What it said before it died counts, and may end its walk and begin another. */
-	crew_on_readable(a, c);
+	while (hear(a, c))
+		;
 	child_hang_up(&c->worker.fd);
 	if (WIFSIGNALED(status))
 		rc = 128 + WTERMSIG(status);

@@ -7,13 +7,6 @@
 /* Control's side of the workers: hiring, handing walks over, hearing them, burying them. */
 
 /*
- * Fork a worker ahead, so that the next CPU to need one does not wait for it. It knows its CPU as
- * little as the callbacks to come: it is replaced when one is registered or goes.
- */
-void crew_prepare(struct agent *a);
-void crew_forget_prepared(struct agent *a);
-
-/*
  * Tell it to leave; control_on_worker_gone() follows when it is reaped. Told again for another job
  * it gets the time it has for that once more.
  */

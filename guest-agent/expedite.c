@@ -28,13 +28,38 @@ static bool has_cpus(int root, const char *path)
 	return r > 0 && *list && strcmp(list, "(null)") != 0;
 }
 
-static bool is_wanted(const struct expedite *e)
+/* Return: 0 with the number that stands in @path, which is opened when it is needed first. */
+static int read_kept(int root, int *fd, const char *path, int flags, long *ret)
+{
+	if (*fd < 0)
+		*fd = openat(root, path, flags | O_CLOEXEC);
+	return *fd < 0 ? -errno : sysfs_reread_long(*fd, ret);
+}
+
+static bool is_wanted(struct expedite *e)
 {
 	long normal;
 
 	if (e->mode != EXPEDITE_AUTO)
 		return e->mode == EXPEDITE_YES;
-	return !e->has_quiet_cpus && (sysfs_read_long(e->root, NORMAL, &normal) < 0 || normal == 0);
+	return !e->has_quiet_cpus &&
+	       (read_kept(e->root, &e->normal_fd, NORMAL, O_RDONLY, &normal) < 0 || normal == 0);
+}
+
+static int read_now(struct expedite *e, long *ret)
+{
+	return read_kept(e->root, &e->expedited_fd, EXPEDITED, O_RDWR, ret);
+}
+
+static int write_now(const struct expedite *e, long value)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%ld\n", value);
+	ssize_t written = pwrite(e->expedited_fd, text, (size_t)n, 0);
+
+	if (written < 0)
+		return -errno;
+	return written == n ? 0 : -EIO;
 }
 
 static int forget(int root)
@@ -43,21 +68,18 @@ static int forget(int root)
 }
 
 /* Put @saved back where ours still stands. */
-static int restore(int root, long saved)
+static int restore(struct expedite *e, long saved)
 {
-	char text[32];
 	long now;
 	int r;
 
-	r = sysfs_read_long(root, EXPEDITED, &now);
-	if (r == 0 && now == OURS && saved != OURS) {
-		snprintf(text, sizeof(text), "%ld\n", saved);
-		r = sysfs_write(root, EXPEDITED, text);
-	}
+	r = read_now(e, &now);
+	if (r == 0 && now == OURS && saved != OURS)
+		r = write_now(e, saved);
 	/* What could not be put back stays on record for the next try. */
 	if (r < 0 && r != -ENOENT && r != -EINVAL)
 		return r;
-	return forget(root);
+	return forget(e->root);
 }
 
 int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
@@ -65,7 +87,7 @@ int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
 	long saved;
 	int r;
 
-	*e = (struct expedite){ .root = root, .mode = mode };
+	*e = (struct expedite){ .root = root, .mode = mode, .expedited_fd = -1, .normal_fd = -1 };
 	/* Both are settled at the kernel's boot. */
 	e->has_quiet_cpus = has_cpus(root, "sys/devices/system/cpu/isolated") ||
 			    has_cpus(root, "sys/devices/system/cpu/nohz_full");
@@ -75,7 +97,7 @@ int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
 	/* Killed before it was written whole, and so before ours was. */
 	if (r == -EINVAL)
 		return forget(root);
-	return r < 0 ? r : restore(root, saved);
+	return r < 0 ? r : restore(e, saved);
 }
 
 static int take(struct expedite *e, long old)
@@ -86,7 +108,7 @@ static int take(struct expedite *e, long old)
 	n = snprintf(text, sizeof(text), "%ld\n", old);
 	r = sysfs_create(e->root, SAVED, text, (size_t)n);
 	if (r == 0)
-		r = sysfs_write(e->root, EXPEDITED, "1\n");
+		r = write_now(e, OURS);
 	if (r < 0) {
 		forget(e->root);
 		return r;
@@ -103,7 +125,7 @@ int expedite_begin(struct expedite *e)
 
 	if (e->active || !is_wanted(e))
 		return 0;
-	r = sysfs_read_long(e->root, EXPEDITED, &old);
+	r = read_now(e, &old);
 	if (r < 0)
 		return r == -ENOENT && e->mode == EXPEDITE_AUTO ? 0 : r;
 	/* Somebody else's wish already; taking it would make us put it back. */
@@ -118,7 +140,7 @@ int expedite_end(struct expedite *e)
 
 	if (!e->active)
 		return 0;
-	r = restore(e->root, e->saved);
+	r = restore(e, e->saved);
 	if (r == 0)
 		e->active = false;
 	return r;

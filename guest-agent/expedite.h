@@ -8,6 +8,8 @@
 /*
  * rcu_expedited while CPUs are in transition. The old value is saved in
  * /run/vcpuhp-agent/expedite before ours is written and put back only if the value is still ours.
+ * The kernel's files are opened once, as each batch of CPUs waits for them; they close with the
+ * process.
  */
 struct expedite {
 	int root;
@@ -15,6 +17,8 @@ struct expedite {
 	bool has_quiet_cpus;
 	bool active;
 	long saved;
+	int expedited_fd;
+	int normal_fd;
 };
 
 /* Puts back what an agent that was killed left behind. Return: 0 or -errno. */

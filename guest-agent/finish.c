@@ -6,6 +6,7 @@
 #include "guest-agent/crew.h"
 #include "guest-agent/kick.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/spares.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdio.h>
@@ -103,15 +104,20 @@ static void rest(struct agent *a, struct cpu *c, const struct job *j)
 	cpu_set_state(a, c, state);
 }
 
-void finish_rest(struct agent *a)
+bool finish_rest(struct agent *a)
 {
+	bool more;
 	int r = a->jobs == 0 ? expedite_end(&a->expedite) : 0;
 
 	if (r < 0)
 		agent_log(a, "cannot put rcu_expedited back: %s", strerror(-r));
 	writer_prepare(a);
-	crew_prepare(a);
-	log_flush(&a->log);
+	more = spares_prepare(a);
+	if (a->jobs == 0 || (a->log_ms && now_ms() >= a->log_ms)) {
+		log_flush(&a->log);
+		a->log_ms = 0;
+	}
+	return more;
 }
 
 void finish_start_waiting(struct agent *a)

@@ -10,8 +10,12 @@ void finish_job(struct agent *a, struct cpu *c);
 /* Begin what has waited for the agent's own work on @c, or on all CPUs, to end. */
 void finish_start_waiting(struct agent *a);
 
-/* What nobody waits for: put rcu_expedited back, fork ahead, write the log. */
-void finish_rest(struct agent *a);
+/*
+ * What nobody waits for: put rcu_expedited back, fork ahead, write the log.
+ *
+ * Return: whether there is more of it.
+ */
+bool finish_rest(struct agent *a);
 
 /* "EBUSY" */
 const char *errno_name(int error);

@@ -5,12 +5,17 @@
 #include <stdio.h>
 #include <syslog.h>
 
+static bool add(struct agent *a, const struct record *r)
+{
+	return outbox_has_room(&a->link.out) && outbox_record(&a->link.out, r, false) == 0;
+}
+
 static bool put(struct agent *a, const struct record *r)
 {
-	if (!outbox_has_room(&a->link.out) || outbox_record(&a->link.out, r, false) < 0)
-		return false;
-	a->link.urgent = true;
-	return true;
+	bool put = add(a, r);
+
+	a->link.urgent |= put;
+	return put;
 }
 
 static bool put_row(struct agent *a, const struct cpu *c)
@@ -31,7 +36,8 @@ static bool put_row(struct agent *a, const struct cpu *c)
 	};
 
 	snprintf(r.cpu.text, sizeof(r.cpu.text), "%s", c->text);
-	return put(a, &r);
+	/* In transition it is progress like its steps, and their end is near. */
+	return c->job.kind ? add(a, &r) : put(a, &r);
 }
 
 static bool put_state(struct agent *a, int i)

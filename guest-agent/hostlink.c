@@ -9,8 +9,8 @@
  *
  * Three kinds of output. Answers to requests: a request is only read while there is room for its
  * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
- * lines are dropped and counted when the queue is long, our own steps only when it is full. What
- * follows within GATHER_MS of the last write is gathered, unless something else goes. What must
+ * lines are dropped and counted when the queue is long, our own steps only when it is full. It is
+ * gathered for GATHER_MS, and so is the word that a kick is taken, unless something else goes. What must
  * arrive, each CPU's row, each dynamic state's and each kick's result: not queued but marked as due
  * with the CPU or the registry, and taken from there when there is room. A result stays until it is
  * acknowledged and is due again in every new session.
@@ -28,7 +28,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { FRAMES_A_TURN = 64, GATHER_MS = 20 };
+enum { FRAMES_A_TURN = 64, GATHER_MS = 20, GATHER_MAX = OUTBOX_PROGRESS / 2 };
 
 static uint64_t random_number(void)
 {
@@ -78,6 +78,7 @@ static void say_hello(struct agent *a)
 	if (uname(&u) == 0)
 		snprintf(h.kernel, sizeof(h.kernel), "%s", u.release);
 	(void)outbox_message(&l->out, MSG_HELLO, &h);
+	l->urgent = true;
 }
 
 void hostlink_begin_session(struct agent *a)
@@ -262,8 +263,16 @@ static void take_frames(struct agent *a)
 
 void hostlink_answer(struct agent *a, int type, const void *msg)
 {
+	if (!a->link.session.established)
+		return;
+	(void)outbox_message(&a->link.out, type, msg);
+	a->link.urgent = true;
+}
+
+void hostlink_answer_taken(struct agent *a, const struct msg_kicked *m)
+{
 	if (a->link.session.established)
-		(void)outbox_message(&a->link.out, type, msg);
+		(void)outbox_message(&a->link.out, MSG_KICKED, m);
 }
 
 void hostlink_progress(struct agent *a, const struct record *r)
@@ -289,7 +298,6 @@ static void write_out(struct agent *a)
 
 		if (n > 0) {
 			outbox_written(&l->out, (size_t)n);
-			l->written_ms = now_ms();
 			continue;
 		}
 		if (n < 0 && errno == EINTR)
@@ -305,16 +313,20 @@ static void write_out(struct agent *a)
 }
 
 /*
- * Progress of one burst goes in one frame: each costs the host and, where vCPUs are threads that
- * share the host's CPUs, the CPU that is on its way up.
+ * Progress of one burst goes in one write: each costs the host and, where vCPUs are threads that
+ * share the host's CPUs, the CPU that is on its way up. Many vCPUs' fill what is gathered before.
  */
 static bool is_gathering(struct link *l)
 {
-	uint64_t until = l->written_ms + GATHER_MS;
+	uint64_t now = now_ms();
 	size_t queued;
 
 	outbox_bytes(&l->out, &queued);
-	l->gather_ms = !l->urgent && !queued && l->out.batched && now_ms() < until ? until : 0;
+	if (l->urgent || l->wants_out || queued > GATHER_MAX || (!queued && !l->out.batched) ||
+	    (l->gather_ms && now >= l->gather_ms))
+		l->gather_ms = 0;
+	else if (!l->gather_ms)
+		l->gather_ms = now + GATHER_MS;
 	return l->gather_ms;
 }
 

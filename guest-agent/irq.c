@@ -261,6 +261,7 @@ int step_irq_spread(struct step_env *env)
 		step_note(env, "irqbalance runs: no interrupts moved");
 		return 0;
 	}
+	step_waits(env);
 	r = spread_locked(env);
 	if (r < 0)
 		step_note(env, "cannot spread interrupts: %s", strerror(-r));
@@ -306,6 +307,7 @@ int step_irq_away(struct step_env *env)
 	snprintf(record, sizeof(record), RECORD, env->cpu);
 	if (faccessat(env->root, record, F_OK, 0) < 0 && errno == ENOENT)
 		return 0;
+	step_waits(env);
 	lock = sysfs_lock(env->root, LOCK);
 	r = lock < 0 ? lock : sysfs_read(env->root, record, text, sizeof(text));
 	if (r < 0) {

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +23,7 @@ void log_init(struct log *l)
 	l->fd = -1;
 	if (fstat(STDERR_FILENO, &st) < 0)
 		return;
+	l->is_socket = S_ISSOCK(st.st_mode);
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
 		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	l->fd = fd < 0 ? STDERR_FILENO : fd;
@@ -32,10 +32,9 @@ void log_init(struct log *l)
 static ssize_t write_now(const struct log *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLOUT };
-	ssize_t n = send(l->fd, l->buf, l->used, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (n >= 0 || errno != ENOTSOCK)
-		return n;
+	if (l->is_socket)
+		return send(l->fd, l->buf, l->used, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (l->fd == STDERR_FILENO && poll(&p, 1, 0) == 0) {
 		errno = EAGAIN;
 		return -1;

@@ -2,6 +2,7 @@
 #ifndef AGENT_LOG_H
 #define AGENT_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { LOG_SIZE = 16 << 10 };
@@ -9,11 +10,13 @@ enum { LOG_SIZE = 16 << 10 };
 /**
  * struct log - what was said and is not on standard error yet
  * @fd: where it goes; a description of our own where one can be had
+ * @is_socket: it is one, so that send(2) is what does not wait
  * @used: bytes that wait in @buf
  * @lost: lines left out since @buf was full
  */
 struct log {
 	int fd;
+	bool is_socket;
 	size_t used;
 	unsigned int lost;
 	char buf[LOG_SIZE];

@@ -15,6 +15,7 @@
 #include "guest-agent/kick.h"
 #include "guest-agent/kladder.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/spares.h"
 #include "guest-agent/uevent.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
@@ -38,8 +39,8 @@ static void bury(struct agent *a, pid_t pid, int status)
 		kladder_on_setup(a, status);
 		return;
 	}
-	if (pid == a->spare.pid)
-		crew_forget_prepared(a);
+	if (spares_on_exit(a, pid))
+		return;
 	for_each_cpu (a, c) {
 		if (c->worker.pid != pid)
 			continue;
@@ -125,6 +126,7 @@ static uint64_t next_deadline(struct agent *a)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)
 		return t;
+	t = earlier(t, a->log_ms);
 	for_each_cpu (a, c) {
 		if (c->job.kind)
 			t = earlier(t, earlier(c->job.deadline_ms, c->job.step_deadline_ms));
@@ -187,7 +189,7 @@ int loop_run(struct agent *a)
 		more = hostlink_turn(a);
 		/* Requests may have begun something that is due at once. */
 		announce(a);
-		finish_rest(a);
+		more |= finish_rest(a);
 		n = epoll_wait(a->epoll, events, EVENTS_A_TURN, more ? 0 : patience(a));
 		if (n < 0 && errno != EINTR)
 			return -errno;

@@ -21,6 +21,7 @@
 #include "guest-agent/loop.h"
 #include "guest-agent/options.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/spares.h"
 #include "guest-agent/sysfs.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
@@ -36,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_RETRY_MS = 1000 };
+enum { LOCK_RETRY_MS = 1000, LOG_MS = 100 };
 
 uint64_t now_ns(void)
 {
@@ -62,6 +63,8 @@ void agent_log(struct agent *a, const char *format, ...)
 	va_end(args);
 	len = snprintf(line, sizeof(line), "vcpuhp-agent: %s\n", text);
 	log_add(&a->log, line, (size_t)len);
+	if (!a->log_ms)
+		a->log_ms = now_ms() + LOG_MS;
 }
 
 void agent_tell(struct agent *a, int level, const char *format, ...)
@@ -168,7 +171,7 @@ static int set_up(struct agent *a)
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
 		return cannot(a, "make an epoll instance", -errno);
-	a->spare.fd = -1;
+	spares_init(a);
 	writer_init(&a->writer);
 	hostlink_init(a);
 	r = watch_signals(a);

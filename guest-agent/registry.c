@@ -27,8 +27,8 @@
 #include "guest-agent/callback.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
-#include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
+#include "guest-agent/spares.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -97,7 +97,7 @@ static void seat(struct agent *a, int i, const char *name)
 {
 	struct registry *r = &a->registry;
 
-	crew_forget_prepared(a);
+	spares_forget(a);
 	snprintf(r->names[i], sizeof(r->names[i]), "%s", name);
 	r->fds[i] = open_program(a, name);
 	if (bootrec_store_name(&a->record, i, name) < 0)
@@ -127,7 +127,7 @@ static void unseat(struct agent *a, int i)
 {
 	struct registry *r = &a->registry;
 
-	crew_forget_prepared(a);
+	spares_forget(a);
 	r->names[i][0] = '\0';
 	if (r->fds[i] > 0)
 		close(r->fds[i]);

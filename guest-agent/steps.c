@@ -17,3 +17,9 @@ void step_note(struct step_env *env, const char *format, ...)
 	vsnprintf(env->text + used, sizeof(env->text) - used, format, args);
 	va_end(args);
 }
+
+void step_waits(const struct step_env *env)
+{
+	if (env->waits)
+		env->waits(env->ctx);
+}

@@ -10,12 +10,16 @@
  * @root: descriptor of the root folder
  * @config: borrowed
  * @cpu: the CPU in transition; the calling process is bound to it
+ * @waits: called before what may take its time, so that others can see where it is; NULL nobody looks
+ * @ctx: for @waits
  * @text: returned: why it failed, or a warning where the return value is 0
  */
 struct step_env {
 	int root;
 	const struct agent_config *config;
 	int cpu;
+	void (*waits)(void *ctx);
+	void *ctx;
 	char text[256];
 };
 
@@ -27,6 +31,9 @@ struct step_env {
 
 /* Add a sentence to @env->text, behind "; " where there is one already; cut at its end. */
 void step_note(struct step_env *env, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What follows may take its time. */
+void step_waits(const struct step_env *env);
 
 /* A timer armed on this CPU fires, the thread's CPU time grows; warns if the clocksource changed since boot. */
 int step_verify(struct step_env *env);

@@ -18,6 +18,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+enum { LONG_SIZE = 64 };
+
 int sysfs_read(int root, const char *path, char *buf, size_t size)
 {
 	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
@@ -44,23 +46,51 @@ int sysfs_read(int root, const char *path, char *buf, size_t size)
 	return (int)used;
 }
 
-int sysfs_read_long(int root, const char *path, long *ret)
+/* @n bytes as read at once, or less than 0 and errno; a number comes whole. */
+static int take_long(char buf[LONG_SIZE], ssize_t n, long *ret)
 {
-	char buf[64] = "", *end;
+	char *end;
 	long v;
-	int r = sysfs_read(root, path, buf, sizeof(buf));
 
-	if (r < 0)
-		return r == -EFBIG ? -EINVAL : r;
+	if (n < 0)
+		return -errno;
+	if (n >= LONG_SIZE || memchr(buf, '\0', (size_t)n))
+		return -EINVAL;
+	buf[n] = '\0';
 	/* strtol() would take leading blanks and a plus sign, which the kernel never writes. */
-	if ((buf[0] < '0' || buf[0] > '9') && buf[0] != '-')
+	if ((*buf < '0' || *buf > '9') && *buf != '-')
 		return -EINVAL;
 	errno = 0;
 	v = strtol(buf, &end, 10);
-	if (errno || end == buf || end != buf + r)
+	if (errno || end == buf || end[strspn(end, "\n")] != '\0')
 		return -EINVAL;
 	*ret = v;
 	return 0;
+}
+
+int sysfs_reread_long(int fd, long *ret)
+{
+	char buf[LONG_SIZE];
+	ssize_t n;
+
+	do
+		n = pread(fd, buf, sizeof(buf), 0);
+	while (n < 0 && errno == EINTR);
+	return take_long(buf, n, ret);
+}
+
+int sysfs_read_long(int root, const char *path, long *ret)
+{
+	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	char buf[LONG_SIZE];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do
+		n = read(fd, buf, sizeof(buf));
+	while (n < 0 && errno == EINTR);
+	return take_long(buf, n, ret);
 }
 
 int sysfs_number(const char *text)

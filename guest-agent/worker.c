@@ -13,6 +13,10 @@
  * control or the next agent, knows what is in doubt and what is left of it: the program dies with
  * the worker, what it has started does not.
  *
+ * What it reports is held back as long as what follows takes no time, since each message wakes
+ * control up beside it. Steps say before they wait (step_waits()), and a callback always may: then
+ * all is told. That a call is over is noted with the next call's beginning.
+ *
  * Each call is checked to have run on the CPU, by the worker itself and for a program by what the
  * kernel says of it; otherwise it has failed with -EXDEV, whatever it returned (R1). The late
  * teardown for a CPU that was taken away is neither bound nor checked.
@@ -28,7 +32,6 @@
 #include "guest-agent/sysfs.h"
 #include "proto/ladder.h"
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -41,7 +44,9 @@ enum { LEFTOVER_MS = 1000, LEFTOVER_POLL_MS = 5 };
  * struct worker_self
  * @h: the walk
  * @out: the report being made
+ * @held: reports that go with the next one
  * @told: control knows the result of this call already
+ * @noted: the record says that a call is under way
  * @bound: it has proved itself
  * @cancel_rc: to be aborted with this, 0 no
  */
@@ -49,38 +54,15 @@ struct worker_self {
 	const struct worker_place *place;
 	struct handover h;
 	struct worker_message out;
+	struct worker_message held[WORKER_PACK_MAX];
+	size_t n_held;
 	bool told;
+	bool noted;
 	bool bound;
 	int cancel_rc;
 };
 
 typedef int (*worker_fn)(struct worker_self *w, const struct walk_call *call);
-
-int worker_send(int fd, const struct worker_message *m)
-{
-	size_t len = m->type == WORKER_WALK ? sizeof(*m) : offsetof(struct worker_message, h);
-
-	return send(fd, m, len, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-int worker_recv(int fd, struct worker_message *m, int flags)
-{
-	ssize_t n;
-
-	do
-		n = recv(fd, m, sizeof(*m), flags);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return 0;
-	if (n != sizeof(*m) && n != offsetof(struct worker_message, h))
-		return -EBADMSG;
-	if (m->type == WORKER_WALK && n != sizeof(*m))
-		return -EBADMSG;
-	m->text[sizeof(m->text) - 1] = '\0';
-	return 1;
-}
 
 static uint64_t clock_ns(void)
 {
@@ -90,14 +72,32 @@ static uint64_t clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void tell(struct worker_self *w, enum worker_message_type type)
+static void say_held(void *ctx)
+{
+	struct worker_self *w = ctx;
+	size_t n = w->n_held;
+
+	w->n_held = 0;
+	/* Nobody to tell: control is gone, and this process goes with it. */
+	if (n && worker_send_pack(w->place->fd, w->held, n) < 0)
+		_exit(1);
+}
+
+/* What follows says something else, or that it waits. */
+static void tell_with_next(struct worker_self *w, enum worker_message_type type)
 {
 	w->out.type = type;
 	w->out.number = w->h.number;
 	w->out.time_ns = clock_ns();
-	/* Nobody to tell: control is gone, and this process goes with it. */
-	if (worker_send(w->place->fd, &w->out) < 0)
-		_exit(1);
+	w->held[w->n_held++] = w->out;
+	if (w->n_held == WORKER_PACK_MAX)
+		say_held(w);
+}
+
+static void tell(struct worker_self *w, enum worker_message_type type)
+{
+	tell_with_next(w, type);
+	say_held(w);
 }
 
 static int run_step(struct worker_self *w, int (*step)(struct step_env *env))
@@ -106,6 +106,8 @@ static int run_step(struct worker_self *w, int (*step)(struct step_env *env))
 		.root = w->place->root,
 		.config = w->place->config,
 		.cpu = w->h.cpu,
+		.waits = say_held,
+		.ctx = w,
 	};
 	int r = step(&env);
 
@@ -238,6 +240,7 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 
 	if (r < 0)
 		return r;
+	say_held(w);
 	callback_run(&c, &result);
 	snprintf(w->out.text, sizeof(w->out.text), "%s", result.text);
 	/* Its number alone could be an exit status as well. */
@@ -307,6 +310,13 @@ static int run_operation(struct worker_self *w, const struct walk_call *call)
 	return rc;
 }
 
+static void note_end(struct worker_self *w)
+{
+	if (w->noted)
+		note(w, NULL, NULL);
+	w->noted = false;
+}
+
 static void run_call(struct worker_self *w, const struct walk_call *call)
 {
 	int here = w->place->seam->current_cpu(w->h.cpu);
@@ -314,13 +324,13 @@ static void run_call(struct worker_self *w, const struct walk_call *call)
 	w->out = (struct worker_message){ .call = *call, .ran_on = here };
 	w->told = false;
 	note(w, call, NULL);
-	tell(w, WORKER_ENTER);
+	w->noted = true;
+	tell_with_next(w, WORKER_ENTER);
 	w->out.rc = run_operation(w, call);
 	w->out.call = *call;
 	handover_result(&w->h, call, w->out.rc);
-	note(w, NULL, NULL);
 	if (!w->told)
-		tell(w, WORKER_EXIT);
+		tell_with_next(w, WORKER_EXIT);
 }
 
 /* What control said meanwhile. */
@@ -361,6 +371,7 @@ static void walk_on(struct worker_self *w)
 		handover_next(&w->h, &call);
 		run_call(w, &call);
 	}
+	note_end(w);
 	w->out = (struct worker_message){ .ran_on = -1 };
 	tell(w, WORKER_DONE);
 }
@@ -417,7 +428,10 @@ static bool take_walk(struct worker_self *w, const struct worker_message *m)
 	rc = prove(w);
 	w->out.rc = rc;
 	w->bound = rc == 0;
-	tell(w, WORKER_READY);
+	tell_with_next(w, WORKER_READY);
+	/* To end what is left of another's callback takes its time. */
+	if (rc || w->h.leftover.id)
+		say_held(w);
 	return w->bound;
 }
 

@@ -53,11 +53,20 @@ struct worker_message {
 	struct handover h;
 };
 
-/* Send one; the hand-over only travels with WALK. Return: 0 or -errno. */
+/* To the worker, which takes one at a time; the hand-over only travels with WALK. Return: 0 or -errno. */
 int worker_send(int fd, const struct worker_message *m);
 
 /* Return: 1, 0 at the end of the socket, -EAGAIN, -errno; -EBADMSG for a message cut short. */
 int worker_recv(int fd, struct worker_message *m, int flags);
+
+/* What a worker says at one go, since each costs both sides and the CPU that is on its way up. */
+enum { WORKER_PACK_MAX = 10 };
+
+/* From the worker: up to WORKER_PACK_MAX at once, in their order. Return: 0 or -errno. */
+int worker_send_pack(int fd, struct worker_message *m, size_t n);
+
+/* Return: how many, 0 at the end of the socket, -EAGAIN, -errno; -EBADMSG for a pack cut short. */
+int worker_recv_pack(int fd, struct worker_message m[WORKER_PACK_MAX]);
 
 /**
  * struct worker_place - what a worker is forked with

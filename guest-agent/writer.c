@@ -35,9 +35,9 @@ static int write_online(int root, const struct request *q)
 
 	snprintf(folder, sizeof(folder), "sys/devices/system/cpu/cpu%d", q->cpu);
 	snprintf(path, sizeof(path), "%s/online", folder);
-	if (faccessat(root, folder, F_OK, 0) < 0)
-		return -ENODEV;
 	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
+	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) < 0)
+		return -ENODEV;
 	if (r == -ENOENT)
 		return q->online ? 0 : -EPERM;
 	if (r < 0)
@@ -158,11 +158,6 @@ bool writer_withdraw(struct cpu *c)
 bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
 {
 	return a->writer.cpu == c->cpu;
-}
-
-bool writer_is_at_startup(const struct agent *a)
-{
-	return a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.call.startup;
 }
 
 static void finish(struct agent *a, int rc, const char *why)

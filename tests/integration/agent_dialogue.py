@@ -35,7 +35,7 @@ AGENT = os.path.join(os.environ.get("VCPUHP_BUILD") or os.path.join(ROOT, "build
                      "guest-agent", "vcpuhp-agent-test")  # fmt: skip
 
 UP = ["+7", "+8", "+9", "+10", "+11", "+43"]
-RESTING = 2  # children of an agent at rest: the writer, and a worker for the next CPU
+RESTING = 9  # children of an agent at rest: the writer, and workers for the next CPUs
 DOWN = ["-43", "-11", "-10", "-8", "-7"]
 
 
@@ -430,6 +430,7 @@ def R11_the_worker_is_gone_before_the_offline_write():
         path = b.path(b.online_file(1))
         os.unlink(path)
         os.mkfifo(path)
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
         kick = b.kick(1, STANDBY, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
         # The writer waits in open() of the FIFO, and no worker is forked ahead meanwhile.
@@ -496,9 +497,9 @@ def until(condition, seconds=5.0):
 @case()
 def R11_the_worker_starts_after_online_is_confirmed():
     with hanging_start(bed(), 1) as b:
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
         kick = b.kick(1, ONLINE, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
-        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
         assert b.of(wire.STEP, kick=kick, state=AP_THREADS) == []
         release_write(b, 1, online=True)
         done = b.done(kick)
@@ -533,8 +534,9 @@ def release_write(b, cpu, online):
     reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     b.wait(lambda: read_now(reading), what="the write")
     writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    os.write(writing, b"%d\n" % online)
+    # Before it can return, since what comes next reads it, too.
     b.set_file(cpu, online)
+    os.write(writing, b"%d\n" % online)
     os.close(writing)
     # The reading end stays open until the case ends: closed now it could take the answer along.
 
@@ -689,7 +691,7 @@ def a_cpu_brought_online_before_its_offline_write_was_heard_of_is_parked_again()
         done = switched_before_the_reply_is_heard(b, STANDBY)
         equal((done["rc"], done["state"]), (0, STANDBY))
         b.wait(lambda: not b.is_online(1), what="the parking")
-        matches("parked again", b.said())
+        b.wait(lambda: "parked again" in b.said(), what="the log")
 
 
 @case()
@@ -1561,15 +1563,11 @@ def waits_for_an_adoption(spare_dies):
     b.callback("10-a", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
     with b:
         b.rests(0, ONLINE)
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
         b.switch(1, True)
         b.wait(lambda: "10-a startup 1" in b.calls(), what="the adoption")
-        # For another CPU's way up, which goes no further, a worker is forked ahead.
-        os.unlink(b.path(b.online_file(2)))
-        os.mkfifo(b.path(b.online_file(2)))
-        b.kick(2, ONLINE, wait=False)
         kick = b.kick(1, AP_THREADS, wait=False)
         b.wait(lambda: b.answers(wire.KICKED, kick=kick), what="KICKED")
-        b.wait(lambda: len(b.workers()) == RESTING + 1, what="the children")
         spare = [p for p in b.workers() if p not in (b.worker_in_callback(), writer_of(b))]
         dies_after_its_last_word(b, spare if spare_dies else ())
         done = b.done(kick)
@@ -2190,6 +2188,8 @@ def whatever_happens_each_kick_has_one_result_and_every_cpu_comes_to_rest():
         b.callback("30-c", teardown="test $(( $$ % 9 )) = 0 && exit 4; :")
         try:
             with b:
+                # What is opened once, for the first kick.
+                b.kick(1, ONLINE)
                 b.wait(lambda x=b: len(x.workers()) == RESTING, what="the workers' end")
                 descriptors = len(os.listdir("/proc/%d/fd" % b.process.pid))
                 storm = Storm(b, seed)

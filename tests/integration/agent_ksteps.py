@@ -61,8 +61,9 @@ class TracedBed(Bed):
 
         self.wait(written, what="the write")
         writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        os.write(writing, b"1\n")
+        # Before it can return, since what comes next reads it, too.
         self.set_file(cpu, True)
+        os.write(writing, b"1\n")
         os.close(writing)
 
     def entered(self, kick):

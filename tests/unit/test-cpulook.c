@@ -90,7 +90,7 @@ static bool is_online(const struct fake_root *f, int cpu)
 {
 	struct cpulook_online all;
 
-	cpulook_online(f->fd, &all);
+	cpulook_online(f->fd, cpulook_is_sysfs(f->fd), &all);
 	return cpulook_is_online(f->fd, &all, cpu);
 }
 
