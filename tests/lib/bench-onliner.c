@@ -6,11 +6,16 @@
  *	hand N              wait for N CPUs to be added and take each online as it comes
  *	online FIRST LAST   take these online, ascending
  *	offline FIRST LAST  take these offline, descending
+ *	ping                answer
+ *	duties FIRST LAST EXPEDITED
+ *	                    online, and all that an agent owes for each (bench-duties.h)
  *
- * Answers, each a line: "ready" when it listens (hand); "ran CPU NS" from a thread bound to each
- * CPU that came online, NS being the time of the kernel's online alone; "off CPU NS"; "error CPU
- * ERRNO". The next CPU's online begins while the thread of the last one answers.
+ * Answers, each a line: "ready" when it listens (hand, and to ping); "ran CPU NS" from a thread
+ * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU NS
+ * REPORT" after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
+ * thread of the last one answers.
  */
+#include "bench-duties.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,11 +33,13 @@
 /**
  * struct proof - what the thread bound to a CPU needs to answer
  * @online_ns: time the kernel took
+ * @duties: it does them before
  */
 struct proof {
 	int port;
 	int cpu;
 	long long online_ns;
+	bool duties;
 };
 
 static long long now_ns(void)
@@ -100,20 +107,37 @@ static void say(int port, const char *word, int cpu, long long number)
 		exit(1);
 }
 
+static void say_did(const struct proof *p)
+{
+	char line[8192];
+	int head = snprintf(line, sizeof(line), "did %d %lld ", p->cpu, p->online_ns);
+	int n = duties_after(p->cpu, line + head, sizeof(line) - (size_t)head - 1);
+
+	if (n < 0) {
+		say(p->port, "error", p->cpu, -n);
+		return;
+	}
+	line[head + n] = '\n';
+	if (write(p->port, line, (size_t)(head + n + 1)) != head + n + 1)
+		exit(1);
+}
+
 static void *prove(void *arg)
 {
 	struct proof *p = arg;
 	int here = sched_getcpu();
 
-	if (here == p->cpu)
-		say(p->port, "ran", p->cpu, p->online_ns);
-	else
+	if (here != p->cpu)
 		say(p->port, "error", p->cpu, EXDEV);
+	else if (p->duties)
+		say_did(p);
+	else
+		say(p->port, "ran", p->cpu, p->online_ns);
 	free(p);
 	return NULL;
 }
 
-static int start_thread(int port, int cpu, long long online_ns)
+static int start_thread(int port, int cpu, long long online_ns, bool duties)
 {
 	struct proof *p = malloc(sizeof(*p));
 	pthread_attr_t attr;
@@ -123,7 +147,7 @@ static int start_thread(int port, int cpu, long long online_ns)
 
 	if (!p)
 		return ENOMEM;
-	*p = (struct proof){ port, cpu, online_ns };
+	*p = (struct proof){ port, cpu, online_ns, duties };
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	pthread_attr_init(&attr);
@@ -153,13 +177,15 @@ static int write_online(int cpu, const char *value, long long *ret_ns)
 	return r;
 }
 
-static void take_online(int port, int cpu)
+static void take_online(int port, int cpu, bool duties)
 {
 	long long ns = 0;
-	int r = write_online(cpu, "1", &ns);
+	int r = duties ? duties_before(cpu) : 0;
 
 	if (r == 0)
-		r = start_thread(port, cpu, ns);
+		r = write_online(cpu, "1", &ns);
+	if (r == 0)
+		r = start_thread(port, cpu, ns, duties);
 	if (r != 0)
 		say(port, "error", cpu, r);
 }
@@ -185,14 +211,34 @@ static int added_cpu(const char *event)
 	return *end == '\0' ? (int)cpu : -1;
 }
 
+static void say_ready(int port)
+{
+	if (write(port, "ready\n", 6) != 6)
+		exit(1);
+}
+
+static void do_duties(int port, int first, int last, bool expedited)
+{
+	int r = duties_init();
+
+	if (r == 0 && expedited)
+		r = duties_expedite(true);
+	for (int cpu = first; r == 0 && cpu <= last; cpu++)
+		take_online(port, cpu, true);
+	/* The last thread still answers, and nobody waits for this. */
+	if (r == 0 && expedited)
+		r = duties_expedite(false);
+	if (r)
+		say(port, "error", first, r);
+}
+
 static void wait_and_online(int port, int uevents, int n)
 {
 	char event[8192];
 
 	while (recv(uevents, event, sizeof(event) - 1, MSG_DONTWAIT) > 0)
 		;
-	if (write(port, "ready\n", 6) != 6)
-		exit(1);
+	say_ready(port);
 	while (n > 0) {
 		ssize_t len = recv(uevents, event, sizeof(event) - 1, 0);
 		int cpu;
@@ -203,7 +249,7 @@ static void wait_and_online(int port, int uevents, int n)
 		cpu = added_cpu(event);
 		if (cpu < 0)
 			continue;
-		take_online(port, cpu);
+		take_online(port, cpu, false);
 		n--;
 	}
 }
@@ -228,13 +274,17 @@ static bool is_command(const char *line, const char *word, int *numbers, int n)
 
 static void obey(int port, int uevents, const char *line)
 {
-	int n[2] = { 0 };
+	int n[3] = { 0 };
 
 	if (is_command(line, "hand ", n, 1)) {
 		wait_and_online(port, uevents, n[0]);
 	} else if (is_command(line, "online ", n, 2)) {
 		for (int cpu = n[0]; cpu <= n[1]; cpu++)
-			take_online(port, cpu);
+			take_online(port, cpu, false);
+	} else if (is_command(line, "duties ", n, 3)) {
+		do_duties(port, n[0], n[1], n[2]);
+	} else if (strcmp(line, "ping\n") == 0) {
+		say_ready(port);
 	} else if (is_command(line, "offline ", n, 2)) {
 		for (int cpu = n[1]; cpu >= n[0]; cpu--)
 			take_offline(port, cpu);

@@ -4,7 +4,9 @@
 cold: from a freshly booted guest with one vCPU, one batch a guest, four ways in turn.
 warm: batch upon batch in one guest, by hand and by vcpuhp in the order AB BA AB ..., so that what
 grows with the number of CPUs falls out of the pairs.
-standby: the same CPUs from plugged to online and back, again and again.
+standby: the same CPUs from plugged to online and back, again and again; by vcpuhp, by hand, and
+by a hand that does what is owed for each CPU as well (bench-duties.h): the floor of what vcpuhp
+can take here.
 
 "stock" is the kernel as it is, "expedited" with rcu_expedited set; for vcpuhp the agent sets it
 itself (Expedite=auto) and pays for it.
@@ -60,9 +62,10 @@ def cold(options, say):
                 took[arm].append(ARMS[arm](count))
                 say("1->%d %s: %.0f ms" % (count, arm, took[arm][-1].ms))
         rows += _cold_rows(count, took)
-        requests += took["vcpuhp"] + took["vcpuhp expedited"]
-    n = [len(t.result["vcpus"]) for t in requests]
-    rows.append(single("daemon's CPU time", "ms a vCPU", [t.cpu_ms / k for t, k in zip(requests, n)], 1))
+        mine = took["vcpuhp"] + took["vcpuhp expedited"]
+        rows.append(single("1->%d: daemon's CPU time" % count, "ms a vCPU",
+                           [t.cpu_ms / (count - 1) for t in mine], 1))  # fmt: skip
+        requests += mine
     return rows, requests
 
 
@@ -158,6 +161,7 @@ class Resting:
         self.hand = Hand(vm)
         product.set_count(k + 1)
         self.rest()
+        vm.spread_vcpus(self.hand.qmp)
 
     def rest(self):
         self.product.set_target(1, self.k, "standby")
@@ -201,6 +205,14 @@ class Resting:
             self.vm.expedite(False)
         return took
 
+    def by_duties(self, expedited):
+        self.settled()
+        with Still(self.vm, self.product):
+            settle(seconds=0.05)
+            took = self.hand.duties(1, self.k, expedited)
+            self.hand.offline(1, self.k)
+        return took
+
 
 def standby(options, say):
     rows, requests = [], []
@@ -212,14 +224,29 @@ def standby(options, say):
                 mine, base = _alternate(
                     options.standby_pairs, r.by_vcpuhp, lambda r=r, e=expedited: r.by_hand(e),
                     lambda text, k=k, kind=kind: say("standby->online x%d %s, %s" % (k, kind, text)))  # fmt: skip
+                r.by_duties(expedited)
+                owed = _alternate(
+                    options.standby_pairs, r.by_vcpuhp, lambda r=r, e=expedited: r.by_duties(e),
+                    lambda text, k=k, kind=kind: say("duties x%d %s, %s" % (k, kind, text)))  # fmt: skip
                 few = range(min(5, options.standby_pairs))
                 commands = [r.by_command() for _ in few]
                 agent = [r.agent_cpu_ms() for _ in few]
             rows += _standby_rows(k, kind, mine, base, commands)
+            rows += _duty_rows(k, kind, *owed)
             rows.append(single("standby->online x%d %s: agent's CPU time in the guest" % (k, kind),
                                "ms a vCPU", [ms / k for ms in agent]))  # fmt: skip
             requests += mine
     return rows, requests
+
+
+def _duty_rows(k, kind, mine, base):
+    what = "standby->online x%d %s: " % (k, kind)
+    ms = [t.ms for t in base]
+    return [
+        single(what + "all duties by hand, above the kernel's own", "ms a vCPU",
+               [(t.ms - t.kernel_ms) / k for t in base]),
+        paired(what + "added to all duties by hand", [t.ms for t in mine], ms, None, k),
+    ]  # fmt: skip
 
 
 def _standby_rows(k, kind, mine, base, commands):

@@ -8,6 +8,7 @@ Times are of this process's monotonic clock, in milliseconds; the guest's are du
 """
 
 import collections
+import functools
 import json
 import os
 import re
@@ -36,8 +37,20 @@ def now_ms():
     return time.monotonic() * 1000
 
 
+@functools.lru_cache(maxsize=None)
+def loops_per_jiffy():
+    """What the guest's kernel takes its first CPU's delay loop to be, from its clock."""
+    with VM(agent=False) as vm:
+        return re.search(r"lpj=(\d+)", vm.guest("dmesg")).group(1)
+
+
 class BenchVM(VM):
-    """@expedite: the agent's Expedite=. @agent=False leaves the guest to the hand."""
+    """@expedite: the agent's Expedite=. @agent=False leaves the guest to the hand.
+
+    A kernel that trusts its TSC, as on KVM, takes the delay loop of each CPU from it. One that does
+    not, as under TCG, measures it on each CPU's first way up: 100 ms, and that again for each time
+    it is disturbed, by hand and by vcpuhp. So it is told (lpj=).
+    """
 
     def __init__(self, expedite="no", agent=True, **more):
         with open(ONLINER, "rb") as f:
@@ -52,7 +65,16 @@ class BenchVM(VM):
             "-device", "virtserialport,chardev=bench,name=" + ONLINER_PORT,
             "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp-bench"),
         ]  # fmt: skip
+        append += " lpj=" + loops_per_jiffy()
         super()._start(smp, maxcpus, append, memory, initrd, extra)
+
+    @staticmethod
+    def spread_vcpus(qmp):
+        """Each vCPU's thread on one host CPU, in turn. Left alone, two that wake each other up are
+        often stacked on one while another is idle, which costs more than what is measured."""
+        host = sorted(os.sched_getaffinity(0))
+        for cpu in qmp.cmd("query-cpus-fast"):
+            os.sched_setaffinity(cpu["thread-id"], {host[cpu["cpu-index"] % len(host)]})
 
     def expedite(self, on):
         self.guest("echo %d > /sys/kernel/rcu_expedited" % on)
@@ -128,6 +150,15 @@ class Hand:
         start = now_ms()
         self._send("online %d %d" % (first, last))
         end, kernel_ms = self._until_ran(last - first + 1)
+        return Took(end - start, end - start, kernel_ms)
+
+    def duties(self, first, last, expedited):
+        """The same with all that vcpuhp does for them, a ping before it included: Took."""
+        start = now_ms()
+        self._send("ping")
+        assert self._line()[0] == ["ready"]
+        self._send("duties %d %d %d" % (first, last, expedited))
+        end, kernel_ms = self._until_ran(last - first + 1, "did")
         return Took(end - start, end - start, kernel_ms)
 
     def offline(self, first, last):
