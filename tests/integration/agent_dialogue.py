@@ -976,6 +976,23 @@ def a_cpuset_that_leaves_the_cpu_out_is_named():
 
 
 @case()
+def a_step_that_waits_is_seen_to():
+    """A worker holds its reports back only as long as its steps take no time."""
+    b = bed()
+    b.write("etc/vcpuhp/vcpuhp-agent.conf", "[Agent]\nCpuset=app.slice\n")
+    b.write("sys/fs/cgroup/app.slice/cpuset.cpus", "0\n")
+    b.write("run/vcpuhp-agent/mask.lock", "")
+    with b, open(b.path("run/vcpuhp-agent/mask.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_CPUSET), what="the step")
+        equal(b.steps(kick), ["+7", "+8", "+9", "+10"])
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        equal(b.done(kick)["rc"], 0)
+        equal(b.steps(kick), ["+7", "+8", "+9", "+10", "+11", "+43"])
+
+
+@case()
 def R9_a_teardown_whose_worker_cannot_be_had_leaves_the_cpu_in_service():
     with bed() as b:
         b.kick(1, ONLINE)
