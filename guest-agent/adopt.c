@@ -73,10 +73,14 @@ static void park(struct agent *a, struct cpu *c)
 
 void adopt_found_online(struct agent *a, struct cpu *c)
 {
+	/* It may have waited here for the end of a registration, and gone meanwhile. */
+	cputable_read_online(a, c);
+	if (!c->online || (c->state > CPUHP_STANDBY && cputable_period_is_over(c))) {
+		cputable_settle(a, c);
+		return;
+	}
 	/* Nothing known of it at the first scan: the kernel's own boot. */
 	c->foreign = !c->restored && (a->scanned || c->state);
-	/* It may have waited here for the end of a registration. */
-	cputable_read_online(a, c);
 	cputable_begin_period(a, c);
 	if (c->restored || c->standby_wish == 0) {
 		c->restored = false;

@@ -20,8 +20,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* As many workers as are forked ahead are what a batch of the usual size needs. */
-enum { AGENT_CPUS_MAX = BOOTREC_CPUS, AGENT_TEXT = MSG_TEXT_MAX + 1, SPARES = 8 };
+/* AGENT_LOG_MS: how long a line waits at most. SPARES: what a batch of the usual size needs. */
+enum {
+	AGENT_CPUS_MAX = BOOTREC_CPUS,
+	AGENT_TEXT = MSG_TEXT_MAX + 1,
+	AGENT_LOG_MS = 100,
+	SPARES = 8
+};
 
 /**
  * enum job_kind - why a CPU is in transition
@@ -254,6 +259,7 @@ struct link {
  * @look_wait_ms: how long that was put off
  * @log_ms: when to write the log although CPUs are in transition, 0 nothing new is in it
  * @spares: workers forked ahead, of no CPU yet; pid 0 where there is none
+ * @spares_due: some may be missing; not for those that died by themselves
  * @sysfs: the kernel's own list says which CPUs are online (cpulook.h)
  * @cpus: @possible rows
  */
@@ -282,6 +288,7 @@ struct agent {
 	struct writer writer;
 	struct registry registry;
 	struct worker spares[SPARES];
+	bool spares_due;
 	struct link link;
 	uint32_t handovers;
 	unsigned int jobs;

@@ -214,7 +214,10 @@ void control_on_worker_gone(struct agent *a, struct cpu *c, int rc)
 	j->overdue = false;
 	j->at_worker = false;
 	if (control_is_unparking(j))
-		control_leave_now(a, c, rc, "the worker died before it could prove itself");
+		control_leave_now(a, c, rc,
+				  rc == -ETIMEDOUT
+					  ? "no answer within the deadline"
+					  : "the worker died before it could prove itself");
 	else
 		lost(a, c, rc);
 	control_run(a, c);

@@ -7,8 +7,9 @@
  * hand-over and leave nothing that is the worker's to do. Anything else is a worker that has gone
  * wrong; it is killed, and its death is handled like any other (control_on_worker_gone()).
  *
- * A worker is judged by silence as well: each call has the ladder's deadline and a grace, in which
- * the worker itself ends a callback that is late.
+ * A worker is judged by silence as well: the call it reported last has the ladder's deadline and a
+ * grace, in which the worker itself ends a callback that is late; calls that take no time it reports
+ * together with the next that may.
  */
 #include "guest-agent/crew.h"
 #include "guest-agent/child.h"

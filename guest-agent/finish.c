@@ -115,7 +115,8 @@ bool finish_rest(struct agent *a)
 	more = spares_prepare(a);
 	if (a->jobs == 0 || (a->log_ms && now_ms() >= a->log_ms)) {
 		log_flush(&a->log);
-		a->log_ms = 0;
+		/* What was not taken is tried again, while CPUs move not at each turn. */
+		a->log_ms = a->log.used ? now_ms() + AGENT_LOG_MS : 0;
 	}
 	return more;
 }

@@ -36,8 +36,8 @@ static bool put_row(struct agent *a, const struct cpu *c)
 	};
 
 	snprintf(r.cpu.text, sizeof(r.cpu.text), "%s", c->text);
-	/* In transition it is progress like its steps, and their end is near. */
-	return c->job.kind ? add(a, &r) : put(a, &r);
+	/* In transition it is progress like its steps; a slot that is not known yet follows at once. */
+	return c->job.kind || c->slot == MSG_NO_SLOT ? add(a, &r) : put(a, &r);
 }
 
 static bool put_state(struct agent *a, int i)

@@ -10,10 +10,10 @@
  * Three kinds of output. Answers to requests: a request is only read while there is room for its
  * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
  * lines are dropped and counted when the queue is long, our own steps only when it is full. It is
- * gathered for GATHER_MS, and so is the word that a kick is taken, unless something else goes. What must
- * arrive, each CPU's row, each dynamic state's and each kick's result: not queued but marked as due
- * with the CPU or the registry, and taken from there when there is room. A result stays until it is
- * acknowledged and is due again in every new session.
+ * gathered for GATHER_MS, unless something else goes. What must arrive, each CPU's row, each dynamic
+ * state's and each kick's result: not queued but marked as due with the CPU or the registry, and
+ * taken from there when there is room. A result stays until it is acknowledged and is due again in
+ * every new session.
  *
  * Frames are void when the peer's session changes. A row is always sent as it is now.
  */
@@ -267,12 +267,6 @@ void hostlink_answer(struct agent *a, int type, const void *msg)
 		return;
 	(void)outbox_message(&a->link.out, type, msg);
 	a->link.urgent = true;
-}
-
-void hostlink_answer_taken(struct agent *a, const struct msg_kicked *m)
-{
-	if (a->link.session.established)
-		(void)outbox_message(&a->link.out, MSG_KICKED, m);
 }
 
 void hostlink_progress(struct agent *a, const struct record *r)

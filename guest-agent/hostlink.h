@@ -21,9 +21,6 @@ bool hostlink_turn(struct agent *a);
 /* Answer a request. */
 void hostlink_answer(struct agent *a, int type, const void *msg);
 
-/* That a kick is taken: of no hurry, as what comes of it follows. */
-void hostlink_answer_taken(struct agent *a, const struct msg_kicked *m);
-
 /* A step of ours: dropped only where the queue is full. */
 void hostlink_report(struct agent *a, const struct record *r);
 

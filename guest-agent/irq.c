@@ -257,11 +257,11 @@ int step_irq_spread(struct step_env *env)
 	env->text[0] = '\0';
 	if (env->config->irq != IRQ_SPREAD)
 		return 0;
+	step_waits(env);
 	if (irqbalance_runs(env->root)) {
 		step_note(env, "irqbalance runs: no interrupts moved");
 		return 0;
 	}
-	step_waits(env);
 	r = spread_locked(env);
 	if (r < 0)
 		step_note(env, "cannot spread interrupts: %s", strerror(-r));

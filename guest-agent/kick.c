@@ -130,7 +130,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 	}
 	c = &a->cpus[k->cpu];
 	if (is_repeated(c, k->kick)) {
-		hostlink_answer_taken(a, &answer);
+		hostlink_answer(a, MSG_KICKED, &answer);
 		c->done_due = c->done_kept;
 		return;
 	}
@@ -139,7 +139,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		hostlink_answer(a, MSG_KICKED, &answer);
 		return;
 	}
-	hostlink_answer_taken(a, &answer);
+	hostlink_answer(a, MSG_KICKED, &answer);
 	take(a, c, k);
 }
 

@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_RETRY_MS = 1000, LOG_MS = 100 };
+enum { LOCK_RETRY_MS = 1000 };
 
 uint64_t now_ns(void)
 {
@@ -64,7 +64,7 @@ void agent_log(struct agent *a, const char *format, ...)
 	len = snprintf(line, sizeof(line), "vcpuhp-agent: %s\n", text);
 	log_add(&a->log, line, (size_t)len);
 	if (!a->log_ms)
-		a->log_ms = now_ms() + LOG_MS;
+		a->log_ms = now_ms() + AGENT_LOG_MS;
 }
 
 void agent_tell(struct agent *a, int level, const char *format, ...)

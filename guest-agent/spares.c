@@ -2,6 +2,7 @@
 #include "guest-agent/spares.h"
 #include "guest-agent/child.h"
 #include "guest-agent/worker.h"
+#include "guest-agent/writer.h"
 #include <sys/socket.h>
 
 __attribute__((noreturn)) static void be_worker(struct agent *a, int fd)
@@ -47,6 +48,7 @@ void spares_init(struct agent *a)
 {
 	for (int i = 0; i < SPARES; i++)
 		a->spares[i].fd = -1;
+	a->spares_due = true;
 }
 
 /* CPUs that may come to need one. */
@@ -59,30 +61,39 @@ static int count_below_threads(struct agent *a)
 	return n;
 }
 
-bool spares_prepare(struct agent *a)
+static int count_spares(const struct agent *a, int *ret_missing)
 {
-	struct worker *missing = NULL;
 	int have = 0;
 
-	/* A fork is in the way of whatever moves. */
-	if (a->jobs > 0)
-		return false;
 	for (int i = 0; i < SPARES; i++) {
 		have += a->spares[i].pid > 0;
 		if (a->spares[i].pid == 0)
-			missing = &a->spares[i];
+			*ret_missing = i;
 	}
-	/* One more for what is torn down, of which there is always something to be. */
-	if (!missing || have > count_below_threads(a))
+	return have;
+}
+
+bool spares_prepare(struct agent *a)
+{
+	int missing = 0, have;
+
+	if (!a->spares_due)
 		return false;
+	have = count_spares(a, &missing);
+	/* It is in the way of whatever moves, but for a write whose CPU will need the only one. */
+	if (a->jobs > 0 && (have > 0 || !writer_is_at_startup(a)))
+		return false;
+	/* One more for what is torn down, of which there is always something to be. */
+	a->spares_due = have < SPARES && have <= count_below_threads(a);
 	/* Without one ahead the next is forked when it is needed. */
-	return fork_worker(a, missing) == 0;
+	return a->spares_due && fork_worker(a, &a->spares[missing]) == 0;
 }
 
 void spares_forget(struct agent *a)
 {
 	for (int i = 0; i < SPARES; i++)
 		forget_spare(&a->spares[i]);
+	a->spares_due = true;
 }
 
 bool spares_on_exit(struct agent *a, pid_t pid)
@@ -106,6 +117,7 @@ static bool has_ended(const struct worker *w)
 
 int spares_take(struct agent *a, struct worker *ret)
 {
+	a->spares_due = true;
 	for (int i = 0; i < SPARES; i++) {
 		struct worker *w = &a->spares[i];
 

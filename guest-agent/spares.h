@@ -5,9 +5,10 @@
 #include "guest-agent/agent.h"
 
 /*
- * Workers forked ahead while nothing moves, so that the next CPUs to need one do not wait for it.
- * They know as little of their CPU as of callbacks to come: they are replaced when one is registered
- * or goes.
+ * Workers forked ahead while nothing moves, so that the next CPUs to need one do not wait for it; one
+ * more for each CPU of a batch that is larger, during its kernel write. They know as little of their
+ * CPU as of callbacks to come: they are replaced when one is registered or goes. One that dies by
+ * itself is not, before others are needed.
  */
 void spares_init(struct agent *a);
 

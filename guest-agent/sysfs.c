@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * Two kinds of files. The kernel's are opened for each read and write, since folders of CPUs come
- * and go, and written in one write(2), since each is one request. Our own are seen by others:
+ * and go (those that do not may stay open), and written in one write(2), since each is one request. Our own are seen by others:
  * written beside and renamed, so that nobody reads half of one, and made with O_EXCL, so that
  * nobody's link leads us elsewhere. That their folders exist and that nothing is in the way is
  * taken for granted first: they are written for each CPU that moves.

@@ -160,6 +160,11 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
 	return a->writer.cpu == c->cpu;
 }
 
+bool writer_is_at_startup(const struct agent *a)
+{
+	return a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.call.startup;
+}
+
 static void finish(struct agent *a, int rc, const char *why)
 {
 	struct cpu *c = &a->cpus[a->writer.cpu];

@@ -844,6 +844,25 @@ def R12_an_adoption_waits_for_a_registration():
 
 
 @case()
+def a_cpu_that_went_while_it_waited_for_a_registration_is_not_adopted():
+    with bed(cpus=2) as b:
+        b.rests(0, ONLINE)
+        b.callback("50-slow", startup="while ! test -e %s; do :; done" % b.path("go"))
+        b.rescan()
+        b.wait(lambda: "50-slow startup 0" in b.calls(), what="the callback")
+        b.switch(1, True)
+        b.wait(lambda: b.of(wire.CPU, cpu=1, flags=wire.PRESENT | wire.ONLINE | wire.FOREIGN)
+               or b.of(wire.CPU, cpu=1, flags=wire.PRESENT | wire.ONLINE), what="its row")  # fmt: skip
+        # Of this nobody has told yet.
+        b.set_file(1, False)
+        b.write("go", "")
+        b.wait(lambda: "50-slow: registered" in b.said(), what="the registration")
+        equal(b.rests(1, STANDBY)["flags"], wire.PRESENT)
+        equal(b.calls(cpu=1), [])
+        assert "cpu1: ap:online" not in b.said()
+
+
+@case()
 def R12_a_registration_that_waits_for_an_overdue_write_holds_up_no_other_cpu():
     with hanging_start(bed(), 1) as b:
         b.kick(3, AP_IRQ)
@@ -973,6 +992,22 @@ def a_cpuset_that_leaves_the_cpu_out_is_named():
         done = b.kick(1, ONLINE)
         equal((done["rc"], done["failed_at"], done["state"]), (-EINVAL, AP_THREADS, STANDBY))
         matches("own cpuset /system.slice/vcpuhp-agent.service leaves it out", done["text"])
+
+
+@case()
+def a_worker_that_hangs_in_ap_verify_is_seen_there():
+    b = bed()
+    clocksource = b.path("sys/devices/system/clocksource/clocksource0/current_clocksource")
+    os.makedirs(os.path.dirname(clocksource), exist_ok=True)
+    with b:
+        b.rests(0, ONLINE)
+        os.mkfifo(clocksource)
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_VERIFY), what="the step")
+        equal(b.steps(kick), ["+7", "+8", "+9"])
+        with open(clocksource, "wb") as f:
+            f.write(b"tsc\n")
+        equal(b.done(kick)["rc"], 0)
 
 
 @case()
@@ -2187,13 +2222,18 @@ class Storm:
             self.rescan()
 
 
+def without_children(b):
+    """Descriptors of the agent but those of its children, of which some may have been killed."""
+    return len(os.listdir("/proc/%d/fd" % b.process.pid)) - len(b.workers())
+
+
 def rests_without_a_trace(b, descriptors):
     b.wait(lambda: not any(r["flags"] & wire.WALKING for r in b.table()[0].values()), 15, "rest")
     for cpu, row in b.table()[0].items():
         online = cpu == 0 or b.is_online(cpu)
         equal((row["state"] > STANDBY, bool(row["flags"] & wire.ONLINE)), (online, online))
-    b.wait(lambda: len(b.workers()) == RESTING, what="the workers' end")
-    equal(len(os.listdir("/proc/%d/fd" % b.process.pid)), descriptors, "descriptors")
+    b.wait(lambda: len(b.workers()) <= RESTING, what="the workers' end")
+    b.wait(lambda: without_children(b) == descriptors, what="%d descriptors" % descriptors)
 
 
 @case(deadline=120)
@@ -2208,7 +2248,7 @@ def whatever_happens_each_kick_has_one_result_and_every_cpu_comes_to_rest():
                 # What is opened once, for the first kick.
                 b.kick(1, ONLINE)
                 b.wait(lambda x=b: len(x.workers()) == RESTING, what="the workers' end")
-                descriptors = len(os.listdir("/proc/%d/fd" % b.process.pid))
+                descriptors = without_children(b)
                 storm = Storm(b, seed)
                 storm.blow(1.5)
                 b.wait(lambda s=storm: not s.outstanding(), 15, "the results")

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,9 +15,6 @@
 #define FOLDER "/run/bench"
 
 enum { RECORD_BYTES = 40, TIMER_NS = 100 * 1000, SPIN_NS = 20 * 1000 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int record_fd = -1, expedited_fd = -1, trace_fd = -1;
 
 /* Return: 0 or an errno. */
 static int write_file(const char *path, int flags, const char *text)
@@ -33,7 +29,7 @@ static int write_file(const char *path, int flags, const char *text)
 	return r;
 }
 
-static int open_trace(void)
+static int open_trace(struct duties *d)
 {
 	static const char *const settings[][2] = {
 		{ INSTANCE "/trace_clock", "mono" },
@@ -49,54 +45,68 @@ static int open_trace(void)
 		if (r)
 			return r;
 	}
-	trace_fd = open(INSTANCE "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return trace_fd < 0 ? errno : 0;
+	d->trace = open(INSTANCE "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return d->trace < 0 ? errno : 0;
 }
 
-int duties_init(void)
+void duties_init(struct duties *d)
 {
-	if (record_fd >= 0)
-		return 0;
+	*d = (struct duties){ .record = -1, .expedited = -1, .trace = -1 };
+	pthread_mutex_init(&d->lock, NULL);
+}
+
+static int open_all(struct duties *d)
+{
 	if (mkdir(FOLDER, 0755) < 0 && errno != EEXIST)
 		return errno;
-	record_fd = open(FOLDER "/record", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	expedited_fd = open(EXPEDITED, O_RDWR | O_CLOEXEC);
-	if (record_fd < 0 || expedited_fd < 0)
+	d->record = open(FOLDER "/record", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	d->expedited = open(EXPEDITED, O_RDWR | O_CLOEXEC);
+	if (d->record < 0 || d->expedited < 0)
 		return errno;
-	return open_trace();
+	return open_trace(d);
 }
 
-int duties_expedite(bool on)
+int duties_arm(struct duties *d, bool on)
+{
+	int r = d->record < 0 ? open_all(d) : 0;
+
+	if (r == 0)
+		r = write_file(INSTANCE "/tracing_on", O_TRUNC, on ? "1" : "0");
+	/* What was left of the last time. */
+	return r == 0 ? write_file(INSTANCE "/trace", O_TRUNC, "") : r;
+}
+
+int duties_expedite(struct duties *d, bool on)
 {
 	char old[2];
 	int r;
 
 	if (!on) {
-		if (pwrite(expedited_fd, "0", 1, 0) != 1)
+		if (pwrite(d->expedited, "0", 1, 0) != 1)
 			return errno;
 		return unlink(FOLDER "/expedite") < 0 ? errno : 0;
 	}
-	if (pread(expedited_fd, old, sizeof(old), 0) < 0)
+	if (pread(d->expedited, old, sizeof(old), 0) < 0)
 		return errno;
 	r = write_file(FOLDER "/expedite", O_CREAT | O_TRUNC, "0");
 	if (r)
 		return r;
-	return pwrite(expedited_fd, "1", 1, 0) == 1 ? 0 : errno;
+	return pwrite(d->expedited, "1", 1, 0) == 1 ? 0 : errno;
 }
 
-static int note(int cpu, char what)
+static int note(struct duties *d, int cpu, char what)
 {
 	char row[RECORD_BYTES];
 
 	memset(row, what, sizeof(row));
-	if (pwrite(record_fd, row, sizeof(row), (off_t)cpu * RECORD_BYTES) == RECORD_BYTES)
+	if (pwrite(d->record, row, sizeof(row), (off_t)cpu * RECORD_BYTES) == RECORD_BYTES)
 		return 0;
 	return errno;
 }
 
-int duties_before(int cpu)
+int duties_before(struct duties *d, int cpu)
 {
-	return note(cpu, 'u');
+	return note(d, cpu, 'u');
 }
 
 static int check_timer(void)
@@ -137,23 +147,22 @@ static int announce(int cpu)
 }
 
 /* As it comes; an agent makes some 25 bytes of each line for its host, and so does this. */
-static size_t read_ladder(char *report, size_t size)
+static size_t read_ladder(struct duties *d, char *report, size_t size)
 {
 	enum { LINE_TO_HOST = 25 };
-	static char text[64 << 10];
 	size_t lines = 0;
 	ssize_t n;
 
-	while ((n = read(trace_fd, text, sizeof(text))) > 0)
+	while ((n = read(d->trace, d->text, sizeof(d->text))) > 0)
 		for (ssize_t i = 0; i < n; i++)
-			lines += text[i] == '\n';
+			lines += d->text[i] == '\n';
 	if (lines * LINE_TO_HOST > size)
 		lines = size / LINE_TO_HOST;
 	memset(report, 'k', lines * LINE_TO_HOST);
 	return lines * LINE_TO_HOST;
 }
 
-int duties_after(int cpu, char *report, size_t size)
+int duties_after(struct duties *d, int cpu, char *report, size_t size)
 {
 	size_t n = 0;
 	int r = check_timer();
@@ -161,12 +170,12 @@ int duties_after(int cpu, char *report, size_t size)
 	if (r)
 		return -r;
 	check_cpu_time();
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&d->lock);
 	r = announce(cpu);
 	if (r == 0)
-		r = note(cpu, 'o');
+		r = note(d, cpu, 'o');
 	if (r == 0)
-		n = read_ladder(report, size);
-	pthread_mutex_unlock(&lock);
+		n = read_ladder(d, report, size);
+	pthread_mutex_unlock(&d->lock);
 	return r ? -r : (int)n;
 }

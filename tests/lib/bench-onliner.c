@@ -7,10 +7,11 @@
  *	online FIRST LAST   take these online, ascending
  *	offline FIRST LAST  take these offline, descending
  *	ping                answer
+ *	arm ON              get ready for duties, or over them
  *	duties FIRST LAST EXPEDITED
  *	                    online, and all that an agent owes for each (bench-duties.h)
  *
- * Answers, each a line: "ready" when it listens (hand, and to ping); "ran CPU NS" from a thread
+ * Answers, each a line: "ready" when it listens (hand, ping, arm); "ran CPU NS" from a thread
  * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU NS
  * REPORT" after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
  * thread of the last one answers.
@@ -33,13 +34,13 @@
 /**
  * struct proof - what the thread bound to a CPU needs to answer
  * @online_ns: time the kernel took
- * @duties: it does them before
+ * @duties: it does them before; NULL none
  */
 struct proof {
 	int port;
 	int cpu;
 	long long online_ns;
-	bool duties;
+	struct duties *duties;
 };
 
 static long long now_ns(void)
@@ -111,7 +112,7 @@ static void say_did(const struct proof *p)
 {
 	char line[8192];
 	int head = snprintf(line, sizeof(line), "did %d %lld ", p->cpu, p->online_ns);
-	int n = duties_after(p->cpu, line + head, sizeof(line) - (size_t)head - 1);
+	int n = duties_after(p->duties, p->cpu, line + head, sizeof(line) - (size_t)head - 1);
 
 	if (n < 0) {
 		say(p->port, "error", p->cpu, -n);
@@ -137,7 +138,7 @@ static void *prove(void *arg)
 	return NULL;
 }
 
-static int start_thread(int port, int cpu, long long online_ns, bool duties)
+static int start_thread(int port, int cpu, long long online_ns, struct duties *duties)
 {
 	struct proof *p = malloc(sizeof(*p));
 	pthread_attr_t attr;
@@ -177,10 +178,10 @@ static int write_online(int cpu, const char *value, long long *ret_ns)
 	return r;
 }
 
-static void take_online(int port, int cpu, bool duties)
+static void take_online(int port, int cpu, struct duties *duties)
 {
 	long long ns = 0;
-	int r = duties ? duties_before(cpu) : 0;
+	int r = duties ? duties_before(duties, cpu) : 0;
 
 	if (r == 0)
 		r = write_online(cpu, "1", &ns);
@@ -217,17 +218,25 @@ static void say_ready(int port)
 		exit(1);
 }
 
-static void do_duties(int port, int first, int last, bool expedited)
+static void arm(int port, struct duties *d, bool on)
 {
-	int r = duties_init();
+	int r = duties_arm(d, on);
 
-	if (r == 0 && expedited)
-		r = duties_expedite(true);
+	if (r)
+		say(port, "error", 0, r);
+	else
+		say_ready(port);
+}
+
+static void do_duties(int port, struct duties *d, int first, int last, bool expedited)
+{
+	int r = expedited ? duties_expedite(d, true) : 0;
+
 	for (int cpu = first; r == 0 && cpu <= last; cpu++)
-		take_online(port, cpu, true);
+		take_online(port, cpu, d);
 	/* The last thread still answers, and nobody waits for this. */
 	if (r == 0 && expedited)
-		r = duties_expedite(false);
+		r = duties_expedite(d, false);
 	if (r)
 		say(port, "error", first, r);
 }
@@ -249,7 +258,7 @@ static void wait_and_online(int port, int uevents, int n)
 		cpu = added_cpu(event);
 		if (cpu < 0)
 			continue;
-		take_online(port, cpu, false);
+		take_online(port, cpu, NULL);
 		n--;
 	}
 }
@@ -272,7 +281,7 @@ static bool is_command(const char *line, const char *word, int *numbers, int n)
 	return true;
 }
 
-static void obey(int port, int uevents, const char *line)
+static void obey(int port, int uevents, struct duties *d, const char *line)
 {
 	int n[3] = { 0 };
 
@@ -280,9 +289,11 @@ static void obey(int port, int uevents, const char *line)
 		wait_and_online(port, uevents, n[0]);
 	} else if (is_command(line, "online ", n, 2)) {
 		for (int cpu = n[0]; cpu <= n[1]; cpu++)
-			take_online(port, cpu, false);
+			take_online(port, cpu, NULL);
 	} else if (is_command(line, "duties ", n, 3)) {
-		do_duties(port, n[0], n[1], n[2]);
+		do_duties(port, d, n[0], n[1], n[2]);
+	} else if (is_command(line, "arm ", n, 1)) {
+		arm(port, d, n[0]);
 	} else if (strcmp(line, "ping\n") == 0) {
 		say_ready(port);
 	} else if (is_command(line, "offline ", n, 2)) {
@@ -310,14 +321,16 @@ int main(int argc, char **argv)
 {
 	int port = argc == 2 ? open_port(argv[1]) : -1;
 	int uevents = open_uevents();
+	struct duties d;
 	char line[128];
 
+	duties_init(&d);
 	if (port < 0 || uevents < 0) {
 		fputs("Usage: bench-onliner PORTNAME (as root)\n", stderr);
 		return 2;
 	}
 	for (;;) {
 		read_line(port, line, sizeof(line));
-		obey(port, uevents, line);
+		obey(port, uevents, &d, line);
 	}
 }

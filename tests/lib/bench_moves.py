@@ -208,8 +208,10 @@ class Resting:
     def by_duties(self, expedited):
         self.settled()
         with Still(self.vm, self.product):
+            self.hand.arm(True)
             settle(seconds=0.05)
             took = self.hand.duties(1, self.k, expedited)
+            self.hand.arm(False)
             self.hand.offline(1, self.k)
         return took
 

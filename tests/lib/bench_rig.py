@@ -152,6 +152,10 @@ class Hand:
         end, kernel_ms = self._until_ran(last - first + 1)
         return Took(end - start, end - start, kernel_ms)
 
+    def arm(self, on):
+        self._send("arm %d" % on)
+        assert self._line()[0] == ["ready"]
+
     def duties(self, first, last, expedited):
         """The same with all that vcpuhp does for them, a ping before it included: Took."""
         start = now_ms()

@@ -77,8 +77,12 @@ static void what_is_no_pack_is_refused(void **state)
 {
 	const size_t one = offsetof(struct worker_message, h);
 	static char junk[sizeof(struct worker_message) * (WORKER_PACK_MAX + 1)];
-	const size_t sizes[] = { 1, one - 1, one + 1, sizeof(struct worker_message),
-				 one * WORKER_PACK_MAX + 1, one * (WORKER_PACK_MAX + 1) };
+	const size_t sizes[] = { 1,
+				 one - 1,
+				 one + 1,
+				 sizeof(struct worker_message),
+				 one * WORKER_PACK_MAX + 1,
+				 one * (WORKER_PACK_MAX + 1) };
 	struct worker_message m[WORKER_PACK_MAX];
 	struct ends e = open_ends();
 
