@@ -170,8 +170,10 @@ static void plugged(struct request *req)
 	HV_HOLD(hv);
 
 	if (rc == 0) {
+		/* Its thread was seen: the table could not tell more. */
+		if (hv->slots->table.slots[req->slot].thread_id <= 0)
+			hv_refresh_want(hv, REFRESH_TABLE, SETTLE_MS);
 		hv->events->on_table(hv->ctx, &hv->slots->table);
-		hv_refresh_want(hv, REFRESH_TABLE, SETTLE_MS);
 	}
 	/* on_table may have freed the object, and the requests are forgotten then. */
 	if (!hv->freed)

@@ -166,9 +166,11 @@ static const char *answer(struct hv_bench *rig, const char *name, json_object *a
 		return rig->migration;
 	else if (strcmp(name, "query-acpi-ospm-status") == 0)
 		return rig->ospm;
-	else if (strcmp(name, "query-cpus-fast") == 0)
+	else if (strcmp(name, "query-cpus-fast") == 0) {
+		if (rig->threads)
+			return rig->threads;
 		say_threads(rig, text, size);
-	else if (strcmp(name, "query-hotpluggable-cpus") == 0) {
+	} else if (strcmp(name, "query-hotpluggable-cpus") == 0) {
 		rig->table_reads++;
 		if (rig->table)
 			return rig->table;

@@ -33,7 +33,8 @@ struct hv_bench {
 	const char *slot_type;
 	const char *status;
 	const char *migration;
-	const char *table; /* instead of the true one */
+	const char *table;   /* instead of the true one */
+	const char *threads; /* instead of the true ones */
 	const char *ospm;
 	const char *smm, *pflash; /* the machine's properties, as JSON */
 	const char *on_add;       /* instead of {} */

@@ -69,7 +69,21 @@ static void a_plug_tells_the_table_first(void **state)
 	hv_bench_plug(rig, 1, "v1");
 	hv_bench_expect(rig, "table br..; done 0");
 	assert_int_equal(rig->thread[1], 101);
-	/* QEMU's own word follows once things have settled. */
+	/* That is QEMU's own word, and no other follows. */
+	rig->table_reads = 0;
+	for (int i = 0; i < 10; i++)
+		hv_bench_turn(rig);
+	assert_int_equal(rig->table_reads, 0);
+}
+
+static void a_plug_whose_thread_is_not_shown_is_looked_for(void **state)
+{
+	struct hv_bench *rig = *state;
+
+	hv_bench_attach(rig);
+	rig->threads = "[]";
+	hv_bench_plug(rig, 1, "v1");
+	hv_bench_expect(rig, "table br..; done 0");
 	hv_bench_expect(rig, "table br..");
 }
 
@@ -433,6 +447,7 @@ int main(void)
 		TEST(an_attach_reads_everything),
 		TEST(a_machine_without_slots_is_attached_as_it_is),
 		TEST(a_plug_tells_the_table_first),
+		TEST(a_plug_whose_thread_is_not_shown_is_looked_for),
 		TEST(a_refused_plug_tells_why),
 		TEST(an_unplug_is_known_by_the_table_alone),
 		TEST(an_ost_is_told_and_the_table_read_when_it_may_have_changed),
