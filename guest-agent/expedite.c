@@ -38,7 +38,7 @@ static int read_kept(int root, int *fd, const char *path, int flags, long *ret)
 
 static bool is_wanted(struct expedite *e)
 {
-	long normal;
+	long normal = 0;
 
 	if (e->mode != EXPEDITE_AUTO)
 		return e->mode == EXPEDITE_YES;

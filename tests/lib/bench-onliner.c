@@ -111,15 +111,16 @@ static void say(int port, const char *word, int cpu, long long number)
 static void say_did(const struct proof *p)
 {
 	char line[8192];
-	int head = snprintf(line, sizeof(line), "did %d %lld ", p->cpu, p->online_ns);
-	int n = duties_after(p->duties, p->cpu, line + head, sizeof(line) - (size_t)head - 1);
+	size_t used = (size_t)snprintf(line, sizeof(line), "did %d %lld ", p->cpu, p->online_ns);
+	int n = duties_after(p->duties, p->cpu, line + used, sizeof(line) - used - 1);
 
 	if (n < 0) {
 		say(p->port, "error", p->cpu, -n);
 		return;
 	}
-	line[head + n] = '\n';
-	if (write(p->port, line, (size_t)(head + n + 1)) != head + n + 1)
+	used += (size_t)n;
+	line[used++] = '\n';
+	if (write(p->port, line, used) != (ssize_t)used)
 		exit(1);
 }
 
