@@ -31,6 +31,7 @@ static bool has_cpus(int root, const char *path)
 /* Return: 0 with the number that stands in @path, which is opened when it is needed first. */
 static int read_kept(int root, int *fd, const char *path, int flags, long *ret)
 {
+	*ret = 0;
 	if (*fd < 0)
 		*fd = openat(root, path, flags | O_CLOEXEC);
 	return *fd < 0 ? -errno : sysfs_reread_long(*fd, ret);
@@ -38,7 +39,7 @@ static int read_kept(int root, int *fd, const char *path, int flags, long *ret)
 
 static bool is_wanted(struct expedite *e)
 {
-	long normal = 0;
+	long normal;
 
 	if (e->mode != EXPEDITE_AUTO)
 		return e->mode == EXPEDITE_YES;
