@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import tap
 import wire
 from agentbed import (AP_ACTIVE, AP_CPUSET, AP_DYN, AP_IRQ, AP_ONLINE, AP_THREADS, AP_VERIFY, CPUS,
-                      ONLINE, STANDBY, Bed, dying_slowly)  # fmt: skip
+                      ONLINE, RESTING, STANDBY, Bed, dying_slowly)  # fmt: skip
 from tap import case, equal, matches
 
 EAGAIN, EBUSY, ENODEV, EXDEV, EINVAL, EIO = 11, 16, 19, 18, 22, 5
@@ -35,7 +35,6 @@ AGENT = os.path.join(os.environ.get("VCPUHP_BUILD") or os.path.join(ROOT, "build
                      "guest-agent", "vcpuhp-agent-test")  # fmt: skip
 
 UP = ["+7", "+8", "+9", "+10", "+11", "+43"]
-RESTING = 9  # children of an agent at rest: the writer, and workers for the next CPUs
 DOWN = ["-43", "-11", "-10", "-8", "-7"]
 
 
@@ -2127,7 +2126,7 @@ def no_descriptor_is_left_behind():
 
         def descriptors():
             b.wait(lambda: len(b.workers()) == RESTING, what="the workers' end")
-            return len(os.listdir("/proc/%d/fd" % b.process.pid))
+            return b.steady(lambda: len(os.listdir("/proc/%d/fd" % b.process.pid)), "descriptors")
 
         def once():
             for target in (ONLINE, STANDBY):
@@ -2248,7 +2247,7 @@ def whatever_happens_each_kick_has_one_result_and_every_cpu_comes_to_rest():
                 # What is opened once, for the first kick.
                 b.kick(1, ONLINE)
                 b.wait(lambda x=b: len(x.workers()) == RESTING, what="the workers' end")
-                descriptors = without_children(b)
+                descriptors = b.steady(lambda x=b: without_children(x), "descriptors")
                 storm = Storm(b, seed)
                 storm.blow(1.5)
                 b.wait(lambda s=storm: not s.outstanding(), 15, "the results")

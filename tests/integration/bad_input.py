@@ -22,7 +22,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import badinputs as table
 import tap
 import wire
-from agentbed import Bed
+from agentbed import RESTING, Bed
 from daemon import VCPUHPCTL, VCPUHPD, Daemon
 from fakeguest import AGENT
 from qmp import wait_for
@@ -558,13 +558,18 @@ def a_guest_that_changes_its_mind_a_hundred_thousand_times():
 # A hostile host
 
 
+def held(b):
+    return len(b.workers()), len(os.listdir("/proc/%d/fd" % b.process.pid))
+
+
 @case(deadline=60)
 def frames_of_a_hostile_host():
     with Bed(AGENT, cpus=4, boot=(1,)) as b:
         b.rests(1, 44)
         b.kicks = 0
         first = b.table()
-        workers, descriptors = len(b.workers()), len(os.listdir("/proc/%d/fd" % b.process.pid))
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
+        before = b.steady(lambda: held(b), "children and descriptors")
         pings = iter(range(1000, 2000))
 
         def check(_what, make, wanted):
@@ -582,7 +587,7 @@ def frames_of_a_hostile_host():
                 assert " ".join(words[2:]) in said[0][1].get("text", ""), said
             equal([r for r in b.records if r["record"] not in (wire.CPU, wire.STATE, wire.LOG)], [])
             equal(b.table(), first, "the agent's table")
-            equal((len(b.workers()), len(os.listdir("/proc/%d/fd" % b.process.pid))), (workers, descriptors))
+            equal(held(b), before, "children and descriptors")
 
         each(table.HOST, check, 20)
         assert b.is_online(1) and not b.is_online(2)

@@ -30,6 +30,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 STANDBY, AP_ONLINE, AP_THREADS, AP_VERIFY, AP_CPUSET, AP_IRQ = 6, 7, 8, 9, 10, 11
 AP_DYN, AP_ACTIVE, ONLINE = 12, 43, 44
 
+RESTING = 9  # children of an agent at rest: the writer, and workers for the next CPUs
+
 
 def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -316,6 +318,20 @@ class Bed:
             assert left > 0, "waited %.1f s for %s" % (seconds, what)
             if not self.pump(min(left, 0.02)):
                 assert self.process.poll() is None, "the agent ended"
+
+    def steady(self, look, what="it"):
+        """Pump until look() has said the same for 0.1 s, and return that: what passes is no measure."""
+        said, since = look(), time.monotonic()
+
+        def is_steady():
+            nonlocal said, since
+            now = look()
+            if now != said:
+                said, since = now, time.monotonic()
+            return time.monotonic() - since > 0.1
+
+        self.wait(is_steady, what=what + " to be steady")
+        return said
 
     def of(self, record, **values):
         return [r for r in self.records if r["record"] == record

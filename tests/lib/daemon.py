@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -111,17 +112,19 @@ class Daemon:
             [VCPUHPD, "--foreground", "--config", self.config, "--socket", self.socket,
              "--runtime-dir", self.machine.path("run"), "--state-dir", self.machine.path("state")],
             self.log, self.env)  # fmt: skip
-        wait_for(lambda: os.path.exists(self.socket) or not self.process.alive(), 10,
-                 "the daemon's socket")  # fmt: skip
+        wait_for(lambda: self.listens() or not self.process.alive(), 10, "the daemon's socket")
         assert self.process.alive(), "vcpuhpd ended at once:\n%s" % self.text()
+
+    def listens(self):
+        """The socket's file alone says nothing: a daemon that was killed leaves it behind."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.socket) == 0
 
     def stop(self, number=signal.SIGTERM):
         return self.process.stop(number)
 
     def restart(self, number=signal.SIGTERM):
         self.stop(number)
-        if number == signal.SIGKILL and os.path.exists(self.socket):
-            os.unlink(self.socket)
         self.start()
 
     def text(self):
