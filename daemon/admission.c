@@ -21,6 +21,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* From the word to the first kick, and from one to the next. */
+enum { PREPARE_MS = 2000 };
+
 int admission_check(const struct domain *d, const struct op_request *r,
 		    enum request_error *ret_error, char text[OP_TEXT_MAX])
 {
@@ -160,15 +163,27 @@ static void on_ping(void *arg, int rc)
 	look_again(a);
 }
 
-static void ask_agent(struct admission *a)
+static unsigned int count_kicks(const struct plan *plan)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < plan->n_moves; i++)
+		n += plan->moves[i].to >= CPUHP_STANDBY || plan->moves[i].from > CPUHP_STANDBY;
+	return n;
+}
+
+/* With a word of what is to come, so that the guest is ready for it when it comes. */
+static void ask_agent(struct admission *a, const struct plan *plan)
 {
 	struct domain *d = a->domain;
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 *
-			   domain_slow_factor(d);
+	unsigned int slow = domain_slow_factor(d), kicks = count_kicks(plan);
+	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 * slow;
 
 	a->phase = ADMISSION_PONG;
 	if (link_ping(d->link, wait_us, on_ping, a) < 0)
 		wait_for_agent(a);
+	else if (a->needs == ADMISSION_MOVE && kicks > 0)
+		(void)link_prepare(d->link, kicks, PREPARE_MS * slow);
 }
 
 static void on_status_known(void *arg, int rc, const char *text)
@@ -247,7 +262,7 @@ static void look_at_plan(struct admission *a)
 	} else if (!a->domain->agent_up) {
 		wait_for_agent(a);
 	} else if (a->phase != ADMISSION_PLAN) {
-		ask_agent(a);
+		ask_agent(a, &plan);
 	} else {
 		end(a, &v);
 	}
@@ -256,7 +271,7 @@ static void look_at_plan(struct admission *a)
 
 static void look(struct admission *a)
 {
-	bool change = a->needs == ADMISSION_CHANGE;
+	bool change = a->needs >= ADMISSION_CHANGE;
 
 	if (a->phase == ADMISSION_PONG || (change && deny(a)) || !is_attached(a))
 		return;

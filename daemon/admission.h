@@ -14,6 +14,7 @@ enum admission_needs {
 	ADMISSION_QEMU,   /* QEMU, and with it the slots */
 	ADMISSION_AGENT,  /* and the agent's table */
 	ADMISSION_CHANGE, /* and a VM that can be changed now, a live agent, and a plan */
+	ADMISSION_MOVE, /* the same, and the plan will be carried out: a word of it to the agent */
 };
 
 /* What is waited for. */
@@ -25,7 +26,7 @@ enum admission_phase { ADMISSION_ATTACH, ADMISSION_TABLE, ADMISSION_PONG, ADMISS
  * @denied: the request itself cannot be, which only shows now: it is answered with @denial
  * @refused_by: as in struct plan, NULL where nothing was refused
  * @text: a sentence, "" where accepted
- * @plan: of ADMISSION_CHANGE: what is to be moved, or why not; borrowed, NULL none
+ * @plan: from ADMISSION_CHANGE on: what is to be moved, or why not; borrowed, NULL none
  */
 struct verdict {
 	enum op_result result;
@@ -42,7 +43,7 @@ typedef void (*admission_done_fn)(void *ctx, const struct verdict *v);
 
 /**
  * struct admission - one under way; its owner gives it room and looks at nothing but @phase
- * @request: borrowed; NULL but for ADMISSION_CHANGE
+ * @request: borrowed; NULL below ADMISSION_CHANGE
  * @asked_status: QEMU was asked whether the domain still does not run
  * @done: NULL over
  * @next: of the domain's

@@ -107,7 +107,8 @@ void api_define_domain_xml(void *ctx, struct varlink_call *call);
  * @timeout_ms: then TimedOut; 0 never
  * @trace: the answer has its remembered steps too
  *
- * If the caller set "more" its progress comes first.
+ * If the caller set "more" its progress comes first, with the guest kernel's own steps unless the
+ * call's "kernel_steps" is false: then only with those that failed.
  */
 void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t timeout_ms,
 	      bool trace);

@@ -19,6 +19,7 @@ struct waiter {
 	struct event_listener *listener;
 	sd_event_source *timer;
 	bool trace;
+	bool kernel_steps; /* all of them, else those that failed */
 	bool told_waiting;
 };
 
@@ -54,13 +55,22 @@ void api_reply_outcome(struct varlink_call *call, const struct op *o, bool trace
 		api_reply_op(call, o, trace);
 }
 
-static void notify_progress(struct waiter *w, const struct event *e)
+static bool is_wanted(const struct waiter *w, const struct event *e)
 {
 	size_t lag = varlink_call_queued(w->call);
+
+	if (!varlink_call_more(w->call))
+		return false;
+	if (e->type != EVENT_KSTEP)
+		return lag <= LAG_STEPS;
+	return lag <= LAG_KERNEL_STEPS && (w->kernel_steps || (!e->enter && e->rc != 0));
+}
+
+static void notify_progress(struct waiter *w, const struct event *e)
+{
 	json_object *params;
 
-	if (!varlink_call_more(w->call) || lag > LAG_STEPS ||
-	    (e->type == EVENT_KSTEP && lag > LAG_KERNEL_STEPS))
+	if (!is_wanted(w, e))
 		return;
 	params = json_object_new_object();
 	json_object_object_add(params, "progress", report_progress(e));
@@ -139,6 +149,7 @@ void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t ti
 	w->call = call;
 	w->op = op_ref(o);
 	w->trace = trace;
+	w->kernel_steps = varlink_call_bool(call, "kernel_steps", true);
 	if (waiter_start(w, a, timeout_ms) < 0) {
 		waiter_free(w);
 		api_fail(call, ERR_INTERNAL, "out of memory; operation %s goes on", o->id);

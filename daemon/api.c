@@ -51,7 +51,7 @@ enum {
 #define TIMEOUT INT("timeout_ms", .optional = true, .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS)
 #define CHANGE_OPTIONS                                                                          \
 	OPTIONAL_STR("affect"), OPTIONAL_STR("policy"), TIMEOUT, BOOL("wait"), BOOL("dry_run"), \
-		BOOL("foreign"), OPTIONAL_STR("op")
+		BOOL("foreign"), OPTIONAL_STR("op"), BOOL("kernel_steps")
 
 static const struct varlink_param domain_params[] = { STR("domain", WORD_MAX), { 0 } };
 static const struct varlink_param maybe_domain_params[] = {
@@ -74,7 +74,7 @@ static const struct varlink_param set_target_params[] = {
 	{ 0 },
 };
 static const struct varlink_param get_operation_params[] = {
-	STR("op", WORD_MAX), BOOL("wait"), TIMEOUT, BOOL("trace"), { 0 },
+	STR("op", WORD_MAX), BOOL("wait"), TIMEOUT, BOOL("trace"), BOOL("kernel_steps"), { 0 },
 };
 static const struct varlink_param get_trace_params[] = {
 	STR("domain", WORD_MAX),

@@ -71,6 +71,7 @@ uint32_t link_next_kick(struct link *l);
  * Return: 0, or -ENOTCONN when down.
  */
 int link_kick(struct link *l, const struct msg_kick *k);
+int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms);
 int link_cancel(struct link *l, uint32_t kick);
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);

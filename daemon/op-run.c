@@ -249,7 +249,7 @@ int op_run_admit(struct op_run *run)
 	int rc;
 
 	run->phase = RUN_ADMIT;
-	rc = admission_start(&run->admission, op->domain, ADMISSION_CHANGE, &op->request, 0,
+	rc = admission_start(&run->admission, op->domain, ADMISSION_MOVE, &op->request, 0,
 			     on_admitted, run);
 	if (rc >= 0)
 		op_run_look_again(run);

@@ -11,7 +11,7 @@
 #define NORMAL "sys/kernel/rcu_normal"
 #define SAVED "run/vcpuhp-agent/expedite"
 
-enum { OURS = 1 };
+enum { OURS = 1, WITHIN_MAX_MS = 60000 };
 
 /*
  * Whether a CPU list of the kernel names any CPU. For a mask never made kernels print "(null)",
@@ -145,4 +145,37 @@ int expedite_end(struct expedite *e)
 	if (r == 0)
 		e->active = false;
 	return r;
+}
+
+void expedite_prepare(struct expedite *e, unsigned int kicks, uint64_t within_ms, uint64_t now_ms)
+{
+	e->kicks = kicks;
+	e->within_ms = within_ms < WITHIN_MAX_MS ? within_ms : WITHIN_MAX_MS;
+	e->until_ms = now_ms + e->within_ms;
+	e->due = kicks > 0;
+}
+
+void expedite_on_kick(struct expedite *e, uint64_t now_ms)
+{
+	if (e->kicks == 0)
+		return;
+	e->kicks--;
+	e->until_ms = now_ms + e->within_ms;
+}
+
+uint64_t expedite_deadline(const struct expedite *e)
+{
+	return e->kicks > 0 ? e->until_ms : 0;
+}
+
+int expedite_rest(struct expedite *e, bool moving, uint64_t now_ms)
+{
+	bool due = e->due;
+
+	e->due = false;
+	if (e->kicks > 0 && now_ms >= e->until_ms)
+		e->kicks = 0;
+	if (e->kicks > 0)
+		return due ? expedite_begin(e) : 0;
+	return moving ? 0 : expedite_end(e);
 }

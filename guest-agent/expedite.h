@@ -4,12 +4,16 @@
 
 #include "guest-agent/agent-config.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * rcu_expedited while CPUs are in transition. The old value is saved in
  * /run/vcpuhp-agent/expedite before ours is written and put back only if the value is still ours.
  * The kernel's files are opened once, as each batch of CPUs waits for them; they close with the
  * process.
+ *
+ * @kicks: that the host said are still to come, until @until_ms, which each puts off by @within_ms
+ * @due: the host just said so
  */
 struct expedite {
 	int root;
@@ -19,6 +23,10 @@ struct expedite {
 	long saved;
 	int expedited_fd;
 	int normal_fd;
+	unsigned int kicks;
+	uint64_t within_ms;
+	uint64_t until_ms;
+	bool due;
 };
 
 /* Puts back what an agent that was killed left behind. Return: 0 or -errno. */
@@ -27,5 +35,18 @@ int expedite_init(struct expedite *e, int root, enum expedite_mode mode);
 /* Both are idempotent; auto does nothing where a CPU is isolated or nohz_full, or rcu_normal is 1. */
 int expedite_begin(struct expedite *e);
 int expedite_end(struct expedite *e);
+
+/*
+ * What the host said of @kicks to come: begins at the next expedite_rest(), behind the answer to
+ * what came with it.
+ */
+void expedite_prepare(struct expedite *e, unsigned int kicks, uint64_t within_ms, uint64_t now_ms);
+void expedite_on_kick(struct expedite *e, uint64_t now_ms);
+
+/* When no more of them are waited for, 0 they are not. */
+uint64_t expedite_deadline(const struct expedite *e);
+
+/* Begin what is due, or end what is over where nothing moves and nothing is to come. */
+int expedite_rest(struct expedite *e, bool moving, uint64_t now_ms);
 
 #endif

@@ -107,10 +107,11 @@ static void rest(struct agent *a, struct cpu *c, const struct job *j)
 bool finish_rest(struct agent *a)
 {
 	bool more;
-	int r = a->jobs == 0 ? expedite_end(&a->expedite) : 0;
+	int r = expedite_rest(&a->expedite, a->jobs > 0, now_ms());
 
 	if (r < 0)
-		agent_log(a, "cannot put rcu_expedited back: %s", strerror(-r));
+		agent_log(a, "cannot %s: %s",
+			  a->expedite.active ? "put rcu_expedited back" : "expedite", strerror(-r));
 	writer_prepare(a);
 	more = spares_prepare(a);
 	if (a->jobs == 0 || (a->log_ms && now_ms() >= a->log_ms)) {

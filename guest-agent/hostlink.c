@@ -163,6 +163,11 @@ static void on_ping(struct agent *a, const struct msg_ping *p)
 	hostlink_answer(a, MSG_PONG, &pong);
 }
 
+static void on_prepare(struct agent *a, const struct msg_prepare *p)
+{
+	expedite_prepare(&a->expedite, p->kicks, p->within_ms, now_ms());
+}
+
 static void on_request(struct agent *a, const struct frame *f)
 {
 	union {
@@ -171,6 +176,7 @@ static void on_request(struct agent *a, const struct frame *f)
 		struct msg_cancel cancel;
 		struct msg_ack ack;
 		struct msg_arm arm;
+		struct msg_prepare prepare;
 	} m;
 
 	switch (f->type) {
@@ -179,6 +185,7 @@ static void on_request(struct agent *a, const struct frame *f)
 	case MSG_CANCEL:
 	case MSG_ACK:
 	case MSG_ARM:
+	case MSG_PREPARE:
 	case MSG_QUERY:
 		break;
 	default:
@@ -196,6 +203,8 @@ static void on_request(struct agent *a, const struct frame *f)
 		kick_on_ack(a, &m.ack);
 	else if (f->type == MSG_ARM)
 		kick_on_arm(a, &m.arm);
+	else if (f->type == MSG_PREPARE)
+		on_prepare(a, &m.prepare);
 	else
 		a->link.query_at = 0;
 }

@@ -140,6 +140,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		return;
 	}
 	hostlink_answer(a, MSG_KICKED, &answer);
+	expedite_on_kick(&a->expedite, now_ms());
 	take(a, c, k);
 }
 

@@ -122,6 +122,7 @@ static uint64_t next_deadline(struct agent *a)
 	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : a->link.gather_ms;
 
 	t = earlier(t, a->look_ms);
+	t = earlier(t, expedite_deadline(&a->expedite));
 	if (a->writer.cpu >= 0 && a->kladder.ready)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)

@@ -82,6 +82,11 @@ static const struct layout_field msg_armed_fields[] = {
 	FIELD(msg_armed, rc, U32, ANY),
 };
 
+static const struct layout_field msg_prepare_fields[] = {
+	FIELD(msg_prepare, kicks, U16, ANY),
+	FIELD(msg_prepare, within_ms, U32, ANY),
+};
+
 static const struct layout_field record_cpu_fields[] = {
 	FIELD(record_cpu, cpu, U16, CPU_OR_NONE),    FIELD(record_cpu, slot, U16, CPU_OR_NONE),
 	FIELD(record_cpu, flags, U8, ANY),           FIELD(record_cpu, state, U8, STATE),
@@ -131,11 +136,12 @@ static const struct layout_field record_log_fields[] = {
 };
 
 static const struct layout messages[] = {
-	[MSG_HELLO] = LAYOUT(msg_hello),   [MSG_PING] = LAYOUT(msg_ping),
-	[MSG_PONG] = LAYOUT(msg_pong),     [MSG_QUERY] = EMPTY,
-	[MSG_KICK] = LAYOUT(msg_kick),     [MSG_KICKED] = LAYOUT(msg_kicked),
-	[MSG_CANCEL] = LAYOUT(msg_cancel), [MSG_ACK] = LAYOUT(msg_ack),
-	[MSG_ARM] = LAYOUT(msg_arm),       [MSG_ARMED] = LAYOUT(msg_armed),
+	[MSG_HELLO] = LAYOUT(msg_hello),     [MSG_PING] = LAYOUT(msg_ping),
+	[MSG_PONG] = LAYOUT(msg_pong),       [MSG_QUERY] = EMPTY,
+	[MSG_KICK] = LAYOUT(msg_kick),       [MSG_KICKED] = LAYOUT(msg_kicked),
+	[MSG_CANCEL] = LAYOUT(msg_cancel),   [MSG_ACK] = LAYOUT(msg_ack),
+	[MSG_ARM] = LAYOUT(msg_arm),         [MSG_ARMED] = LAYOUT(msg_armed),
+	[MSG_PREPARE] = LAYOUT(msg_prepare),
 };
 
 static const struct layout records[] = {

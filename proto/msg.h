@@ -20,16 +20,17 @@
  */
 enum msg_type {
 	MSG_HELLO = 1,
-	MSG_PING = 2,   /* host -> agent */
-	MSG_PONG = 3,   /* agent -> host */
-	MSG_QUERY = 4,  /* host -> agent, empty: report the whole CPU and callback tables */
-	MSG_KICK = 5,   /* host -> agent: take this CPU to target */
-	MSG_KICKED = 6, /* agent -> host: hand-over taken (rc 0) or refused (rc < 0), at once */
-	MSG_CANCEL = 7, /* host -> agent: fail kick @kick with -ECANCELED, now or after a write */
-	MSG_ACK = 8,    /* host -> agent: the result of @kick was received; forget it */
-	MSG_ARM = 9,    /* host -> agent: arm a one-shot failure (R18) */
-	MSG_ARMED = 10, /* agent -> host */
-	MSG_REPORT = 11 /* agent -> host: a sequence of records */
+	MSG_PING = 2,    /* host -> agent */
+	MSG_PONG = 3,    /* agent -> host */
+	MSG_QUERY = 4,   /* host -> agent, empty: report the whole CPU and callback tables */
+	MSG_KICK = 5,    /* host -> agent: take this CPU to target */
+	MSG_KICKED = 6,  /* agent -> host: hand-over taken (rc 0) or refused (rc < 0), at once */
+	MSG_CANCEL = 7,  /* host -> agent: fail kick @kick with -ECANCELED, now or after a write */
+	MSG_ACK = 8,     /* host -> agent: the result of @kick was received; forget it */
+	MSG_ARM = 9,     /* host -> agent: arm a one-shot failure (R18) */
+	MSG_ARMED = 10,  /* agent -> host */
+	MSG_REPORT = 11, /* agent -> host: a sequence of records */
+	MSG_PREPARE = 12 /* host -> agent: kicks are about to come */
 };
 
 enum {
@@ -112,6 +113,11 @@ struct msg_armed {
 	uint16_t slot;
 	uint8_t state;
 	int32_t rc; /* -EINVAL no callback there, -EPERM not allowed */
+};
+
+struct msg_prepare {
+	uint16_t kicks;     /* how many; 0 none after all */
+	uint32_t within_ms; /* to the first, and from each to the next */
 };
 
 enum msg_record_type {

@@ -117,6 +117,9 @@ int watch_operation(struct ctl *c, const char *method, json_object *parameters, 
 		json_object_put(parameters);
 		return ctl_fail(c, EXIT_FAILED, "Internal", "out of memory");
 	}
+	/* Lines show the step that failed. There are some 75 more for each vCPU. */
+	if (mode == PROGRESS_PLAIN)
+		ctl_add_bool(parameters, "kernel_steps", false);
 	exit_code = ctl_send(c, method, parameters, mode != PROGRESS_NONE);
 	if (exit_code)
 		return exit_code;

@@ -2272,6 +2272,36 @@ def the_agent_stays_small():
         assert kib["Rss"] <= 3072, kib
 
 
+def expedited(b):
+    return b.read("sys/kernel/rcu_expedited").strip() == "1"
+
+
+@case()
+def a_word_ahead_expedites_before_the_kick():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.send(wire.PREPARE, kicks=2, within_ms=5000)
+        b.wait(lambda: expedited(b), what="rcu_expedited")
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        b.pump(0.1)
+        assert expedited(b), "the second kick is still to come"
+        equal(b.kick(2, ONLINE)["rc"], 0)
+        b.wait(lambda: not expedited(b), what="the end of it")
+
+
+@case()
+def a_word_ahead_that_nothing_follows_is_forgotten():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.send(wire.PREPARE, kicks=2, within_ms=100)
+        b.wait(lambda: expedited(b), what="rcu_expedited")
+        b.wait(lambda: not expedited(b), what="the end of it")
+        b.send(wire.PREPARE, kicks=2, within_ms=60000)
+        b.wait(lambda: expedited(b), what="rcu_expedited")
+        b.send(wire.PREPARE, kicks=0, within_ms=0)
+        b.wait(lambda: not expedited(b), what="the end of it")
+
+
 @case()
 def sigterm_leaves_the_cpus_and_puts_rcu_expedited_back():
     with waiting_bed() as b:

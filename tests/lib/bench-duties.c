@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -52,7 +55,6 @@ static int open_trace(struct duties *d)
 void duties_init(struct duties *d)
 {
 	*d = (struct duties){ .record = -1, .expedited = -1, .trace = -1 };
-	pthread_mutex_init(&d->lock, NULL);
 }
 
 static int open_all(struct duties *d)
@@ -66,17 +68,7 @@ static int open_all(struct duties *d)
 	return open_trace(d);
 }
 
-int duties_arm(struct duties *d, bool on)
-{
-	int r = d->record < 0 ? open_all(d) : 0;
-
-	if (r == 0)
-		r = write_file(INSTANCE "/tracing_on", O_TRUNC, on ? "1" : "0");
-	/* What was left of the last time. */
-	return r == 0 ? write_file(INSTANCE "/trace", O_TRUNC, "") : r;
-}
-
-int duties_expedite(struct duties *d, bool on)
+static int expedite(struct duties *d, bool on)
 {
 	char old[2];
 	int r;
@@ -102,11 +94,6 @@ static int note(struct duties *d, int cpu, char what)
 	if (pwrite(d->record, row, sizeof(row), (off_t)cpu * RECORD_BYTES) == RECORD_BYTES)
 		return 0;
 	return errno;
-}
-
-int duties_before(struct duties *d, int cpu)
-{
-	return note(d, cpu, 'u');
 }
 
 static int check_timer(void)
@@ -162,20 +149,231 @@ static size_t read_ladder(struct duties *d, char *report, size_t size)
 	return lines * LINE_TO_HOST;
 }
 
-int duties_after(struct duties *d, int cpu, char *report, size_t size)
-{
-	size_t n = 0;
-	int r = check_timer();
+/* What a child is asked, and its answer. */
+struct duty {
+	int cpu;
+	int rc; /* 0 or an errno */
+	long long ns;
+};
 
+static void write_it(struct duty *q)
+{
+	q->rc = bench_write_online(q->cpu, "1", &q->ns);
+}
+
+static void prove_it(struct duty *q)
+{
+	q->rc = sched_getcpu() == q->cpu ? check_timer() : EXDEV;
+	if (q->rc == 0)
+		check_cpu_time();
+}
+
+static int fork_child(struct duty_child *c, void (*work)(struct duty *q))
+{
+	struct duty q;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return errno;
+	*c = (struct duty_child){ .pid = fork(), .fd = fds[0], .cpu = -1 };
+	if (c->pid < 0)
+		return errno;
+	if (c->pid > 0)
+		return close(fds[1]) < 0 ? errno : 0;
+	close(fds[0]);
+	while (recv(fds[1], &q, sizeof(q), 0) == sizeof(q)) {
+		work(&q);
+		if (send(fds[1], &q, sizeof(q), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+static int ask(struct duty_child *c, int cpu)
+{
+	const struct duty q = { .cpu = cpu };
+
+	c->cpu = cpu;
+	return send(c->fd, &q, sizeof(q), MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+static int hear(struct duty_child *c, struct duty *ret)
+{
+	c->cpu = -1;
+	return recv(c->fd, ret, sizeof(*ret), 0) == sizeof(*ret) ? ret->rc : EPIPE;
+}
+
+static int fork_all(struct duties *d)
+{
+	int r = fork_child(&d->writer, write_it);
+
+	for (int i = 0; r == 0 && i < DUTY_WORKERS; i++)
+		r = fork_child(&d->workers[i], prove_it);
+	return r;
+}
+
+int duties_arm(struct duties *d, bool on)
+{
+	int r = d->record < 0 ? open_all(d) : 0;
+
+	if (r == 0 && d->writer.pid == 0)
+		r = fork_all(d);
+	if (r == 0)
+		r = write_file(INSTANCE "/tracing_on", O_TRUNC, on ? "1" : "0");
+	/* What was left of the last time. */
+	return r == 0 ? write_file(INSTANCE "/trace", O_TRUNC, "") : r;
+}
+
+/**
+ * struct run - a batch under way
+ * @queue: CPUs to be written, @n_queued of them, @n_begun of those with the writer or further
+ * @report: lines of the ladder, read while the CPU's process works
+ */
+struct run {
+	struct duties *d;
+	const struct duty_batch *b;
+	int queue[DUTY_WORKERS];
+	int n_queued, n_begun, n_did;
+	bool expedited;
+	char report[8192];
+	size_t report_len;
+};
+
+static int say(int port, const char *word, int cpu)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%s %d\n", word, cpu);
+
+	return write(port, line, (size_t)n) == n ? 0 : EIO;
+}
+
+static int write_next(struct run *run)
+{
+	int r = 0, cpu;
+
+	if (run->d->writer.cpu >= 0 || run->n_begun == run->n_queued)
+		return 0;
+	cpu = run->queue[run->n_begun++];
+	if (run->b->expedited && !run->expedited)
+		r = expedite(run->d, true);
+	run->expedited = run->b->expedited;
+	if (r == 0)
+		r = note(run->d, cpu, 'u');
+	return r ? r : ask(&run->d->writer, cpu);
+}
+
+static struct duty_child *idle_worker(struct duties *d)
+{
+	for (int i = 0; i < DUTY_WORKERS; i++)
+		if (d->workers[i].cpu < 0)
+			return &d->workers[i];
+	return NULL;
+}
+
+static int on_written(struct run *run)
+{
+	struct duties *d = run->d;
+	struct duty_child *w = idle_worker(d);
+	struct duty q;
+	cpu_set_t set;
+	int r = hear(&d->writer, &q);
+
+	if (r == 0)
+		r = write_next(run);
+	if (r || !w)
+		return r ? r : EBUSY;
+	CPU_ZERO(&set);
+	CPU_SET(q.cpu, &set);
+	if (sched_setaffinity(w->pid, sizeof(set), &set) < 0)
+		return errno;
+	d->online_ns[w - d->workers] = q.ns;
+	r = ask(w, q.cpu);
+	run->report_len += read_ladder(d, run->report + run->report_len,
+				       sizeof(run->report) - run->report_len);
+	return r;
+}
+
+static int on_proved(struct run *run, struct duty_child *w)
+{
+	struct duties *d = run->d;
+	struct duty q;
+	int r = hear(w, &q), len;
+	char line[sizeof(run->report) + 64];
+
+	if (r == 0)
+		r = announce(q.cpu);
+	if (r == 0)
+		r = note(d, q.cpu, 'o');
 	if (r)
-		return -r;
-	check_cpu_time();
-	pthread_mutex_lock(&d->lock);
-	r = announce(cpu);
-	if (r == 0)
-		r = note(d, cpu, 'o');
-	if (r == 0)
-		n = read_ladder(d, report, size);
-	pthread_mutex_unlock(&d->lock);
-	return r ? -r : (int)n;
+		return r;
+	len = snprintf(line, sizeof(line), "did %d %lld %.*s\n", q.cpu,
+		       d->online_ns[w - d->workers], (int)run->report_len, run->report);
+	run->report_len = 0;
+	run->n_did++;
+	return write(run->b->port, line, (size_t)len) == len ? 0 : EIO;
+}
+
+static int on_uevent(struct run *run)
+{
+	int cpu = bench_added_cpu(run->b->uevents);
+
+	return cpu < 0 ? 0 : say(run->b->port, "present", cpu);
+}
+
+/* "kick CPU", of which there may be more than one. */
+static int on_port(struct run *run)
+{
+	char text[256];
+	ssize_t n = read(run->b->port, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return EIO;
+	text[n] = '\0';
+	for (char *at = text; (at = strstr(at, "kick ")) && run->n_queued < run->b->n;) {
+		at += strlen("kick ");
+		run->queue[run->n_queued++] = (int)strtol(at, NULL, 10);
+	}
+	return write_next(run);
+}
+
+static int wait_and_serve(struct run *run)
+{
+	struct duties *d = run->d;
+	struct pollfd p[DUTY_WORKERS + 3];
+	int r = 0;
+
+	for (int i = 0; i < DUTY_WORKERS; i++)
+		p[i] = (struct pollfd){ .fd = d->workers[i].fd, .events = POLLIN };
+	p[DUTY_WORKERS] = (struct pollfd){ .fd = d->writer.fd, .events = POLLIN };
+	p[DUTY_WORKERS + 1] = (struct pollfd){ .fd = run->b->uevents, .events = POLLIN };
+	p[DUTY_WORKERS + 2] =
+		(struct pollfd){ .fd = run->b->uevents < 0 ? -1 : run->b->port, .events = POLLIN };
+	if (poll(p, DUTY_WORKERS + 3, -1) < 0)
+		return errno;
+	if (p[DUTY_WORKERS].revents)
+		r = on_written(run);
+	for (int i = 0; r == 0 && i < DUTY_WORKERS; i++)
+		if (p[i].revents)
+			r = on_proved(run, &d->workers[i]);
+	if (r == 0 && p[DUTY_WORKERS + 1].revents)
+		r = on_uevent(run);
+	if (r == 0 && p[DUTY_WORKERS + 2].revents)
+		r = on_port(run);
+	return r;
+}
+
+int duties_run(struct duties *d, const struct duty_batch *b)
+{
+	struct run run = { .d = d, .b = b };
+	int r;
+
+	if (b->n > DUTY_WORKERS)
+		return E2BIG;
+	for (int i = 0; b->uevents < 0 && i < b->n; i++)
+		run.queue[run.n_queued++] = b->first + i;
+	r = write_next(&run);
+	while (r == 0 && run.n_did < b->n)
+		r = wait_and_serve(&run);
+	/* Nobody waits for this. */
+	return r == 0 && run.expedited ? expedite(d, false) : r;
 }

@@ -2,42 +2,69 @@
 #ifndef BENCH_DUTIES_H
 #define BENCH_DUTIES_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
- * What an agent owes for each CPU beside the kernel's online, done as directly as it can be in one
- * process: the yardstick for how much of vcpuhp's time is its own. No answer to anything that goes
- * wrong: it fails, and the benchmark with it.
+ * What an agent owes for each CPU beside the kernel's online, done as directly as it can be: the
+ * yardstick for how much of vcpuhp's time is its own. It is done by as many processes as the
+ * contract asks for: one that must not block, one for the kernel's write, which may hang, and one
+ * on each CPU, which may hang as well and can be killed. No answer to anything that goes wrong: it
+ * fails, and the benchmark with it.
  */
 
+enum { DUTY_WORKERS = 8 };
+
+/**
+ * struct duty_child - a process that is asked one thing at a time over a socket
+ * @cpu: what it works on, -1 nothing
+ */
+struct duty_child {
+	pid_t pid;
+	int fd;
+	int cpu;
+};
+
 struct duties {
-	pthread_mutex_t lock;
 	int record;
 	int expedited;
 	int trace;
+	struct duty_child writer;
+	struct duty_child workers[DUTY_WORKERS];
+	long long online_ns[DUTY_WORKERS];
 	char text[64 << 10];
+};
+
+/**
+ * struct duty_batch - CPUs to take online
+ * @port: where to say of each "did CPU NS REPORT", NS being the time of the kernel's online alone
+ * @uevents: CPUs that are to be added are told of there, "present CPU" is said of each, and it is
+ *	begun with when the port says "kick CPU"; -1: they are there, @first to @first + @n - 1
+ */
+struct duty_batch {
+	int port;
+	int uevents;
+	int first;
+	int n;
+	bool expedited;
 };
 
 void duties_init(struct duties *d);
 
 /*
- * Before a batch, and @on = false behind it: make ready what an agent has ready, the record and the
- * kernel's ladder, which holds nothing yet. Return: 0 or an errno.
+ * Before a batch, and @on = false behind it: make ready what an agent has ready, the record, the
+ * processes and the kernel's ladder, which holds nothing yet. Return: 0 or an errno.
  */
 int duties_arm(struct duties *d, bool on);
 
-/* For a batch: rcu_expedited, with the old value kept where a killed agent's successor finds it. */
-int duties_expedite(struct duties *d, bool on);
+/* At most DUTY_WORKERS of them. Return: 0 or an errno. */
+int duties_run(struct duties *d, const struct duty_batch *b);
 
-/* Before the kernel's online: the record. */
-int duties_before(struct duties *d, int cpu);
+/* Of bench-onliner.c: the kernel's write, and the time it took. Return: 0 or an errno. */
+int bench_write_online(int cpu, const char *value, long long *ret_ns);
 
-/*
- * Behind it, from a thread bound to @cpu: its timer and CPU time, the record, the announcement, and
- * the kernel's ladder into @report. Return: bytes of that, or less than 0 and -errno.
- */
-int duties_after(struct duties *d, int cpu, char *report, size_t size);
+/* The CPU that a uevent says was added, or -1. */
+int bench_added_cpu(int uevents);
 
 #endif

@@ -10,11 +10,12 @@
  *	arm ON              get ready for duties, or over them
  *	duties FIRST LAST EXPEDITED
  *	                    online, and all that an agent owes for each (bench-duties.h)
+ *	owed N EXPEDITED    the same for N CPUs to be added
  *
- * Answers, each a line: "ready" when it listens (hand, ping, arm); "ran CPU NS" from a thread
+ * Answers, each a line: "ready" when it listens (hand, owed, ping, arm); "ran CPU NS" from a thread
  * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU NS
  * REPORT" after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
- * thread of the last one answers.
+ * thread or process of the last one works.
  */
 #include "bench-duties.h"
 #include <dirent.h>
@@ -34,13 +35,11 @@
 /**
  * struct proof - what the thread bound to a CPU needs to answer
  * @online_ns: time the kernel took
- * @duties: it does them before; NULL none
  */
 struct proof {
 	int port;
 	int cpu;
 	long long online_ns;
-	struct duties *duties;
 };
 
 static long long now_ns(void)
@@ -108,22 +107,6 @@ static void say(int port, const char *word, int cpu, long long number)
 		exit(1);
 }
 
-static void say_did(const struct proof *p)
-{
-	char line[8192];
-	size_t used = (size_t)snprintf(line, sizeof(line), "did %d %lld ", p->cpu, p->online_ns);
-	int n = duties_after(p->duties, p->cpu, line + used, sizeof(line) - used - 1);
-
-	if (n < 0) {
-		say(p->port, "error", p->cpu, -n);
-		return;
-	}
-	used += (size_t)n;
-	line[used++] = '\n';
-	if (write(p->port, line, used) != (ssize_t)used)
-		exit(1);
-}
-
 static void *prove(void *arg)
 {
 	struct proof *p = arg;
@@ -131,15 +114,13 @@ static void *prove(void *arg)
 
 	if (here != p->cpu)
 		say(p->port, "error", p->cpu, EXDEV);
-	else if (p->duties)
-		say_did(p);
 	else
 		say(p->port, "ran", p->cpu, p->online_ns);
 	free(p);
 	return NULL;
 }
 
-static int start_thread(int port, int cpu, long long online_ns, struct duties *duties)
+static int start_thread(int port, int cpu, long long online_ns)
 {
 	struct proof *p = malloc(sizeof(*p));
 	pthread_attr_t attr;
@@ -149,7 +130,7 @@ static int start_thread(int port, int cpu, long long online_ns, struct duties *d
 
 	if (!p)
 		return ENOMEM;
-	*p = (struct proof){ port, cpu, online_ns, duties };
+	*p = (struct proof){ port, cpu, online_ns };
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	pthread_attr_init(&attr);
@@ -161,8 +142,7 @@ static int start_thread(int port, int cpu, long long online_ns, struct duties *d
 	return r;
 }
 
-/* Return: 0 or an errno. */
-static int write_online(int cpu, const char *value, long long *ret_ns)
+int bench_write_online(int cpu, const char *value, long long *ret_ns)
 {
 	long long start = now_ns();
 	char path[64];
@@ -179,15 +159,13 @@ static int write_online(int cpu, const char *value, long long *ret_ns)
 	return r;
 }
 
-static void take_online(int port, int cpu, struct duties *duties)
+static void take_online(int port, int cpu)
 {
 	long long ns = 0;
-	int r = duties ? duties_before(duties, cpu) : 0;
+	int r = bench_write_online(cpu, "1", &ns);
 
 	if (r == 0)
-		r = write_online(cpu, "1", &ns);
-	if (r == 0)
-		r = start_thread(port, cpu, ns, duties);
+		r = start_thread(port, cpu, ns);
 	if (r != 0)
 		say(port, "error", cpu, r);
 }
@@ -195,18 +173,22 @@ static void take_online(int port, int cpu, struct duties *duties)
 static void take_offline(int port, int cpu)
 {
 	long long ns = 0;
-	int r = write_online(cpu, "0", &ns);
+	int r = bench_write_online(cpu, "0", &ns);
 
 	say(port, r ? "error" : "off", cpu, r ? r : ns);
 }
 
-/* The CPU that a uevent says was added, or -1. */
-static int added_cpu(const char *event)
+int bench_added_cpu(int uevents)
 {
 	static const char head[] = "add@/devices/system/cpu/cpu";
+	char event[8192];
+	ssize_t len = recv(uevents, event, sizeof(event) - 1, 0);
 	char *end;
 	long cpu;
 
+	if (len <= 0)
+		return -1;
+	event[len] = '\0';
 	if (strncmp(event, head, sizeof(head) - 1) != 0)
 		return -1;
 	cpu = strtol(event + sizeof(head) - 1, &end, 10);
@@ -229,37 +211,30 @@ static void arm(int port, struct duties *d, bool on)
 		say_ready(port);
 }
 
-static void do_duties(int port, struct duties *d, int first, int last, bool expedited)
+static void do_duties(struct duties *d, const struct duty_batch *b)
 {
-	int r = expedited ? duties_expedite(d, true) : 0;
+	int r = duties_run(d, b);
 
-	for (int cpu = first; r == 0 && cpu <= last; cpu++)
-		take_online(port, cpu, d);
-	/* The last thread still answers, and nobody waits for this. */
-	if (r == 0 && expedited)
-		r = duties_expedite(d, false);
 	if (r)
-		say(port, "error", first, r);
+		say(b->port, "error", b->first, r);
+}
+
+static void forget_uevents(int uevents)
+{
+	char event[8192];
+
+	while (recv(uevents, event, sizeof(event), MSG_DONTWAIT) > 0)
+		;
 }
 
 static void wait_and_online(int port, int uevents, int n)
 {
-	char event[8192];
-
-	while (recv(uevents, event, sizeof(event) - 1, MSG_DONTWAIT) > 0)
-		;
-	say_ready(port);
 	while (n > 0) {
-		ssize_t len = recv(uevents, event, sizeof(event) - 1, 0);
-		int cpu;
+		int cpu = bench_added_cpu(uevents);
 
-		if (len <= 0)
-			continue;
-		event[len] = '\0';
-		cpu = added_cpu(event);
 		if (cpu < 0)
 			continue;
-		take_online(port, cpu, NULL);
+		take_online(port, cpu);
 		n--;
 	}
 }
@@ -287,12 +262,18 @@ static void obey(int port, int uevents, struct duties *d, const char *line)
 	int n[3] = { 0 };
 
 	if (is_command(line, "hand ", n, 1)) {
+		forget_uevents(uevents);
+		say_ready(port);
 		wait_and_online(port, uevents, n[0]);
+	} else if (is_command(line, "owed ", n, 2)) {
+		forget_uevents(uevents);
+		say_ready(port);
+		do_duties(d, &(struct duty_batch){ port, uevents, 0, n[0], n[1] });
 	} else if (is_command(line, "online ", n, 2)) {
 		for (int cpu = n[0]; cpu <= n[1]; cpu++)
-			take_online(port, cpu, NULL);
+			take_online(port, cpu);
 	} else if (is_command(line, "duties ", n, 3)) {
-		do_duties(port, d, n[0], n[1], n[2]);
+		do_duties(d, &(struct duty_batch){ port, -1, n[0], n[1] - n[0] + 1, n[2] });
 	} else if (is_command(line, "arm ", n, 1)) {
 		arm(port, d, n[0]);
 	} else if (strcmp(line, "ping\n") == 0) {

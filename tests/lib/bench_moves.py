@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The sections of tests/bench that move vCPUs.
 
-cold: from a freshly booted guest with one vCPU, one batch a guest, four ways in turn.
+cold: from a freshly booted guest with one vCPU, one batch a guest, six ways in turn.
 warm: batch upon batch in one guest, by hand and by vcpuhp in the order AB BA AB ..., so that what
 grows with the number of CPUs falls out of the pairs.
-standby: the same CPUs from plugged to online and back, again and again; by vcpuhp, by hand, and
-by a hand that does what is owed for each CPU as well (bench-duties.h): the floor of what vcpuhp
-can take here.
+standby: the same CPUs from plugged to online and back, again and again, three ways.
+
+The ways: by vcpuhp, by hand, and by a hand that does what is owed for each CPU as well
+(bench-duties.h): the floor of what vcpuhp can take here.
 
 "stock" is the kernel as it is, "expedited" with rcu_expedited set; for vcpuhp the agent sets it
 itself (Expedite=auto) and pays for it.
@@ -24,7 +25,7 @@ def allowed(base_ms):
 ADDED = "<= 5 ms or 5 %"
 
 
-def by_hand(count, expedited, **_):
+def by_hand(count, expedited):
     with BenchVM(agent=False) as vm:
         hand = Hand(vm)
         if expedited:
@@ -35,7 +36,16 @@ def by_hand(count, expedited, **_):
         return took
 
 
-def by_vcpuhp(count, expedited, **_):
+def by_duties(count, expedited):
+    with BenchVM(agent=False) as vm:
+        hand = Hand(vm)
+        settle()
+        took = hand.plug(count - 1, owed=expedited)
+        assert vm.counts() == (count, count, count)
+        return took
+
+
+def by_vcpuhp(count, expedited):
     with BenchVM(expedite="auto" if expedited else "no") as vm, Product(vm) as product:
         settle()
         return product.set_count(count)
@@ -46,6 +56,8 @@ ARMS = {
     "hand expedited": lambda count: by_hand(count, True),
     "vcpuhp": lambda count: by_vcpuhp(count, False),
     "vcpuhp expedited": lambda count: by_vcpuhp(count, True),
+    "duties": lambda count: by_duties(count, False),
+    "duties expedited": lambda count: by_duties(count, True),
 }
 
 
@@ -57,7 +69,7 @@ def cold(options, say):
         names = list(ARMS)
         for i in range(options.cold_pairs):
             # Each arm stands in each place, and neighbours change sides from round to round.
-            order = names[i % 4 :] + names[: i % 4]
+            order = names[i % len(names) :] + names[: i % len(names)]
             for arm in order if i % 2 == 0 else order[::-1]:
                 took[arm].append(ARMS[arm](count))
                 say("1->%d %s: %.0f ms" % (count, arm, took[arm][-1].ms))
@@ -79,6 +91,11 @@ def _cold_rows(count, took):
         rows.append(paired(what, ms[mine], ms[base], allowed, n, ADDED))
         what = "1->%d %s: added, to the last bound thread" % (count, kind)
         rows.append(paired(what, [t.thread_ms for t in took[mine]], ms[base], allowed, n, ADDED))
+        owed = ms["duties" + mine[len("vcpuhp"):]]
+        rows.append(paired("1->%d %s: all duties by hand, added to by hand" % (count, kind), owed,
+                           ms[base], None, n))  # fmt: skip
+        rows.append(paired("1->%d %s: added to all duties by hand" % (count, kind), ms[mine], owed,
+                           None, n))  # fmt: skip
         if count == 8:
             what = "1->8 %s: whole batch, vcpuhp - hand" % kind
             rows.append(paired(what, ms[mine], ms[base], lambda _: 0, 1, "<= 0", "ms"))

@@ -113,28 +113,39 @@ class Hand:
     def _until_ran(self, n, word="ran"):
         """Until @n CPUs have answered: (when the last did, kernel's milliseconds of all)."""
         kernel_ns = 0
-        for _ in range(n):
+        while n:
             words, came_ms = self._line()
+            if words[0] == "present":
+                self._send("kick " + words[1])
+                continue
             assert words[0] == word, "bench-onliner says: " + " ".join(words)
             kernel_ns += int(words[2])
+            n -= 1
         return came_ms, kernel_ns / 1e6
 
     def _send(self, text):
         self.sock.sendall(text.encode() + b"\n")
 
-    def plug(self, n):
-        """Plug the lowest @n free slots and have them taken online: Took."""
+    def plug(self, n, owed=None):
+        """Plug the lowest @n free slots and have them taken online: Took. @owed: with all that
+        vcpuhp does for them, True also rcu_expedited."""
         free = [(i, s) for i, s in enumerate(self.qmp.slots()) if "qom-path" not in s][:n]
         text = ""
         for slot, s in free:
             self.made += 1
             arguments = dict(s["props"], driver=s["type"], id="hand%d-%d" % (slot, self.made))
             text += json.dumps({"execute": "device_add", "arguments": arguments}) + "\n"
-        self._send("hand %d" % n)
+        if owed is not None:
+            self.arm(True)
+        self._send("hand %d" % n if owed is None else "owed %d %d" % (n, owed))
         assert self._line()[0] == ["ready"]
+        if owed is not None:
+            settle(seconds=0.05)
         start = now_ms()
+        if owed is not None:
+            self._ping()
         self.qmp.sock.sendall(text.encode())
-        end, kernel_ms = self._until_ran(n)
+        end, kernel_ms = self._until_ran(n, "ran" if owed is None else "did")
         self._replies(n)
         return Took(end - start, end - start, kernel_ms)
 
@@ -152,6 +163,10 @@ class Hand:
         end, kernel_ms = self._until_ran(last - first + 1)
         return Took(end - start, end - start, kernel_ms)
 
+    def _ping(self):
+        self._send("ping")
+        assert self._line()[0] == ["ready"]
+
     def arm(self, on):
         self._send("arm %d" % on)
         assert self._line()[0] == ["ready"]
@@ -159,8 +174,7 @@ class Hand:
     def duties(self, first, last, expedited):
         """The same with all that vcpuhp does for them, a ping before it included: Took."""
         start = now_ms()
-        self._send("ping")
-        assert self._line()[0] == ["ready"]
+        self._ping()
         self._send("duties %d %d %d" % (first, last, expedited))
         end, kernel_ms = self._until_ran(last - first + 1, "did")
         return Took(end - start, end - start, kernel_ms)
@@ -212,6 +226,8 @@ class Varlink:
 class Product:
     """vcpuhpd beside a BenchVM, ready and quiet."""
 
+    kernel_steps = False  # in the progress; what a vcpuhpctl asks for that prints lines
+
     def __init__(self, vm, online=1):
         self.vm = vm
         self.daemon = Daemon(vm)
@@ -232,7 +248,8 @@ class Product:
     def _request(self, method, **parameters):
         cpu = self.cpu_ms()
         start = now_ms()
-        replies = self.link.call(method, more=True, domain=self.vm.name, **parameters)
+        replies = self.link.call(method, more=True, domain=self.vm.name,
+                                 kernel_steps=self.kernel_steps, **parameters)  # fmt: skip
         cpu = self.cpu_ms() - cpu
         result, end = replies[-1][0]["result"], replies[-1][1]
         self._done(result)

@@ -13,7 +13,7 @@ MAGIC, VERSION, HEADER, FRAME_MAX = 0x31504856, 1, 28, 4096
 NO_SLOT = NO_CPU = 0xFFFF
 NONE = 0xFF
 
-HELLO, PING, PONG, QUERY, KICK, KICKED, CANCEL, ACK, ARM, ARMED, REPORT = range(1, 12)
+HELLO, PING, PONG, QUERY, KICK, KICKED, CANCEL, ACK, ARM, ARMED, REPORT, PREPARE = range(1, 13)
 CPU, STATE, STEP, KSTEP, DONE, LOG, END = range(1, 8)
 
 FEATURE_HOTPLUG, FEATURE_KTRACE, FEATURE_FAULTS = 1, 2, 4
@@ -35,6 +35,7 @@ _MESSAGES = {
     ACK: "kick:u32",
     ARM: "slot:u16 state:u8 rc:i32",
     ARMED: "slot:u16 state:u8 rc:i32",
+    PREPARE: "kicks:u16 within_ms:u32",
 }  # fmt: skip
 
 _RECORDS = {

@@ -92,6 +92,7 @@ void fake_step(struct fake *f, struct op *o, enum event_type type, int state, bo
 		.state = state,
 		.name = ladder_name(state),
 		.enter = enter,
+		.rc = enter ? 0 : f->step_rc,
 		.startup = true,
 		.ran_on = enter ? -1 : 2,
 		.kstep = type == EVENT_KSTEP ? 156 : -1,
@@ -256,7 +257,7 @@ static void admit(struct admission *a, const struct verdict *v)
 	void *ctx = a->ctx;
 
 	snprintf(go.warning, sizeof(go.warning), "%s", f->warning ? f->warning : "");
-	if (a->needs == ADMISSION_CHANGE) {
+	if (a->needs >= ADMISSION_CHANGE) {
 		bool many = a->request->count > a->domain->n_vcpus;
 
 		f->request = *a->request;

@@ -26,6 +26,7 @@ struct fake {
 	/* How it answers. */
 	enum request_error error; /* of domain_submit(), where @refuse */
 	bool refuse;
+	int step_rc;         /* of steps that are left */
 	bool hold;           /* admissions wait for fake_admit() */
 	const char *warning; /* of a plan, NULL none */
 	hv_done_fn arm_done;

@@ -323,6 +323,15 @@ int link_kick(struct link *l, const struct msg_kick *k)
 	return 0;
 }
 
+int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
+{
+	if (!l->b->up)
+		return -ENOTCONN;
+	assert_int_not_equal(within_ms, 0);
+	l->b->prepared = kicks;
+	return 0;
+}
+
 int link_cancel(struct link *l, uint32_t kick)
 {
 	struct bench *b = l->b;

@@ -89,6 +89,7 @@ struct bench {
 	struct msg_hello hello;
 	struct msg_kick kicks[BENCH_SLOTS_MAX]; /* the last of each slot */
 	bool kick_due[BENCH_SLOTS_MAX];
+	unsigned int prepared; /* kicks it was told of ahead */
 	struct bench_plant plants[BENCH_SLOTS_MAX];
 	bool guest_present[BENCH_SLOTS_MAX];
 	bool guest_walking[BENCH_SLOTS_MAX]; /* in a walk of the agent's own */

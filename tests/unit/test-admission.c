@@ -325,9 +325,11 @@ static void a_dry_run_ends_as_the_operation_would(void **ctx)
 		assert_int_equal(strncmp(dry.verdict.text, states[i].text, strlen(states[i].text)),
 				 0);
 		assert_int_equal(dry.n_moves, states[i].result == OP_DONE ? 2 : 0);
+		assert_int_equal(b->prepared, 0);
 		states[i].make(b);
 		o = bench_submit(b, &r);
 		bench_check(b, o, states[i].result);
+		assert_int_equal(b->prepared, dry.n_moves);
 		assert_string_equal(o->error, dry.verdict.text);
 		assert_int_equal(!o->refused_by, !states[i].by);
 		if (states[i].by) {

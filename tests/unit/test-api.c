@@ -237,6 +237,25 @@ static void tells_progress_to_who_asked_for_more(void **state)
 	assert_string_equal(receive(b), "");
 }
 
+static void leaves_out_kernel_steps_that_did_not_fail(void **state)
+{
+	struct bench *b = *state;
+
+	send_call(b, "SetVcpus",
+		  "\"domain\":\"web1\",\"count\":3,\"op\":\"o\",\"kernel_steps\":false", true);
+	fake_step(&b->fake, b->fake.ops[0], EVENT_KSTEP, CPUHP_AP_ONLINE, true);
+	fake_step(&b->fake, b->fake.ops[0], EVENT_KSTEP, CPUHP_AP_ONLINE, false);
+	assert_string_equal(receive(b), "");
+	b->fake.step_rc = -EIO;
+	fake_step(&b->fake, b->fake.ops[0], EVENT_KSTEP, CPUHP_AP_ONLINE, false);
+	assert_part(receive(b), "\"kernel\":{\"step\":156,");
+	b->fake.step_rc = 0;
+	fake_step(&b->fake, b->fake.ops[0], EVENT_STEP, CPUHP_AP_VERIFY, true);
+	assert_part(receive(b), "\"name\":\"ap:verify\"");
+	fake_end(&b->fake, b->fake.ops[0], OP_DONE);
+	receive(b);
+}
+
 static void says_once_that_it_waits_for_qemu(void **state)
 {
 	struct bench *b = *state;
@@ -508,6 +527,7 @@ int main(void)
 		CASE(takes_the_longest_list),
 		CASE(answers_when_it_has_ended),
 		CASE(tells_progress_to_who_asked_for_more),
+		CASE(leaves_out_kernel_steps_that_did_not_fail),
 		CASE(says_once_that_it_waits_for_qemu),
 		CASE(a_client_that_leaves_stops_nothing),
 		CASE(a_slow_reader_keeps_its_result),

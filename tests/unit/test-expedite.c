@@ -148,6 +148,76 @@ static void test_a_value_of_another_is_left(void **state)
 	assert_file(f, EXPEDITED, "2");
 }
 
+static void test_prepared_until_the_kicks_have_come(void **state)
+{
+	const struct fake_root *f = *state;
+	struct expedite e;
+
+	put_kernel(f);
+	e = init(f, EXPEDITE_AUTO);
+	assert_int_equal(expedite_deadline(&e), 0);
+	expedite_prepare(&e, 2, 1000, 5000);
+	/* Behind the answer to what came with it. */
+	assert_file(f, EXPEDITED, "0");
+	assert_int_equal(expedite_rest(&e, false, 5000), 0);
+	assert_file(f, EXPEDITED, "1");
+	assert_int_equal(expedite_deadline(&e), 6000);
+	expedite_on_kick(&e, 5900);
+	assert_int_equal(expedite_deadline(&e), 6900);
+	/* The first has ended before the second came. */
+	assert_int_equal(expedite_rest(&e, false, 6800), 0);
+	assert_file(f, EXPEDITED, "1");
+	expedite_on_kick(&e, 6850);
+	assert_int_equal(expedite_deadline(&e), 0);
+	expedite_on_kick(&e, 6860);
+	assert_int_equal(expedite_rest(&e, true, 9000), 0);
+	assert_file(f, EXPEDITED, "1");
+	assert_int_equal(expedite_rest(&e, false, 9000), 0);
+	assert_file(f, EXPEDITED, "0");
+	assert_false(fake_exists(f, SAVED));
+}
+
+static void test_prepared_for_nothing(void **state)
+{
+	const struct fake_root *f = *state;
+	struct expedite e;
+
+	put_kernel(f);
+	e = init(f, EXPEDITE_AUTO);
+	expedite_prepare(&e, 2, 1000, 5000);
+	assert_int_equal(expedite_rest(&e, false, 5000), 0);
+	assert_int_equal(expedite_rest(&e, false, 5999), 0);
+	assert_file(f, EXPEDITED, "1");
+	assert_int_equal(expedite_rest(&e, false, 6000), 0);
+	assert_file(f, EXPEDITED, "0");
+	assert_int_equal(expedite_deadline(&e), 0);
+
+	expedite_prepare(&e, 3, UINT32_MAX, 7000);
+	assert_int_equal(expedite_rest(&e, false, 7000), 0);
+	assert_int_equal(expedite_deadline(&e), 67000);
+	assert_file(f, EXPEDITED, "1");
+	expedite_prepare(&e, 0, 1000, 7001);
+	assert_int_equal(expedite_rest(&e, false, 7001), 0);
+	assert_file(f, EXPEDITED, "0");
+
+	/* Over before it began. */
+	expedite_prepare(&e, 1, 0, 8000);
+	assert_int_equal(expedite_rest(&e, false, 8000), 0);
+	assert_file(f, EXPEDITED, "0");
+}
+
+static void test_prepared_where_it_is_not_wanted(void **state)
+{
+	const struct fake_root *f = *state;
+	struct expedite e;
+
+	put_kernel(f);
+	e = init(f, EXPEDITE_NO);
+	expedite_prepare(&e, 2, 1000, 5000);
+	assert_int_equal(expedite_rest(&e, false, 5000), 0);
+	assert_file(f, EXPEDITED, "0");
+}
+
 static void test_garbage_in_the_saved_value(void **state)
 {
 	const struct fake_root *f = *state;
@@ -169,6 +239,9 @@ int main(void)
 		fake_root_test(test_a_killed_agent_is_put_right_by_the_next),
 		fake_root_test(test_killed_before_the_write),
 		fake_root_test(test_a_value_of_another_is_left),
+		fake_root_test(test_prepared_until_the_kicks_have_come),
+		fake_root_test(test_prepared_for_nothing),
+		fake_root_test(test_prepared_where_it_is_not_wanted),
 		fake_root_test(test_garbage_in_the_saved_value),
 	};
 
