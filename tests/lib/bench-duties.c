@@ -320,7 +320,7 @@ static int on_uevent(struct run *run)
 	return cpu < 0 ? 0 : say(run->b->port, "present", cpu);
 }
 
-/* "kick CPU", of which there may be more than one. */
+/* "ping", or "kick CPU", of which there may be more than one. */
 static int on_port(struct run *run)
 {
 	char text[256];
@@ -329,6 +329,8 @@ static int on_port(struct run *run)
 	if (n <= 0)
 		return EIO;
 	text[n] = '\0';
+	if (strcmp(text, "ping\n") == 0)
+		return write(run->b->port, "ready\n", 6) == 6 ? 0 : EIO;
 	for (char *at = text; (at = strstr(at, "kick ")) && run->n_queued < run->b->n;) {
 		at += strlen("kick ");
 		run->queue[run->n_queued++] = (int)strtol(at, NULL, 10);
