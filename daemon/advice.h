@@ -6,7 +6,21 @@
 
 enum { ADVICE_MAX = 8, ADVICE_TEXT = 160, ADVICE_VCPUS_MAX = 4096 };
 
-/* What the configuration of a libvirt domain lacks, made by the libvirt module. */
+/* What the configuration of a libvirt domain lacks, and what else is to be seen in its XML; made by
+ * the libvirt module. */
+
+enum advice_topic {
+	ADVICE_MACHINE,
+	ADVICE_CHANNEL,
+	ADVICE_ACPI,
+	ADVICE_MAXIMUM,
+	ADVICE_BOOT_VCPUS
+};
+
+struct advice_line {
+	enum advice_topic topic;
+	char text[ADVICE_TEXT];
+};
 
 /**
  * struct advice - what a domain's configuration lacks
@@ -19,8 +33,7 @@ struct advice {
 	char *xml;
 	size_t n_changes, n_obstacles;
 	bool denied;
-	char changes[ADVICE_MAX][ADVICE_TEXT];
-	char obstacles[ADVICE_MAX][ADVICE_TEXT];
+	struct advice_line changes[ADVICE_MAX], obstacles[ADVICE_MAX];
 };
 
 /**
@@ -38,10 +51,37 @@ struct advice {
 int advice_make(const char *text, size_t len, unsigned int maximum, struct advice *ret);
 void advice_done(struct advice *a);
 
+enum { SIGHT_TEXT = 128, SIGHT_OWNERS_MAX = 4 };
+
+/**
+ * struct sight - of the running domain, or of its configuration where it does not run
+ * @maximum, @present: vCPUs
+ * @smm: as struct xml_domain has it
+ * @label_model, @label: of the first <seclabel> that is SELinux's or AppArmor's, "" none
+ * @owners: XML namespaces of what others keep in <metadata>; any text
+ * @libvirt: version of libvirtd, "" unknown; not from the XML
+ */
+struct sight {
+	unsigned int maximum, present;
+	bool smm;
+	char label_model[16], label[SIGHT_TEXT];
+	size_t n_owners;
+	char owners[SIGHT_OWNERS_MAX][SIGHT_TEXT];
+	char libvirt[32];
+};
+
+/**
+ * sight_parse() - read virDomainGetXMLDesc()'s text; PURE
+ *
+ * Source: libvirt formatdomain, "General metadata" and "Security label".
+ * Return: 0; -EPROTO not such a text; -ENOMEM.
+ */
+int sight_parse(const char *text, size_t len, struct sight *ret);
+
 /* Called once, on the loop. @domain: as struct persist_answer says; @advice: NULL where that has an
- * @rc or the domain no configuration; its @xml is NULL where the domain was defined anew. Both are
- * borrowed. */
+ * @rc or the domain no configuration; its @xml is NULL where the domain was defined anew; @sight:
+ * NULL where there is an @rc. All are borrowed. */
 typedef void (*advise_done_fn)(void *arg, const struct persist_answer *domain,
-			       const struct advice *advice);
+			       const struct advice *advice, const struct sight *sight);
 
 #endif

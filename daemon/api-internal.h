@@ -49,6 +49,8 @@ bool api_admit(void *ctx, struct varlink_call *call);
 void api_fail_permission(struct varlink_call *call);
 /* The same for a domain of libvirt's that the call did not name so. */
 bool api_permits(struct api *a, struct varlink_call *call, const char *name, const char *uuid);
+/* Allow= of a domain by either of its names; NULL it has none. */
+const struct auth_names *api_allow(struct api *a, const char *name, const char *uuid);
 /* MaxVcpus= of a domain of libvirt's, 0 none. */
 unsigned int api_ceiling(struct api *a, const char *name, const char *uuid);
 int api_resolve_names(struct api *a);
@@ -100,6 +102,7 @@ void api_detach(void *ctx, struct varlink_call *call);
 void api_arm_failure(void *ctx, struct varlink_call *call);
 void api_get_domain_xml(void *ctx, struct varlink_call *call);
 void api_define_domain_xml(void *ctx, struct varlink_call *call);
+void api_diagnose(void *ctx, struct varlink_call *call);
 
 /**
  * api_wait() - answer when an operation has ended

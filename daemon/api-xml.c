@@ -68,12 +68,12 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static json_object *sentences(const char from[][ADVICE_TEXT], size_t n)
+static json_object *sentences(const struct advice_line *from, size_t n)
 {
 	json_object *array = json_object_new_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_object_array_add(array, json_object_new_string(from[i]));
+		json_object_array_add(array, json_object_new_string(from[i].text));
 	return array;
 }
 
@@ -121,10 +121,11 @@ static void log_defined(const struct xml_call *x, const struct persist_answer *a
 	}
 	for (size_t i = 0; a && i < a->n_changes; i++)
 		log_line(LOG_INFO, "%s: the persistent configuration has %s, for uid %u", x->uuid,
-			 a->changes[i], x->uid);
+			 a->changes[i].text, x->uid);
 }
 
-static void on_defined(void *arg, const struct persist_answer *answer, const struct advice *a)
+static void on_defined(void *arg, const struct persist_answer *answer, const struct advice *a,
+		       const struct sight *sight)
 {
 	struct xml_call *x = arg;
 
@@ -153,7 +154,8 @@ static bool define(struct xml_call *x, const struct persist_domain *p)
 	return false;
 }
 
-static void on_advised(void *arg, const struct persist_answer *answer, const struct advice *a)
+static void on_advised(void *arg, const struct persist_answer *answer, const struct advice *a,
+		       const struct sight *sight)
 {
 	struct xml_call *x = arg;
 	bool waits = false;
@@ -161,7 +163,7 @@ static void on_advised(void *arg, const struct persist_answer *answer, const str
 	if (x->call && !a)
 		fail(x, answer);
 	else if (x->call && x->define && a->denied)
-		api_refuse(take_call(x), "policy", a->obstacles[a->n_obstacles - 1]);
+		api_refuse(take_call(x), "policy", a->obstacles[a->n_obstacles - 1].text);
 	else if (x->call && x->define && a->n_changes > 0)
 		waits = define(x, &answer->domain);
 	else if (x->call)

@@ -118,6 +118,7 @@ static const struct varlink_method methods[] = {
 	{ "ArmFailure", AUTH_ADMIN, false, arm_failure_params, api_arm_failure },
 	{ "GetDomainXml", AUTH_READ, false, domain_xml_params, api_get_domain_xml },
 	{ "DefineDomainXml", AUTH_CHANGE, false, domain_xml_params, api_define_domain_xml },
+	{ "Diagnose", AUTH_READ, false, maybe_domain_params, api_diagnose },
 	{ "Metrics", AUTH_READ, false, NULL, api_metrics },
 	{ 0 },
 };

@@ -106,6 +106,11 @@ static void on_left(void *ctx, const char *uuid, const char *why)
 
 static void on_connection(void *ctx, bool up, const char *text)
 {
+	struct discovery *d = ctx;
+	struct manager *m = d->manager;
+
+	m->libvirt_up = up;
+	snprintf(m->libvirt_why, sizeof(m->libvirt_why), "%s", up ? "" : text);
 	if (up)
 		log_line(LOG_INFO, "libvirt: connected to %s", text);
 	else

@@ -131,6 +131,12 @@ const char *domain_why_no_agent(const struct domain *d)
 	return d->attached ? "it has not told its CPUs yet" : "QEMU is not attached";
 }
 
+void domain_port(const struct domain *d, struct domain_port *ret)
+{
+	ret->connected = link_is_connected(d->link);
+	ret->heard_us = link_heard_us(d->link);
+}
+
 const char *domain_status_name(const struct domain *d)
 {
 	return hv_status_name(d->attached ? d->status : HV_CONNECTING);

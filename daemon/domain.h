@@ -155,6 +155,7 @@ struct domain {
  * struct manager - everything the daemon has
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
+ * @libvirt_up: its connection is there; else @libvirt_why says why not, "" not tried yet
  */
 struct manager {
 	sd_event *event;
@@ -166,6 +167,8 @@ struct manager {
 	int (*libvirt_advise)(void *discovery, const char *word, unsigned int maximum, bool define,
 			      advise_done_fn done, void *arg);
 	void *discovery;
+	bool libvirt_up;
+	char libvirt_why[256];
 	struct config *config; /* owned */
 	struct kvm_limits kvm;
 	struct event_bus *bus;
@@ -206,6 +209,17 @@ struct vcpu_counts domain_counts(const struct domain *d);
  * turn of the loop. */
 const char *domain_why_detached(const struct domain *d);
 const char *domain_why_no_agent(const struct domain *d);
+/**
+ * struct domain_port - how far the agent's port is reached, and when anything came from it last
+ * @connected: something listens on its socket and has taken the connection
+ * @heard_us: CLOCK_MONOTONIC of the agent's last word, 0 none in this session
+ */
+struct domain_port {
+	bool connected;
+	uint64_t heard_us;
+};
+void domain_port(const struct domain *d, struct domain_port *ret);
+
 /* "attaching", "running", "paused", "migrating", "shutdown" */
 const char *domain_status_name(const struct domain *d);
 /* The name of @state as users see it, with the callback's: "ap:dyn.10-log". Static or in @d; borrowed. */

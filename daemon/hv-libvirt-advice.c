@@ -28,30 +28,35 @@ struct advising {
 	bool no_memory;
 };
 
-__attribute__((format(printf, 3, 0))) static void put(char to[][ADVICE_TEXT], size_t *n,
-						      const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void put(struct advice_line *to, size_t *n,
+						      enum advice_topic topic, const char *format,
+						      va_list args)
 {
-	if (*n < ADVICE_MAX)
-		vsnprintf(to[(*n)++], ADVICE_TEXT, format, args);
+	if (*n == ADVICE_MAX)
+		return;
+	to[*n].topic = topic;
+	vsnprintf(to[(*n)++].text, ADVICE_TEXT, format, args);
 }
 
-__attribute__((format(printf, 2, 3))) static void changed(struct advising *a, const char *format,
-							  ...)
+__attribute__((format(printf, 3, 4))) static void changed(struct advising *a,
+							  enum advice_topic topic,
+							  const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	put(a->advice->changes, &a->advice->n_changes, format, args);
+	put(a->advice->changes, &a->advice->n_changes, topic, format, args);
 	va_end(args);
 }
 
-__attribute__((format(printf, 2, 3))) static void obstacle(struct advising *a, const char *format,
-							   ...)
+__attribute__((format(printf, 3, 4))) static void obstacle(struct advising *a,
+							   enum advice_topic topic,
+							   const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	put(a->advice->obstacles, &a->advice->n_obstacles, format, args);
+	put(a->advice->obstacles, &a->advice->n_obstacles, topic, format, args);
 	va_end(args);
 }
 
@@ -93,8 +98,9 @@ static void advise_channel(struct advising *a)
 		if (!tree_has(target, "name", AGENT_CHANNEL))
 			continue;
 		if (!tree_has(channel, "type", "unix") || !tree_has(target, "type", "virtio"))
-			obstacle(a, "its channel " AGENT_CHANNEL
-				    " is not of type unix with a virtio target, as it must be");
+			obstacle(a, ADVICE_CHANNEL,
+				 "its channel " AGENT_CHANNEL
+				 " is not of type unix with a virtio target, as it must be");
 		return;
 	}
 	channel = add_child(a, devices, "channel");
@@ -102,7 +108,8 @@ static void advise_channel(struct advising *a)
 	target = add_child(a, channel, "target");
 	set(a, target, "type", "virtio");
 	set(a, target, "name", AGENT_CHANNEL);
-	changed(a, "the channel " AGENT_CHANNEL ", by which vcpuhpd speaks to the agent");
+	changed(a, ADVICE_CHANNEL,
+		"the channel " AGENT_CHANNEL ", by which vcpuhpd speaks to the agent");
 }
 
 static void advise_acpi(struct advising *a)
@@ -112,7 +119,7 @@ static void advise_acpi(struct advising *a)
 	if (tree_find_child(features, NULL, "acpi"))
 		return;
 	add_child(a, features, "acpi");
-	changed(a, "ACPI, without which no vCPU can be plugged");
+	changed(a, ADVICE_ACPI, "ACPI, without which no vCPU can be plugged");
 }
 
 /* @total: threads, cores and the like in one socket. Return: whether there is a topology. */
@@ -137,15 +144,17 @@ static bool fit_topology(struct advising *a, unsigned int maximum)
 	unsigned int total;
 
 	if (tree_find_child(cpu, NULL, "numa")) {
-		obstacle(a, "it has NUMA cells: their lists of CPUs and the maximum have to be "
-			    "changed together, by hand");
+		obstacle(a, ADVICE_MAXIMUM,
+			 "it has NUMA cells: their lists of CPUs and the maximum have to be "
+			 "changed together, by hand");
 		return false;
 	}
 	if (!socket_size(topology, &total))
 		return true;
 	if (maximum % total) {
-		obstacle(a, "a socket of its topology has %u vCPUs, of which %u is no multiple",
-			 total, maximum);
+		obstacle(a, ADVICE_MAXIMUM,
+			 "a socket of its topology has %u vCPUs, of which %u is no multiple", total,
+			 maximum);
 		return false;
 	}
 	set_number(a, topology, "sockets", maximum / total);
@@ -159,20 +168,21 @@ static void advise_maximum(struct advising *a, unsigned int wanted)
 	char text[16];
 
 	if (wanted == 0 && a->current == a->maximum)
-		obstacle(a,
+		obstacle(a, ADVICE_MAXIMUM,
 			 "all of its vCPUs (%u) are there from the start, and there is room for "
 			 "no more",
 			 a->maximum);
 	if (wanted == 0 || wanted == a->maximum)
 		return;
 	if (wanted < a->current) {
-		obstacle(a, "it starts with %u vCPUs, more than a maximum of %u", a->current,
-			 wanted);
+		obstacle(a, ADVICE_MAXIMUM, "it starts with %u vCPUs, more than a maximum of %u",
+			 a->current, wanted);
 		return;
 	}
 	if (wanted <= a->highest) {
-		obstacle(a, "its vCPU %u is enabled, which a maximum of %u would not have",
-			 a->highest, wanted);
+		obstacle(a, ADVICE_MAXIMUM,
+			 "its vCPU %u is enabled, which a maximum of %u would not have", a->highest,
+			 wanted);
 		return;
 	}
 	if (!fit_topology(a, wanted))
@@ -181,7 +191,7 @@ static void advise_maximum(struct advising *a, unsigned int wanted)
 	xmlNodeSetContent(vcpu, (const xmlChar *)text);
 	set_number(a, vcpu, "current", a->current);
 	a->maximum = wanted;
-	changed(a, "a maximum of %u vCPUs instead of %u", wanted, old);
+	changed(a, ADVICE_MAXIMUM, "a maximum of %u vCPUs instead of %u", wanted, old);
 }
 
 /* By id, XML_VCPUS_MAX of them; a list may be as long as that. Return: free(); NULL out of memory. */
@@ -249,7 +259,8 @@ static void advise_vcpus(struct advising *a)
 	}
 	fixed = advise_each(a, vcpus, listed);
 	if (fixed)
-		changed(a, "%u of the vCPUs it starts with can be unplugged, as they could not",
+		changed(a, ADVICE_BOOT_VCPUS,
+			"%u of the vCPUs it starts with can be unplugged, as they could not",
 			fixed);
 }
 
@@ -289,7 +300,7 @@ int advice_make(const char *text, size_t len, unsigned int maximum, struct advic
 		a.highest = d.vcpus[i].enabled ? i : a.highest;
 	}
 	if (!d.supported)
-		obstacle(&a, "%s", d.why);
+		obstacle(&a, ADVICE_MACHINE, "%s", d.why);
 	xml_domain_done(&d);
 	doc = tree_parse(text, len);
 	if (!doc)

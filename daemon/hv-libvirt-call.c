@@ -52,6 +52,12 @@ static bool is_lock_timeout(const char *text)
 	return strstr(text, "state change lock") || strstr(text, "acquire state");
 }
 
+void call_format_version(unsigned long version, char *buf, size_t size)
+{
+	snprintf(buf, size, "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000,
+		 version % 1000);
+}
+
 int call_error(char text[static CALL_TEXT_MAX])
 {
 	const virError *e = virGetLastError();

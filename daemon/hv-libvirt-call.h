@@ -66,6 +66,9 @@ int call_set_vcpu(virConnectPtr conn, const char *uuid, unsigned int vcpu, bool 
 int call_pin(virConnectPtr conn, const char *uuid, unsigned int vcpu, const struct cpulist *cpus,
 	     struct cpulist *before, char text[static CALL_TEXT_MAX]);
 
+/* "9.0.0" of libvirt's 9000000. */
+void call_format_version(unsigned long version, char *buf, size_t size);
+
 /* libvirt's last error on this thread. */
 int call_error(char text[static CALL_TEXT_MAX]);
 

@@ -213,8 +213,7 @@ static int open_connection(struct opening *o)
 		pool_give(o->pool, first);
 	r = watch_start(o->watch, o->conn, o->text);
 	if (r == 0 && virConnectGetVersion(o->conn, &version) == 0)
-		snprintf(o->version, sizeof(o->version), "%lu.%lu.%lu", version / 1000000,
-			 version / 1000 % 1000, version % 1000);
+		call_format_version(version, o->version, sizeof(o->version));
 	return r == 0 ? call_list(o->conn, &o->domains, o->text) : r;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Theory of operation
  *
- * What a domain's persistent configuration lacks, told, or put there by defining the domain anew.
+ * What a domain's persistent configuration lacks, told with what else is to be seen of the domain, or
+ * put there by defining the domain anew.
  * One request is one job on a change thread, as in hv-libvirt-persist.c: look the domain up, read
  * its XML, change that (hv-libvirt-advice.c), and define it where that is asked.
  *
@@ -38,6 +39,7 @@ struct advise_job {
 	void *arg;
 	struct persist_answer answer;
 	struct advice advice;
+	struct sight sight;
 };
 
 static int define_domain(virConnectPtr conn, struct advise_job *j)
@@ -88,6 +90,24 @@ static int advise(virConnectPtr conn, virDomainPtr dom, struct advise_job *j)
 	return r == 0 && j->define ? define_domain(conn, j) : r;
 }
 
+static int look(virConnectPtr conn, virDomainPtr dom, struct advise_job *j)
+{
+	char *xml = virDomainGetXMLDesc(dom, 0);
+	unsigned long version;
+	int r;
+
+	if (!xml)
+		return call_error(j->answer.text);
+	r = sight_parse(xml, strlen(xml), &j->sight);
+	free(xml);
+	if (r < 0)
+		snprintf(j->answer.text, sizeof(j->answer.text), "its XML cannot be read: %s",
+			 strerror(-r));
+	if (virConnectGetLibVersion(conn, &version) == 0)
+		call_format_version(version, j->sight.libvirt, sizeof(j->sight.libvirt));
+	return r;
+}
+
 static int ask(virConnectPtr conn, struct advise_job *j)
 {
 	virDomainPtr dom = lv_find_domain(conn, j->word);
@@ -96,6 +116,8 @@ static int ask(virConnectPtr conn, struct advise_job *j)
 	if (!dom)
 		return call_error(j->answer.text);
 	r = lv_read_persistent(dom, &j->answer.domain, j->answer.text);
+	if (r == 0)
+		r = look(conn, dom, j);
 	if (r == 0 && j->answer.domain.persistent)
 		r = advise(conn, dom, j);
 	virDomainFree(dom);
@@ -131,7 +153,8 @@ static void finish_advise(struct job *job)
 	bool has_advice = j->answer.rc == 0 && j->answer.domain.persistent;
 
 	advising--;
-	j->done(j->arg, &j->answer, has_advice ? &j->advice : NULL);
+	j->done(j->arg, &j->answer, has_advice ? &j->advice : NULL,
+		j->answer.rc == 0 ? &j->sight : NULL);
 	advice_done(&j->advice);
 	free(j);
 }

@@ -12,7 +12,7 @@
  * none of it blocks: libvirt itself is spoken to by the module's own threads.
  */
 
-enum { LIBVIRT_MODULE_ABI = 3 };
+enum { LIBVIRT_MODULE_ABI = 4 };
 
 #define LIBVIRT_MODULE_SYMBOL "vcpuhp_libvirt_module"
 
@@ -52,7 +52,8 @@ struct libvirt_events {
  * @persist: look at the persistent configuration of any domain, and change it where @change says
  *           what; @word: name, id or UUID, as virsh takes it. @done is called once, at the latest
  *           by close(), but where a call hangs for ever. Return: 0 or -errno, and then it is not
- * @advise: what the persistent configuration of any domain lacks (advice.h); @define: and have it so.
+ * @advise: what the persistent configuration of any domain lacks, and what else is to be seen of it
+ *          (advice.h); @define: and have it so.
  *          @maximum, @word, @done: as above, and as in advice_make(). -EBUSY: too many at once
  */
 struct libvirt_module {

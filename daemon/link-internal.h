@@ -51,6 +51,7 @@ struct link {
 	uint32_t seq;
 	struct msg_hello hello;
 	uint32_t last_kick;
+	uint64_t heard_ns; /* when the last frame came that was not dropped */
 
 	struct link_ping *pings;
 	uint64_t last_ping_ns;

@@ -187,7 +187,9 @@ void link_take_frame(struct link *l, const struct frame *f)
 	} else if (link_is_up(l) && f->session == session_key(&l->session)) {
 		taken = link_take_message(l, f);
 	}
-	if (!taken)
+	if (taken)
+		l->heard_ns = link_now_ns();
+	else
 		l->stats.frames_dropped++;
 }
 
@@ -232,6 +234,16 @@ struct link *link_free(struct link *l)
 bool link_is_up(const struct link *l)
 {
 	return l->up && !l->broken;
+}
+
+bool link_is_connected(const struct link *l)
+{
+	return l->fd >= 0 && !l->broken;
+}
+
+uint64_t link_heard_us(const struct link *l)
+{
+	return link_is_up(l) ? l->heard_ns / 1000 : 0;
 }
 
 const struct msg_hello *link_hello(const struct link *l)

@@ -52,6 +52,12 @@ struct link *link_free(struct link *l);
 
 bool link_is_up(const struct link *l);
 
+/* Whether somebody listens on the socket and has taken the connection: QEMU, not yet an agent. */
+bool link_is_connected(const struct link *l);
+
+/* CLOCK_MONOTONIC of the last frame that counted in this session, 0 none or down. */
+uint64_t link_heard_us(const struct link *l);
+
 /*
  * The agent's HELLO, borrowed until the link is down; NULL when down. An agent may say it again
  * within a session when its features change: ask anew, on_up is not called for that.

@@ -156,16 +156,18 @@ static int error_reply(const struct ctl *c, const struct client_reply *reply)
 			"%s", *text ? text : name);
 }
 
+int ctl_connect(struct ctl *c)
+{
+	return c->client ? 0 : client_open(c->command->socket, &c->client);
+}
+
 int ctl_send(struct ctl *c, const char *method, json_object *parameters, bool more)
 {
-	int r;
+	int r = ctl_connect(c);
 
-	if (!c->client) {
-		r = client_open(c->command->socket, &c->client);
-		if (r < 0) {
-			json_object_put(parameters);
-			return connect_failed(c, r);
-		}
+	if (r < 0) {
+		json_object_put(parameters);
+		return connect_failed(c, r);
 	}
 	r = client_call(c->client, method, parameters, more);
 	return r < 0 ? connection_lost(c, r) : 0;

@@ -16,6 +16,9 @@ struct ctl {
 	struct client *client;
 };
 
+/* Connect, where that has not been done, without a word about a failure. Return: 0 or -errno. */
+int ctl_connect(struct ctl *c);
+
 /*
  * Where these return an exit code, 0 is success; otherwise the sentence has been printed and the
  * code is what the program is to exit with.

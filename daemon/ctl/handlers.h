@@ -22,6 +22,9 @@ int run_target(struct ctl *c);
 /* domain-xml.c */
 int run_domain_xml(struct ctl *c);
 
+/* doctor.c */
+int run_doctor(struct ctl *c);
+
 /* operations.c */
 int run_ops(struct ctl *c);
 int run_op(struct ctl *c);

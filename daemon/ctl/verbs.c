@@ -122,6 +122,17 @@ static const struct verb table[] = {
 		.run = run_domain_xml,
 	},
 	{
+		.name = "doctor",
+		.args = "[DOMAIN]",
+		.help = "Say what is missing for setvcpus to work, and what to do about it.",
+		.about =
+			"Without a domain that is the daemon's own part, with each domain in a line. Nothing is\n"
+			"changed, and neither QEMU nor the guest is asked: what is told is the last they said.\n"
+			"The exit code is 4 where something is in the way (error), else 0.",
+		.words = { WORD_DOMAIN },
+		.run = run_doctor,
+	},
+	{
 		.name = "ops",
 		.args = "[DOMAIN]",
 		.help = "List running, queued and ended operations.",

@@ -22,7 +22,7 @@ import tap
 from fakevcpuhpd import BAD, CTL, ROOT, SECONDS, environment, run, server, why_not
 from tap import case, equal, matches
 
-VERBS = ("list host states info vcpucount setvcpus setvcpu target ops op wait cancel events trace "
+VERBS = ("list host states info vcpucount setvcpus setvcpu target domain-xml doctor ops op wait cancel events trace "
          "fail attach detach metrics help").split()  # fmt: skip
 
 
@@ -63,6 +63,12 @@ ROWS = [
     ("-o json vcpucount db", 0, r'^{"maximum":null,"present":null,"online":null,"standby":null}\n$', NO),
     ("-o json vcpucount web1", 0, r'^{"maximum":8,"present":4,"online":3,"standby":1}\n$', NO),
     ("-o json vcpucount web1 --online", 0, r'^{"online":3}\n$', NO),
+    ("doctor web1", 0, r"^CHECK +SEVERITY +FINDING\nagent +ok +the agent is connected\nowner +warning +it is \?\[2JNova's\n +to do: +look there\n$", NO, {"domain": "web1"}),
+    ("-o json doctor web1", 0, r'^{"check":"agent","severity":"ok","text":"the agent is connected","advice":null}\n{"check":"owner",.*}\n$', NO),
+    ("doctor", 4, r"^CHECK .*\nlibvirt +error +not connected\n +to do: +start it\n$", NO, {"domain": None}),
+    ("-o json doctor", 4, r'^({"check":.*}\n){3}$', NO),
+    ("doctor err-NoSuchDomain", 10, NO, r"^vcpuhpctl: "),
+    ("doctor varlink-MethodNotFound", 1, NO, r"the daemon does not know this request \(MethodNotFound\)"),
     ("metrics", 0, r"^# TYPE.*# EOF\n$", NO),
     ("metrics -o json", 0, r'^{"text":"# TYPE', NO),
     ("ops", 0, r"^ID +DOMAIN +RESULT +ASKED +VCPUS\nop-1 +web1 +done +4 +3\nop-1 +web1 +accepted +4 +3\n$", NO),
@@ -415,7 +421,7 @@ def the_manual_names_every_command_option_and_exit_code():
     with open(os.path.join(ROOT, "daemon", "man", "vcpuhpctl.1.scd"), encoding="utf-8") as f:
         manual = f.read()
     program = run(["--help"], "/").stdout
-    words = re.findall(r"^  ([a-z]+) ", program.split("\nOptions")[0], re.M)
+    words = re.findall(r"^  ([a-z-]+) ", program.split("\nOptions")[0], re.M)
     equal(words, VERBS, "commands in --help")
     missing = ["*%s*" % w for w in words if not re.search(r"^\*%s\*( |$)" % w, manual, re.M)]
     for text in [program] + [run([w, "--help"], "/").stdout for w in words]:

@@ -131,6 +131,7 @@ class Server:
                 send({"event": rec.EVENTS[0]})
         else:
             send({
+                "Diagnose": {"findings": rec.FINDINGS[: 2 if key == "web1" else 3]},
                 "GetHost": {"host": rec.HOST},
                 "ListDomains": {"domains": [rec.SUMMARY, rec.ATTACHING]},
                 "GetDomain": {"info": rec.ATTACHING if key == "db" else rec.INFO},

@@ -178,6 +178,12 @@ EVENTS = [
      "t_us": 8, "error_us": 0, "text": None},
 ]  # fmt: skip
 
+FINDINGS = [
+    {"check": "agent", "severity": "ok", "text": "the agent is connected", "advice": None},
+    {"check": "owner", "severity": "warning", "text": "it is \033[2JNova's", "advice": "look there"},
+    {"check": "libvirt", "severity": "error", "text": "not connected", "advice": "start it"},
+]  # fmt: skip
+
 METRICS = {"text": "# TYPE vcpuhp_domains gauge\nvcpuhp_domains 1\n# EOF\n"}
 
 

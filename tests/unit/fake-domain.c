@@ -193,6 +193,16 @@ const char *domain_why_no_agent(const struct domain *d)
 	return d->agent_up ? NULL : "nobody answers";
 }
 
+bool domain_is_one_by_one(const struct domain *d)
+{
+	return d->config->one_by_one == ONE_BY_ONE_YES;
+}
+
+void domain_port(const struct domain *d, struct domain_port *ret)
+{
+	*ret = (struct domain_port){ .connected = d->agent_up, .heard_us = d->agent_up ? 1 : 0 };
+}
+
 const char *domain_status_name(const struct domain *d)
 {
 	return d->attached ? "running" : "attaching";

@@ -300,6 +300,16 @@ bool link_is_up(const struct link *l)
 	return l->b->up;
 }
 
+bool link_is_connected(const struct link *l)
+{
+	return l->b->up;
+}
+
+uint64_t link_heard_us(const struct link *l)
+{
+	return l->b->up ? 1 : 0;
+}
+
 const char *link_why_down(const struct link *l)
 {
 	return l->b->up ? "" : "the test says so";

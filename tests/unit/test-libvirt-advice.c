@@ -126,11 +126,11 @@ static const struct {
 	  0, "", "only x86 machines are supported;", "aarch64" },
 };
 
-static void join(char *to, size_t size, char sentences[][ADVICE_TEXT], size_t n)
+static void join(char *to, size_t size, const struct advice_line *lines, size_t n)
 {
 	to[0] = '\0';
 	for (size_t i = 0; i < n; i++)
-		snprintf(to + strlen(to), size - strlen(to), "%s;", sentences[i]);
+		snprintf(to + strlen(to), size - strlen(to), "%s;", lines[i].text);
 }
 
 static void what_is_missing_is_put_there_and_told(void **state)
