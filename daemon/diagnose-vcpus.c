@@ -235,9 +235,51 @@ static void diagnose_drift(const struct diagnose_domain *d, struct findings *f)
 			d->name);
 }
 
+static void diagnose_udev(const struct msg_hello *hello, struct findings *f)
+{
+	if (!(hello->features & MSG_FEATURE_OTHERS)) {
+		findings_add(f, "udev", SEVERITY_NOTE,
+			     "the agent does not tell whether a udev rule brings CPUs online");
+		findings_advise(f, "in the guest: grep -rl 'SUBSYSTEM==\"cpu\"' /etc/udev/rules.d "
+				   "/usr/lib/udev/rules.d");
+	} else if (hello->features & MSG_FEATURE_UDEV_ONLINES) {
+		findings_add(f, "udev", SEVERITY_NOTE,
+			     "a udev rule of the guest brings new CPUs online by itself: that does "
+			     "no harm, but it may do so to one that is to rest at standby, too, "
+			     "which is parked again");
+		findings_advise(f, "to have them at standby without that, mask the rule in the "
+				   "guest's /etc/udev/rules.d");
+	} else {
+		findings_add(
+			f, "udev", SEVERITY_OK,
+			"no udev rule of the guest brought CPUs online when the agent started");
+	}
+}
+
+static void diagnose_irqbalance(const struct msg_hello *hello, struct findings *f)
+{
+	if (!(hello->features & MSG_FEATURE_OTHERS)) {
+		findings_add(f, "irqbalance", SEVERITY_NOTE,
+			     "the agent does not tell whether irqbalance runs");
+		findings_advise(f, "in the guest: systemctl status irqbalance");
+	} else if (hello->features & MSG_FEATURE_IRQBALANCE) {
+		findings_add(
+			f, "irqbalance", SEVERITY_NOTE,
+			"irqbalance runs in the guest: it spreads interrupts, and ap:irq leaves "
+			"them to it");
+	} else {
+		findings_add(f, "irqbalance", SEVERITY_OK,
+			     "irqbalance did not run in the guest when the agent connected");
+	}
+}
+
 void diagnose_others(const struct diagnose_domain *d, struct findings *f)
 {
 	diagnose_drift(d, f);
+	if (d->agent.hello) {
+		diagnose_udev(d->agent.hello, f);
+		diagnose_irqbalance(d->agent.hello, f);
+	}
 	for (size_t i = 0; d->sight && i < d->sight->n_owners; i++)
 		diagnose_owner(d->sight->owners[i], f);
 }

@@ -272,6 +272,7 @@ struct agent {
 	bool allow_faults;
 	bool stop;
 	bool hotplug;
+	bool udev_onlines;
 	bool scanned;
 	uint64_t look_ms;
 	unsigned int look_wait_ms;

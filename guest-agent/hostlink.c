@@ -20,6 +20,7 @@
 #include "guest-agent/hostlink-internal.h"
 #include "guest-agent/kick.h"
 #include "guest-agent/kladder.h"
+#include "guest-agent/others.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +55,9 @@ void hostlink_init(struct agent *a)
 static uint32_t features(const struct agent *a)
 {
 	return (a->hotplug ? MSG_FEATURE_HOTPLUG : 0) |
-	       (a->kladder.ready ? MSG_FEATURE_KTRACE : 0) |
+	       (a->kladder.ready ? MSG_FEATURE_KTRACE : 0) | MSG_FEATURE_OTHERS |
+	       (a->udev_onlines ? MSG_FEATURE_UDEV_ONLINES : 0) |
+	       (others_irqbalance_runs(a->root) ? MSG_FEATURE_IRQBALANCE : 0) |
 	       (a->allow_faults ? MSG_FEATURE_FAULTS : 0);
 }
 

@@ -15,6 +15,7 @@
  * workers from taking the same interrupt.
  */
 #include "guest-agent/cleanup.h"
+#include "guest-agent/others.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/sysfs.h"
 #include "proto/cpulist.h"
@@ -62,23 +63,6 @@ static DIR *open_folder(int root, const char *path)
 	if (fd >= 0 && !d)
 		close(fd);
 	return d;
-}
-
-static bool irqbalance_runs(int root)
-{
-	AUTO_CLOSEDIR DIR *d = open_folder(root, "proc");
-	struct dirent *e;
-
-	while (d && (e = readdir(d))) {
-		char path[64], comm[64];
-
-		if (!isdigit((unsigned char)e->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "proc/%.20s/comm", e->d_name);
-		if (sysfs_read(root, path, comm, sizeof(comm)) > 0 && !strcmp(comm, "irqbalance"))
-			return true;
-	}
-	return false;
 }
 
 static int read_list(int root, int irq, const char *file, char *text, size_t size)
@@ -258,7 +242,7 @@ int step_irq_spread(struct step_env *env)
 	if (env->config->irq != IRQ_SPREAD)
 		return 0;
 	step_waits(env);
-	if (irqbalance_runs(env->root)) {
+	if (others_irqbalance_runs(env->root)) {
 		step_note(env, "irqbalance runs: no interrupts moved");
 		return 0;
 	}

@@ -20,6 +20,7 @@
 #include "guest-agent/lock.h"
 #include "guest-agent/loop.h"
 #include "guest-agent/options.h"
+#include "guest-agent/others.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/sysfs.h"
@@ -183,6 +184,7 @@ static int set_up(struct agent *a)
 	read_boot_id(a);
 	a->hotplug = exists(a, "sys/firmware/acpi/tables") &&
 		     exists(a, "sys/devices/system/cpu/hotplug");
+	a->udev_onlines = others_udev_onlines(a->root);
 	r = bootrec_open(&a->record, a->root, a->boot_id, &fresh);
 	if (r < 0)
 		return cannot(a, "open the record /" BOOTREC_PATH, r);

@@ -39,6 +39,9 @@ def a_guest_without_acpi_is_refused_and_nothing_is_plugged():
         a = d.setvcpus(4)
         equal(a.exit, 4, "%s" % a)
         nothing_plugged(vm)
+        a = d.ctl("doctor", vm.name)
+        equal(a.exit, 4, "%s" % a)
+        equal([f["check"] for f in a.lines if f["severity"] == "error"], ["guest-kernel"])
 
 
 @case()

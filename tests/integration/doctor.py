@@ -47,7 +47,7 @@ def all_is_well_and_setvcpus_works():
         status, found = doctor(d, "web1")
         equal(status, 0)
         equal(severities(found, "domain", "hypervisor", "channel", "agent", "guest-kernel", "maximum",
-                         "boot-vcpus", "permission", "drift"), ["ok"] * 9)  # fmt: skip
+                         "boot-vcpus", "permission", "drift", "udev", "irqbalance"), ["ok"] * 11)  # fmt: skip
         equal(found["maximum"]["text"], "1 of 8 vCPUs are plugged: there is room for 7 more")
         matches(r"^vcpuhpd 0\.1\.0, QEMU [0-9.]+.*; agent 0\.1\.0", found["versions"]["text"])
         sent = len(vm.sent("query-hotpluggable-cpus"))

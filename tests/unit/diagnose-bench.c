@@ -29,7 +29,7 @@ void make_well(struct facts *f, bool libvirt)
 	};
 	f->hello = (struct msg_hello){ .version_min = 1,
 				       .version_max = 1,
-				       .features = MSG_FEATURE_HOTPLUG,
+				       .features = MSG_FEATURE_HOTPLUG | MSG_FEATURE_OTHERS,
 				       .possible = 8,
 				       .version = "0.1.0",
 				       .kernel = "6.1.0" };

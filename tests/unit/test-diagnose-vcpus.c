@@ -177,7 +177,37 @@ static void not_taken_up(struct facts *f)
 	unmanage(f);
 }
 
+static void udev_onlines(struct facts *f)
+{
+	f->hello.features |= MSG_FEATURE_UDEV_ONLINES;
+}
+
+static void irqbalance(struct facts *f)
+{
+	f->hello.features |= MSG_FEATURE_IRQBALANCE;
+}
+
+static void agent_does_not_tell(struct facts *f)
+{
+	f->hello.features = MSG_FEATURE_HOTPLUG;
+}
+
+static void no_agent_heard(struct facts *f)
+{
+	f->domain.agent = (struct diagnose_agent){ .why = "no agent has answered", .heard_ms = -1 };
+}
+
 static const struct row rows[] = {
+	{ "no udev rule", false, nothing, "udev", SEVERITY_OK, "no udev rule", "" },
+	{ "a udev rule", false, udev_onlines, "udev", SEVERITY_NOTE,
+	  "brings new CPUs online by itself", "mask the rule" },
+	{ "an agent that does not look for one", false, agent_does_not_tell, "udev", SEVERITY_NOTE,
+	  "does not tell", "in the guest: grep" },
+	{ "no irqbalance", false, nothing, "irqbalance", SEVERITY_OK, "did not run", "" },
+	{ "irqbalance", false, irqbalance, "irqbalance", SEVERITY_NOTE, "ap:irq leaves them", "" },
+	{ "an agent that does not look for it", false, agent_does_not_tell, "irqbalance",
+	  SEVERITY_NOTE, "does not tell", "systemctl status irqbalance" },
+	{ "of neither without an agent", false, no_agent_heard, "udev", SEVERITY_OK, "", "" },
 	{ "room", false, nothing, "maximum", SEVERITY_OK,
 	  "2 of 8 vCPUs are plugged: there is room "
 	  "for 6 more",
