@@ -294,17 +294,16 @@ static void ask_libvirt(struct api *a, struct varlink_call *call, const char *wo
 
 /* The worst of what memory tells of a domain. */
 static void add_domain(struct api *a, struct varlink_call *call, const struct domain *d,
-		       struct findings *f)
+		       const struct diagnose_host *host, struct findings *f)
 {
+	struct diagnose_host own_host = *host;
 	struct diagnose_domain facts;
-	struct diagnose_host host;
 	struct findings own = { 0 };
 	const struct finding *worst;
 
-	collect_host(a, call, &host);
 	collect_domain(d, &facts);
-	judge_caller(a, call, d->config->name, d->config->uuid, &host);
-	diagnose_domain(&host, &facts, &own);
+	judge_caller(a, call, d->config->name, d->config->uuid, &own_host);
+	diagnose_domain(&own_host, &facts, &own);
 	worst = findings_worst(&own);
 	f->no_memory |= own.no_memory;
 	if (worst && worst->severity > SEVERITY_NOTE) {
@@ -313,8 +312,8 @@ static void add_domain(struct api *a, struct varlink_call *call, const struct do
 		findings_advise(f, "vcpuhpctl doctor %s", d->config->name);
 	} else if (worst) {
 		findings_add(f, "domain", SEVERITY_OK,
-			     "%s: %u of %u vCPUs are plugged, the agent answers", d->config->name,
-			     facts.vcpus.present, facts.vcpus.maximum);
+			     "%s: %u of %u vCPUs are plugged, the agent is connected",
+			     d->config->name, facts.vcpus.present, facts.vcpus.maximum);
 	}
 	findings_done(&own);
 }
@@ -329,7 +328,7 @@ static void answer_host(struct api *a, struct varlink_call *call)
 	judge_caller(a, call, "", "", &host);
 	diagnose_host(&host, &f);
 	for (unsigned int i = 0; i < m->n_domains; i++)
-		add_domain(a, call, m->domains[i], &f);
+		add_domain(a, call, m->domains[i], &host, &f);
 	reply(call, &f);
 }
 

@@ -117,7 +117,8 @@ static bool diagnose_port(const struct diagnose_host *h, const struct diagnose_d
 	const struct diagnose_socket *s = &d->agent_socket;
 
 	if (s->connected || d->agent.up) {
-		findings_add(f, "channel", SEVERITY_OK, CHANNEL " is open at %s", s->path);
+		findings_add(f, "channel", SEVERITY_OK, CHANNEL " is open at %s",
+			     s->path ? s->path : "?");
 		return true;
 	}
 	diagnose_socket(h, s, "channel", "the agent's channel at", d->agent.why,
@@ -220,8 +221,9 @@ static void diagnose_missing_channel(const struct diagnose_domain *d, struct fin
 		findings_advise(f, "correct it by hand: virsh edit %s", d->name);
 		return;
 	}
-	if (!d->persist->running && !find_change(d, ADVICE_CHANNEL)) {
-		findings_add(f, "channel", SEVERITY_OK, "its configuration has " CHANNEL);
+	if (d->persist->running ? d->persist->channel : !find_change(d, ADVICE_CHANNEL)) {
+		findings_add(f, "channel", SEVERITY_OK, "%s " CHANNEL,
+			     d->persist->running ? "it has" : "its configuration has");
 		return;
 	}
 	findings_add(f, "channel", SEVERITY_ERROR,

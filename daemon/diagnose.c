@@ -60,6 +60,7 @@ void diagnose_permission(const struct diagnose_host *h, const char *domain, stru
 					      : "");
 }
 
+/* Mode and owners permit it. */
 static void advise_mac(const struct diagnose_host *h, const struct path_look *look,
 		       struct findings *f)
 {
@@ -71,13 +72,25 @@ static void advise_mac(const struct diagnose_host *h, const struct path_look *lo
 				*h->mac.own ? h->mac.own : "?", *look->label ? look->label : "?");
 	else if (h->mac.apparmor)
 		findings_advise(f,
-				"its mode permits it, so AppArmor denies it (vcpuhpd is %s); "
-				"see: journalctl -k -g apparmor=.DENIED.",
+				"its mode permits it, so AppArmor denies it (vcpuhpd is %s); see: "
+				"journalctl -k -g apparmor=.DENIED.",
 				*h->mac.own ? h->mac.own : "?");
 	else
-		findings_advise(f,
-				"its mode permits it: look at the security modules of this host, "
-				"and at the unit of vcpuhpd (ProtectSystem=, InaccessiblePaths=)");
+		findings_advise(f, "its mode permits it: look at the security modules of this "
+				   "host, and at the unit of vcpuhpd (ProtectSystem=, "
+				   "InaccessiblePaths=)");
+}
+
+/* A look finds nothing, yet connecting fails. */
+static void explain_refusal(const struct diagnose_host *h, const struct path_look *look,
+			    const char *why, struct findings *f)
+{
+	/* Of the kernel's own words and of link-io.c's. */
+	if (strstr(why, "ermission"))
+		advise_mac(h, look, f);
+	else
+		findings_advise(f, "QEMU must listen there (server=on), and nobody else be "
+				   "connected: it takes one client");
 }
 
 void diagnose_socket(const struct diagnose_host *h, const struct diagnose_socket *s,
@@ -90,9 +103,7 @@ void diagnose_socket(const struct diagnose_host *h, const struct diagnose_socket
 	switch (-look->rc) {
 	case 0:
 		findings_add(f, check, SEVERITY_ERROR, "%s %s: %s", what, path, why);
-		findings_advise(f,
-				"QEMU must listen there (server=on), and nobody else be connected: "
-				"it takes one client");
+		explain_refusal(h, look, why, f);
 		break;
 	case ENOENT:
 		findings_add(f, check, SEVERITY_ERROR, "%s %s: %s is not there", what, path,

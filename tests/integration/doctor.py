@@ -143,7 +143,7 @@ def without_a_domain_the_daemon_and_each_domain_in_a_line():
         equal([(f["check"], f["severity"]) for f in a.lines],
               [("daemon", "ok"), ("libvirt", "note"), ("kvm", "ok"), ("permission", "ok"),
                ("domain", "ok"), ("domain", "error")])  # fmt: skip
-        equal(a.lines[4]["text"], "web1: 1 of 8 vCPUs are plugged, the agent answers")
+        equal(a.lines[4]["text"], "web1: 1 of 8 vCPUs are plugged, the agent is connected")
         matches("^away: hypervisor: ", a.lines[5]["text"])
         equal(a.lines[5]["advice"], "vcpuhpctl doctor away")
         unknown = d.ctl("doctor", "nobody")

@@ -128,8 +128,10 @@ uint64_t now_us(void)
 
 struct domain *manager_find(struct manager *m, const char *word)
 {
-	return m->n_domains && strcmp(word, m->domains[0]->config->name) == 0 ? m->domains[0]
-									      : NULL;
+	const struct domain_config *c = m->n_domains ? m->domains[0]->config : NULL;
+	bool found = c && (strcmp(word, c->name) == 0 || (*c->uuid && strcmp(word, c->uuid) == 0));
+
+	return found ? m->domains[0] : NULL;
 }
 
 struct domain *manager_find_socket(struct manager *m, const struct domain_config *config)
@@ -200,7 +202,7 @@ bool domain_is_one_by_one(const struct domain *d)
 
 void domain_port(const struct domain *d, struct domain_port *ret)
 {
-	*ret = (struct domain_port){ .connected = d->agent_up, .heard_us = d->agent_up ? 1 : 0 };
+	*ret = (struct domain_port){ .connected = d->attached, .heard_us = d->agent_up ? 1 : 0 };
 }
 
 const char *domain_status_name(const struct domain *d)

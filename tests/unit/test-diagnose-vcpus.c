@@ -272,6 +272,8 @@ static const struct row rows[] = {
 	  "what is in the way", "virsh edit web1" },
 	{ "transient", true, transient, "channel", SEVERITY_ERROR, "it has no channel",
 	  "make it anew with the channel" },
+	{ "whose channel is there", true, not_taken_up, "channel", SEVERITY_OK, "it has org.vcpuhp",
+	  "" },
 	{ "not taken up yet", true, not_taken_up, "domain", SEVERITY_ERROR, "not taken it up yet",
 	  "in a moment" },
 };

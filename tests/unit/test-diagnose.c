@@ -93,6 +93,19 @@ static void mac_denies(struct facts *f)
 							  .label = "svirt_image_t:s0:c1" };
 }
 
+/* AppArmor has its say when the socket is connected to, not when it is looked at. */
+static void connecting_is_denied(struct facts *f)
+{
+	lose_agent(f, "no permission for the agent's socket", false);
+	f->host.mac = (struct mac_look){ .apparmor = true, .own = "vcpuhpd (enforce)" };
+}
+
+static void qmp_connecting_is_denied(struct facts *f)
+{
+	lose_qemu(f, 0, "");
+	f->domain.why_detached = "cannot connect to /run/web1.qmp: Permission denied";
+}
+
 static void selinux_denies(struct facts *f)
 {
 	mac_denies(f);
@@ -225,6 +238,10 @@ static const struct row rows[] = {
 	  "AppArmor denies it (vcpuhpd is vcpuhpd (enforce))" },
 	{ "neither, and yet", true, mac_denies, "channel", SEVERITY_ERROR, "keeps vcpuhpd out",
 	  "the unit of vcpuhpd" },
+	{ "AppArmor, when connecting", true, connecting_is_denied, "channel", SEVERITY_ERROR,
+	  "no permission", "AppArmor denies it" },
+	{ "and on QMP", false, qmp_connecting_is_denied, "hypervisor", SEVERITY_ERROR,
+	  "Permission denied", "security modules" },
 	{ "QEMU's label", true, labelled, "security", SEVERITY_OK, "under selinux as svirt_t", "" },
 	{ "no label", true, nothing, "security", SEVERITY_OK, "", "" },
 	{ "acpi=off", false, acpi_off, "guest-kernel", SEVERITY_ERROR, "ACPI is off",
