@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
-from daemon import VCPUHPCTL, Daemon
+from daemon import VCPUHPCTL, VCPUHPD, Daemon
 from fakeguest import CPUS
 from qtestvm import QtestVM, why_not
 from scene import done, result
@@ -174,6 +175,45 @@ def who_may_not_change_it_or_not_even_ask():
         matches(r"\n +to do: +join the group \w+ \(usermod -aG", asked.stdout)
         os.chmod(m.dir, 0o700)
         matches("%s belongs to root:.* with mode 0700" % m.dir, as_nobody(d.socket).stdout)
+
+
+@case()
+def a_folder_that_keeps_a_daemon_without_rights_out():
+    if os.geteuid() != 0:
+        raise tap.Skip("needs root to be somebody else")
+    with Machine("web1") as m, tempfile.TemporaryDirectory() as own:
+        os.chown(own, NOBODY, NOBODY)
+        os.mkdir(m.path("qemu"), 0o700)
+        os.chmod(m.dir, 0o755)
+        with open(m.path("f.conf"), "w", encoding="utf-8") as f:
+            f.write("[Domain web1]\nQMP=%s\nAgent=/run/none\n" % m.path("qemu/qmp"))
+        control = own + "/control"
+        p = subprocess.Popen(
+            [VCPUHPD, "--foreground", "--config", m.path("f.conf"), "--socket", control,
+             "--runtime-dir", own + "/run", "--state-dir", own + "/state"],
+            user=NOBODY, group=NOBODY, extra_groups=[], stderr=subprocess.DEVNULL)  # fmt: skip
+        try:
+            wait_for(lambda: os.path.exists(control), 10, "the daemon's socket")
+            out = wait_for_words(control, "keeps vcpuhpd out")
+        finally:
+            p.kill()
+            p.wait()
+        matches(r"\nhypervisor +error +QEMU is not reached at %s: %s \(uid 0, gid 0, mode 0700\) keeps vcpuhpd out, "
+                "which runs as uid 65534" % (m.path("qemu/qmp"), m.path("qemu")), out)  # fmt: skip
+        matches(r"\n +to do: +let vcpuhpd's user in: setfacl -m u:65534:rwx %s" % m.path("qemu"), out)
+
+
+def wait_for_words(control, words):
+    """The table of doctor web1, once it has them."""
+    out = [""]
+
+    def told():
+        out[0] = subprocess.run([VCPUHPCTL, "-S", control, "doctor", "web1"], capture_output=True, text=True,
+                                timeout=20, check=False).stdout  # fmt: skip
+        return words in out[0]
+
+    wait_for(told, 5, lambda: "%r in %s" % (words, out[0]))
+    return out[0]
 
 
 @case()

@@ -13,7 +13,7 @@ from scene import done
 from tap import case, equal, matches
 from vm import wait_for
 
-NOVA = "<nova:instance xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1'><nova:name>x</nova:name></nova:instance>"
+NOVA = "<n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:name>x</n:name></n:instance>"
 OSINFO = "<i:libosinfo xmlns:i='http://libosinfo.org/xmlns/libvirt/domain/1.0'/>"
 
 
@@ -96,7 +96,8 @@ def with_an_agent_all_is_well_up_to_the_maximum():
 @case()
 def with_the_channel_but_no_agent_and_owned_by_another_manager():
     with Domain(shared(), name="nova1") as dom, LibvirtDaemon(dom, shared()) as d:
-        dom.lv.virsh("define", edit(dom, "<memory ", "<metadata>%s%s<x:y xmlns:x='urn:z'/></metadata><memory " % (OSINFO, NOVA)))
+        metadata = "<metadata>%s%s<x:y xmlns:x='urn:z'/></metadata>" % (OSINFO, NOVA)
+        dom.lv.virsh("define", edit(dom, "<memory ", metadata + "<memory "))
         dom.start(holds=[d], agent=False)
         wait_for(lambda: d.info()["agent"]["why"] == "no agent has answered", 10, d.brief)
         found = doctor(d, "nova1", exit_status=4)
