@@ -17,12 +17,17 @@ static const char *const handshake[] = {
 
 static void a_handshake_begun_by_the_link(void **ctx)
 {
+	uint64_t begun_us = bench_now_ns() / 1000;
 	struct bench *b = *ctx;
 
 	assert_false(link_is_up(b->link));
+	assert_false(link_is_connected(b->link));
 	assert_int_equal(link_query(b->link), -ENOTCONN);
+	assert_int_equal(link_heard_us(b->link), 0);
 	bench_play(b, handshake);
 	assert_true(link_is_up(b->link));
+	assert_true(link_is_connected(b->link));
+	assert_in_range(link_heard_us(b->link), begun_us, bench_now_ns() / 1000);
 	assert_string_equal(link_why_down(b->link), "");
 	assert_string_equal(link_hello(b->link)->version, "test");
 	/* What a predecessor may have torn is completed before anything else is said. */
@@ -124,6 +129,8 @@ static void an_agent_of_another_version_is_named(void **ctx)
 	bench_play(b, script);
 	assert_false(link_is_up(b->link));
 	assert_non_null(strstr(link_why_down(b->link), "version"));
+	assert_true(link_is_connected(b->link));
+	assert_int_equal(link_heard_us(b->link), 0);
 }
 
 static void an_agent_that_forgets_us_is_told_again(void **ctx)
