@@ -43,16 +43,24 @@ static void say_refused(struct hostwalk *h, const char *command, int rc, const c
 		     libvirt ? "setvcpu" : command, *text ? text : strerror(-rc));
 }
 
-/* A lost answer says nothing of the device: QEMU's next table does. */
+void host_say_unanswered(struct hostwalk *h)
+{
+	bool libvirt = h->v->domain->hv->ops->names_devices;
+
+	if (h->unanswered == -ETIMEDOUT)
+		hostwalk_say(h, "%s did not answer in time", libvirt ? "libvirt" : "QEMU");
+	else
+		hostwalk_say(h, "the connection to %s was lost during %s",
+			     libvirt ? "libvirtd" : "QEMU", libvirt ? "setvcpu" : "device_add");
+}
+
+/* A lost answer says nothing of the device: the next table does. */
 static void plug_unanswered(struct hostwalk *h, int rc)
 {
 	h->unanswered = rc;
-	if (rc == -ETIMEDOUT) {
-		hostwalk_say(h, "QEMU did not answer device_add in time");
+	host_say_unanswered(h);
+	if (rc == -ETIMEDOUT)
 		hostwalk_tell_pending(h);
-	} else {
-		hostwalk_say(h, "the connection to QEMU was lost during device_add");
-	}
 }
 
 static void on_plugged(void *arg, int rc, const char *text)

@@ -79,6 +79,9 @@ int host_kick(struct hostwalk *h);
 /* Send device_del; h->wait says what is waited for then. Return: 0 or -errno. */
 int host_unplug(struct hostwalk *h);
 
+/* Say that the answer to the plug was lost, and so by whom. */
+void host_say_unanswered(struct hostwalk *h);
+
 /* R4: at or above standby the kick comes first. One that cannot be sent ends the walk there. */
 void hostwalk_kick_first(struct hostwalk *h);
 

@@ -397,6 +397,9 @@ void hostwalk_on_table(struct vcpu *v)
 	} else if (h->wait == WAIT_EJECT && h->unsent) {
 		host_unplug(h);
 	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered) {
+		/* A cancel may have spoken meanwhile. */
+		if (!v->present)
+			host_say_unanswered(h);
 		hostwalk_complete(h, v->present ? 0 : h->unanswered);
 	}
 }

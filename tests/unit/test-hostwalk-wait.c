@@ -94,6 +94,21 @@ static void a_device_add_cut_off_fails_where_qemu_has_it_not(void **ctx)
 	bench_stop(b);
 }
 
+static void a_device_add_cut_off_and_called_back_says_that_it_was_cut_off(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+	bench_said(b, "plug 3");
+	bench_answer_plug(b, 3, -ECONNRESET, "");
+	hostwalk_cancel(&b->d->vcpus[3], -ECANCELED);
+	bench_attach(b);
+	bench_walk_ends(b, &w, -ECONNRESET, CPUHP_QEMU_DEVICE);
+	assert_non_null(strstr(w.outcome.text, "was lost during device_add"));
+	bench_stop(b);
+}
+
 static void a_device_del_that_cannot_be_sent_is_sent_when_qemu_is_back(void **ctx)
 {
 	struct bench *b = bench_by_hand(NULL);
@@ -400,6 +415,7 @@ int main(void)
 		cmocka_unit_test(a_device_add_that_never_was_settles_with_the_table),
 		cmocka_unit_test(a_device_add_cut_off_goes_on_where_qemu_has_it),
 		cmocka_unit_test(a_device_add_cut_off_fails_where_qemu_has_it_not),
+		cmocka_unit_test(a_device_add_cut_off_and_called_back_says_that_it_was_cut_off),
 		cmocka_unit_test(a_device_del_that_cannot_be_sent_is_sent_when_qemu_is_back),
 		cmocka_unit_test(an_eject_is_asked_for_again_and_then_pending),
 		cmocka_unit_test(a_kick_that_is_not_given_back_is_pending_and_resumes),
