@@ -20,6 +20,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import threading
 import time
 import tty
@@ -184,7 +185,28 @@ class FakeRoot:
         self.uevent("remove", cpu)
 
     def is_on(self, cpu):
-        return self.read("%s/cpu%d/online" % (CPUS, cpu)) == "1"
+        path = "%s/cpu%d/online" % (CPUS, cpu)
+        if stat.S_ISFIFO(os.stat(self.path(path)).st_mode):
+            return cpu in self.online  # the kernel is at it
+        return self.read(path) == "1"
+
+    def hold_online(self, cpu):
+        """The next write into its `online` takes until let_online(). Not before the agent knows it."""
+        fifo, path = self.path("tmp/online"), self.path("%s/cpu%d/online" % (CPUS, cpu))
+        with self.lock:
+            os.mkfifo(fifo)
+            os.link(fifo, path + ".new")
+            os.rename(path + ".new", path)
+
+    def let_online(self, cpu, on):
+        """The write that hangs returns; what is read back says @on."""
+        fifo, path = self.path("tmp/online"), "%s/cpu%d/online" % (CPUS, cpu)
+        with self.lock:
+            self.write(path + ".new", "%d\n" % on)
+            os.rename(self.path(path + ".new"), self.path(path))
+        with open(fifo, "rb") as reading:
+            reading.read()
+        os.unlink(fifo)
 
     def new_boot(self, boot_id):
         with self.lock:

@@ -12,8 +12,8 @@ start and that moment would talk to QEMU, so Domain.start() holds it still meanw
 """
 
 import glob
+import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -53,6 +53,7 @@ unix_sock_rw_perms = "0700"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 log_level = 3
+log_filters = "2:qemu.qemu_monitor"
 log_outputs = "2:file:%(dir)s/libvirtd.log"
 """
 
@@ -314,8 +315,13 @@ class Domain:
 
     def qemu_present(self):
         """QEMU's own word. The domain is a throw-away one, so it may be tainted."""
-        out = self.lv.virsh("qemu-monitor-command", self.name, '{"execute":"query-cpus-fast"}').out
-        return sorted(int(n) for n in re.findall(r'"cpu-index":\s*(\d+)', out))
+        out = self.lv.virsh("qemu-monitor-command", self.name, '{"execute":"query-hotpluggable-cpus"}').out
+        return sorted(s["props"]["core-id"] for s in json.loads(out)["return"] if "qom-path" in s)
+
+    def pid(self):
+        """QEMU's."""
+        with open(self.lv.path("run/libvirt/qemu/%s.pid" % self.name), encoding="ascii") as f:
+            return int(f.read())
 
     def save_logs(self):
         if not self.keep:
