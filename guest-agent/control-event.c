@@ -122,7 +122,12 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 
 	j->step_deadline_ms = 0;
 	/* Somebody may have changed it since the write, and that was no news before now. */
-	cputable_read_online(a, c);
+	if (rc == -ENODEV)
+		cputable_look(a, c);
+	else
+		cputable_read_online(a, c);
+	/* There is nothing any more that could be brought back. */
+	j->taken |= !c->present;
 	if (rc == 0) {
 		if (j->call.startup && c->online)
 			cputable_begin_period(a, c);

@@ -30,19 +30,18 @@ struct reply {
 static int write_online(int root, const struct request *q)
 {
 	char folder[64], path[80];
-	long now;
+	long now = 0;
 	int r;
 
 	snprintf(folder, sizeof(folder), "sys/devices/system/cpu/cpu%d", q->cpu);
 	snprintf(path, sizeof(path), "%s/online", folder);
 	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
-	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) < 0)
-		return -ENODEV;
-	if (r == -ENOENT)
+	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) == 0)
 		return q->online ? 0 : -EPERM;
-	if (r < 0)
-		return r;
-	r = sysfs_read_long(root, path, &now);
+	if (r == 0)
+		r = sysfs_read_long(root, path, &now);
+	if (r == -ENOENT)
+		return -ENODEV;
 	if (r < 0)
 		return r;
 	return (now == 1) == q->online ? 0 : -EIO;

@@ -704,6 +704,24 @@ def a_cpu_brought_online_before_its_offline_write_was_heard_of_is_parked_again()
 
 
 @case()
+def a_cpu_that_is_gone_when_it_is_to_go_offline_is_not_brought_back():
+    b = bed()
+    b.callback("10-a")
+    with b:
+        b.kick(1, ONLINE)
+        writer = writer_of(b)
+        os.kill(writer, signal.SIGSTOP)
+        kick = b.kick(1, STANDBY, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+        b.remove_cpu(1)
+        os.kill(writer, signal.SIGCONT)
+        done = b.done(kick)
+        equal((done["rc"], done["failed_at"], done["state"]), (-ENODEV, AP_ONLINE, 0))
+        equal((done["rollback_rc"], done["rollback_failed_at"]), (0, wire.NONE))
+        equal(b.calls(cpu=1), ["10-a startup 1", "10-a teardown 1"])
+
+
+@case()
 def a_cpu_that_is_online_already_counts_as_done():
     with bed() as b:
         b.set_file(1, True)
