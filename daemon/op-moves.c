@@ -204,6 +204,13 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 		op_moves_call_back(run, -ECANCELED);
 }
 
+/* It was to leave, and has left the guest before it could be asked: what fails then is no failure. */
+static bool has_left_by_itself(const struct move *m, const struct hostwalk_outcome *o)
+{
+	return m->entry->to < CPUHP_STANDBY && m->entry->to < m->entry->from && o->teardown &&
+	       m->v->state >= 0 && m->v->state < CPUHP_STANDBY && !m->called_back;
+}
+
 static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
 {
 	struct op_run *run = ctx;
@@ -219,7 +226,7 @@ static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 		on_walk_pending(run, m, o);
 	else if (o->rc && m->undoing)
 		on_stuck(m, run->domain, o);
-	else if (o->rc)
+	else if (o->rc && !has_left_by_itself(m, o))
 		on_walk_failed(run, m, o);
 	op_run_look_again(run);
 }
@@ -242,10 +249,33 @@ static struct move *highest_removal(struct op_run *run)
 	return best;
 }
 
+/* A way back never plugs: who took the vCPU away meanwhile has wished it so. */
+static bool is_beyond_return(const struct move *m)
+{
+	return m->undoing && m->v->state < CPUHP_QEMU_DEVICE && m->goal >= CPUHP_QEMU_DEVICE;
+}
+
+static void give_up_return(struct op_run *run, struct move *m)
+{
+	const struct hostwalk_outcome o = {
+		.rc = -ENODEV,
+		.failed_at = -1,
+		.rollback_rc = -ENODEV,
+		.rollback_failed_at = CPUHP_QEMU_DEVICE,
+		.text = "another took it away meanwhile, and it is not plugged anew",
+	};
+
+	on_stuck(m, run->domain, &o);
+}
+
 static void start_walk(struct op_run *run, struct move *m)
 {
 	m->todo = false;
 	m->started = true;
+	if (is_beyond_return(m)) {
+		give_up_return(run, m);
+		return;
+	}
 	m->walking = hostwalk_start(m->v, run->op, m->goal, m->undoing, on_walked, run) >= 0;
 	if (m->walking)
 		return;

@@ -69,6 +69,59 @@ static void a_refusal_takes_all_back_and_no_device_del_was_sent(void **ctx)
 	bench_stop(b);
 }
 
+/* virsh takes a vCPU while it goes to standby: by the guest's word, and QEMU's sooner or later. */
+static void what_has_left_by_itself_is_removed(void **ctx)
+{
+	for (int qemu_first = 0; qemu_first < 2; qemu_first++) {
+		struct bench *b = bench_start(NULL);
+		struct op *o;
+
+		bench_put_online(b, 1, 2);
+		b->auto_agent = false;
+		o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+		bench_said(b, "kick 2 6");
+		bench_said(b, "kick 1 6");
+		for (unsigned int i = 1; i <= 2; i++)
+			bench_kicked(b, i, 0);
+		if (qemu_first)
+			bench_eject(b, 2);
+		bench_done(b, 2, CPUHP_OFFLINE, -ENODEV, CPUHP_AP_ONLINE);
+		bench_turn(b);
+		memset(b->kick_due, 0, sizeof(b->kick_due));
+		b->auto_agent = true;
+		bench_done(b, 1, CPUHP_STANDBY, 0, 0);
+		bench_check(b, o, OP_DONE);
+		assert_int_equal(bench_count(b, "unplug"), qemu_first ? 1 : 2);
+		assert_int_equal(bench_count(b, "plug"), 0);
+		bench_ends(b, o, OP_DONE, "2:ok 1:ok");
+		bench_stop(b);
+	}
+}
+
+static void a_way_back_never_plugs(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->auto_agent = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_said(b, "kick 2 6");
+	bench_said(b, "kick 1 6");
+	for (unsigned int i = 1; i <= 2; i++)
+		bench_kicked(b, i, 0);
+	bench_done(b, 2, CPUHP_STANDBY, 0, 0);
+	bench_turn(b);
+	bench_eject(b, 2);
+	bench_done(b, 1, CPUHP_ONLINE, -EBUSY, CPUHP_AP_ONLINE);
+	bench_check(b, o, OP_STUCK);
+	assert_int_equal(bench_count(b, "plug"), 0);
+	assert_string_equal(o->vcpus[0].error,
+			    "vcpu 2: another took it away meanwhile, and it is not plugged anew");
+	bench_ends(b, o, OP_STUCK, "2:failed 1:refused");
+	bench_stop(b);
+}
+
 static void at_least_one_removed_is_judged_before_device_del(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -332,6 +385,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_device_del_before_all_are_at_standby),
 		cmocka_unit_test(a_refusal_takes_all_back_and_no_device_del_was_sent),
+		cmocka_unit_test(what_has_left_by_itself_is_removed),
+		cmocka_unit_test(a_way_back_never_plugs),
 		cmocka_unit_test(at_least_one_removed_is_judged_before_device_del),
 		cmocka_unit_test(under_kvm_all_are_removed_at_once),
 		cmocka_unit_test(under_tcg_one_at_a_time_the_highest_first),
