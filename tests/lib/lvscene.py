@@ -73,3 +73,12 @@ def all_agree(dom, d, slots):
     wait_for(agree, 10, lambda: "virsh, XML, QEMU, guest present, guest online, info are %s, wanted %s"
              % (views[0], wanted), pause=0.1)  # fmt: skip
     equal([v["vcpu"] for v in d.info()["vcpus"] if v["pending"]], [], "pending vCPUs")
+
+
+def ends_told(events):
+    """Operation -> the results that were told of it."""
+    ends = {}
+    for e in events:
+        if e.get("type") == "operation" and e["result"] != "accepted":
+            ends.setdefault(e["op"], []).append(e["result"])
+    return ends

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
-from lvscene import Scene, all_agree, own, prepare
+from lvscene import Scene, all_agree, ends_told, own, prepare
 from scene import done
 from tap import case, equal, matches
 from vm import wait_for
@@ -287,15 +287,6 @@ def phase_by_phase(b, table, count, asked, column):
         b.guest.mode = "accept"
         b.done(b.d.setvcpus(count), present=count, online=count)
         all_agree(b.dom, b.d, list(range(count)))
-
-
-def ends_told(events):
-    """Operation -> the results that were told of it."""
-    ends = {}
-    for e in events:
-        if e.get("type") == "operation" and e["result"] != "accepted":
-            ends.setdefault(e["op"], []).append(e["result"])
-    return ends
 
 
 def killed_in_all(table, count, asked, column):
