@@ -62,9 +62,27 @@ deps_kernel_package() {
 	fi
 }
 
+# deps_unpack DIR PACKAGE WHAT: its files in DIR, without installing it; "ready" there names it.
+deps_unpack() {
+	local dir=$1 pkg=$2 scratch
+
+	mkdir -p "${dir%/*}"
+	scratch=$(mktemp -d "$dir.XXXXXX") || return
+	printf 'fetching %s: %s\n' "$3" "$pkg" >&2
+	if (cd "$scratch" && { apt-get -q download "$pkg" 2>apt.log >&2 ||
+		{ deps_apt update && apt-get -q download "$pkg"; }; } >>apt.log 2>&1 &&
+		dpkg-deb -x ./*.deb . && rm -f ./*.deb && printf '%s' "$pkg" >ready); then
+		rm -rf "$dir" && mv "$scratch" "$dir"
+	else
+		[ ! -e "$scratch/apt.log" ] || cat "$scratch/apt.log" >&2
+		rm -rf "$scratch"
+		[ -e "$dir/ready" ]
+	fi
+}
+
 # deps_kernel BUILD: unpack the guest's kernel into BUILD/guest/kernel, once.
 deps_kernel() {
-	local dir=$1/guest/kernel scratch pkg
+	local dir=$1/guest/kernel pkg
 
 	pkg=$(deps_kernel_package)
 	[ -e "$dir/ready" ] && { [ -z "$pkg" ] || [ "$(cat "$dir/ready")" = "$pkg" ]; } && return 0
@@ -73,24 +91,20 @@ deps_kernel() {
 		pkg=$(deps_kernel_package)
 	fi
 	[ -n "$pkg" ] || { deps_fail "apt knows no linux-image-cloud-amd64 (run apt-get update as root)"; return; }
-	mkdir -p "$1/guest"
-	scratch=$(mktemp -d "$1/guest/kernel.XXXXXX") || return
-	printf 'fetching the guest kernel: %s\n' "$pkg" >&2
-	if (cd "$scratch" && { apt-get -q download "$pkg" 2>apt.log >&2 ||
-		{ deps_apt update && apt-get -q download "$pkg"; }; } >>apt.log 2>&1 &&
-		dpkg-deb -x linux-image-*.deb . && rm -f linux-image-*.deb && printf '%s' "$pkg" >ready); then
-		rm -rf "$dir" && mv "$scratch" "$dir"
-	else
-		[ ! -e "$scratch/apt.log" ] || cat "$scratch/apt.log" >&2
-		rm -rf "$scratch"
-		[ ! -e "$dir/ready" ] || return 0
+	deps_unpack "$dir" "$pkg" "the guest kernel" ||
 		deps_fail "could not download $pkg; the guest tests need it"
-	fi
+}
+
+# deps_qga BUILD: unpack QEMU's guest agent into BUILD/guest/qga, once.
+deps_qga() {
+	[ -e "$1/guest/qga/ready" ] || deps_unpack "$1/guest/qga" qemu-guest-agent "QEMU's guest agent" ||
+		deps_fail "could not download qemu-guest-agent; a test of the libvirt tier needs it"
 }
 
 # Everything for tests/run.
 deps_all() {
-	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" && deps_kernel "$1"
+	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" && deps_kernel "$1" &&
+		deps_qga "$1"
 }
 
 # What the demo needs.

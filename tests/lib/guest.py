@@ -219,6 +219,16 @@ def initrd():
     return out
 
 
+def qemu_ga():
+    """Files for overlay(): QEMU's own guest agent and its libraries, which are the host's. None: not there."""
+    program = os.path.join(GUEST, "qga", "usr", "sbin", "qemu-ga")
+    if not os.path.exists(program):
+        return None
+    said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+    libraries = [word for word in said.split() if word.startswith("/")]
+    return {"/bin/qemu-ga": (0o755, _read(program)), **{lib: (0o755, _read(lib)) for lib in libraries}}
+
+
 def overlay(files, out):
     """Write initrd() and, behind it, these files (path -> text, or (mode, text)) to @out."""
     c = Cpio()

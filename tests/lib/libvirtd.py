@@ -97,7 +97,7 @@ DOMAIN_XML = """\
 
 CHANNEL = """\
 <channel type='unix'>
-  <source mode='bind' path='%s'/><target type='virtio' name='org.vcpuhp.agent.0'/>
+  <source mode='bind' path='%s'/><target type='virtio' name='%s'/>
 </channel>
 """
 
@@ -256,13 +256,16 @@ class Domain:
         self.agent_path = self.path("channel")
         self.guest = None
         self.process = _Running(self)
+        self.channel = CHANNEL % (self.agent_path, "org.vcpuhp.agent.0") if channel else ""
+        with open(self.path("domain.xml"), "w", encoding="utf-8") as f:
+            f.write(self.make_xml())
+        lv.virsh("define", self.path("domain.xml"))
+
+    def make_xml(self):
         with open(self.path("halt.bin"), "wb") as f:
             f.write(HALT_FIRMWARE)
-        text = DOMAIN_XML % {"name": name, "dir": self.dir, "current": current, "maximum": maximum,
-                             "channel": CHANNEL % self.agent_path if channel else ""}  # fmt: skip
-        with open(self.path("domain.xml"), "w", encoding="utf-8") as f:
-            f.write(text)
-        lv.virsh("define", self.path("domain.xml"))
+        return DOMAIN_XML % {"name": self.name, "dir": self.dir, "current": self.current,
+                             "maximum": self.maximum, "channel": self.channel}  # fmt: skip
 
     def path(self, name):
         return os.path.join(self.dir, name)

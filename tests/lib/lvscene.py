@@ -31,11 +31,11 @@ def own():
 
 
 class Scene:
-    """A domain at @count vCPUs and a daemon. @lv: not the shared libvirtd, but this one."""
+    """A domain at @count vCPUs and a daemon. @lv: not the shared libvirtd, but this one. @kind: of domain."""
 
-    def __init__(self, count=1, lv=None, sections="", daemon=None, **domain):
+    def __init__(self, count=1, lv=None, sections="", daemon=None, kind=Domain, **domain):
         lv = lv or shared()
-        self.dom = Domain(lv, **domain)
+        self.dom = kind(lv, **domain)
         try:
             self.dom.start()
             self.d = LibvirtDaemon(self.dom, lv, sections, daemon)

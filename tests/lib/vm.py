@@ -121,6 +121,46 @@ class GuestShell:
                 return status, output.decode(errors="replace")
 
 
+class InGuest:
+    """What a case does inside a guest that has a shell (GuestShell)."""
+
+    shell = None
+
+    def wait_booted(self, seconds=60):
+        status, _ = self.shell.run("true", seconds)
+        assert status == 0
+
+    def guest(self, command, seconds=30, check=True):
+        """Output of a shell command in the guest; with check=False (status, output)."""
+        status, output = self.shell.run(command, seconds)
+        if not check:
+            return status, output
+        assert status == 0, "in the guest: %s: exit status %d: %s" % (command, status, output)
+        return output
+
+    def write(self, path, text, mode=0o644):
+        """Put a file into the running guest."""
+        quoted = text.replace("'", "'\\''")
+        self.guest("mkdir -p %s && printf %%s '%s' > %s.new && chmod %o %s.new && mv %s.new %s" % (
+            os.path.dirname(path), quoted, path, mode, path, path, path))  # fmt: skip
+
+    def guest_present(self):
+        return parse_cpulist(self.guest("cat /sys/devices/system/cpu/present"))
+
+    def guest_online(self):
+        return parse_cpulist(self.guest("cat /sys/devices/system/cpu/online"))
+
+    def onliner(self, cpu, online=True):
+        """Root's hand in the guest: online or offline a CPU."""
+        self.guest("echo %d > /sys/devices/system/cpu/cpu%d/online" % (online, cpu))
+
+    def agent_pid(self):
+        return int(wait_for(lambda: self.guest("cat /run/agent.pid").strip(), 10, "/run/agent.pid"))
+
+    def agent_log(self):
+        return self.guest("cat /run/agent.log 2>/dev/null || true")
+
+
 class Machine:
     """What a real guest (VM) and a machine without one (QtestVM) have in common: a folder with
     their sockets and logs, QEMU, and a QMP connection of the tests' own."""
@@ -202,14 +242,13 @@ class Machine:
         self.close()
 
 
-class VM(Machine):
+class VM(Machine, InGuest):
     """A guest with a real kernel. Ready (its shell answers) when the constructor returns, unless
     @wait is false."""
 
     def __init__(self, name="web1", smp=1, maxcpus=32, append="", files=None, agent=True,
                  agent_args="", memory=512, extra=(), wait=True, keep=None):  # fmt: skip
         super().__init__(name, keep)
-        self.shell = None
         self.kvm = has_hardware_virtualization() and kvm_usable()
         files = dict(files or {})
         if agent_args:
@@ -246,43 +285,9 @@ class VM(Machine):
         ] + ports + extra)  # fmt: skip
         self.shell = GuestShell(self.path("test"), self.process.alive)
 
-    def wait_booted(self, seconds=60):
-        status, _ = self.shell.run("true", seconds)
-        assert status == 0
-
-    def guest(self, command, seconds=30, check=True):
-        """Output of a shell command in the guest; with check=False (status, output)."""
-        status, output = self.shell.run(command, seconds)
-        if not check:
-            return status, output
-        assert status == 0, "in the guest: %s: exit status %d: %s" % (command, status, output)
-        return output
-
-    def write(self, path, text, mode=0o644):
-        """Put a file into the running guest."""
-        quoted = text.replace("'", "'\\''")
-        self.guest("mkdir -p %s && printf %%s '%s' > %s.new && chmod %o %s.new && mv %s.new %s" % (
-            os.path.dirname(path), quoted, path, mode, path, path, path))  # fmt: skip
-
-    def guest_present(self):
-        return parse_cpulist(self.guest("cat /sys/devices/system/cpu/present"))
-
-    def guest_online(self):
-        return parse_cpulist(self.guest("cat /sys/devices/system/cpu/online"))
-
     def counts(self):
         """(slots QEMU has filled, CPUs the guest has present, CPUs it has online)"""
         return (len(self.qemu_present()), len(self.guest_present()), len(self.guest_online()))
-
-    def onliner(self, cpu, online=True):
-        """Root's hand in the guest: online or offline a CPU."""
-        self.guest("echo %d > /sys/devices/system/cpu/cpu%d/online" % (online, cpu))
-
-    def agent_pid(self):
-        return int(wait_for(lambda: self.guest("cat /run/agent.pid").strip(), 10, "/run/agent.pid"))
-
-    def agent_log(self):
-        return self.guest("cat /run/agent.log 2>/dev/null || true")
 
     def plug(self, slot, ident=None):
         """A foreign device_add, as virsh or an administrator would."""
@@ -319,4 +324,4 @@ class VM(Machine):
         super().close()
 
 
-__all__ = ["VM", "Machine", "Process", "wait_for", "kvm_usable", "parse_cpulist"]
+__all__ = ["VM", "InGuest", "Machine", "Process", "wait_for", "kvm_usable", "parse_cpulist"]
