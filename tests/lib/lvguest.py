@@ -106,3 +106,11 @@ class RealDomain(Domain):
             ping = ("qemu-agent-command", self.name, '{"execute":"guest-ping"}')
             wait_for(lambda: self.lv.virsh(*ping, check=False).exit == 0, 20, "qemu-ga", pause=0.1)
         return self
+
+    def save_and_restore(self, between):
+        """Saved with its memory and started from that; @between is called when it is off."""
+        self.guest.close()
+        self.lv.virsh("managedsave", self.name)
+        between()
+        self.lv.virsh("start", self.name)
+        self.guest = RealGuest(self)

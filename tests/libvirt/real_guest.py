@@ -14,7 +14,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from lvguest import RealDomain, why_no_guest, why_no_qemu_ga
 from lvscene import Scene, all_agree, ends_told, own, prepare
-from scene import callbacks, calls, done, drift_of
+from scene import callbacks, calls, done, drift_of, result
 from tap import Skip, case, equal, matches
 from vm import wait_for
 
@@ -144,6 +144,25 @@ def both_at_once(lv, dom, d, pool):
     wait_for(lambda: d.info()["status"] == "running", 10, d.brief)
     all_agree(dom, d, list(range(TOP - 1)))
     return ours + down
+
+
+@case(deadline=120)
+def what_was_saved_is_found_again_when_it_is_restored():
+    with Scene(2, kind=RealDomain, files=LOG) as (dom, guest, d):
+        done(d.setvcpus(2, "--standby", 1), present=3, online=2, standby=1)
+        before = d.info()["agent"]["boot_id"]
+        dom.save_and_restore(lambda: d.wait_listed(there=False))
+        d.wait_listed()
+        settles(d, 3, 2, 1)
+        equal((d.info()["agent"]["boot_id"], d.info()["status"]), (before, "running"))
+        equal(len(calls(dom.guest)), 2, "nothing has run twice")
+        done(d.setvcpus(4), present=4, online=4)
+        all_agree(dom, d, [0, 1, 2, 3])
+        dom.lv.virsh("suspend", dom.name)
+        result(d.setvcpus(5), 4, "refused")
+        dom.lv.virsh("resume", dom.name)
+        done(d.setvcpus(5), present=5, online=5)
+        all_agree(dom, d, [0, 1, 2, 3, 4])
 
 
 if __name__ == "__main__":
