@@ -165,5 +165,23 @@ def what_was_saved_is_found_again_when_it_is_restored():
         all_agree(dom, d, [0, 1, 2, 3, 4])
 
 
+WAITS = callbacks(_10_log="while [ $2 != 0 ] && [ ! -e /run/go ]; do usleep 20000; done")
+
+
+@case(deadline=120)
+def an_operation_whose_domain_is_saved_is_vm_gone_and_what_it_began_is_finished():
+    with Scene(kind=RealDomain, files=WAITS) as (dom, guest, d):
+        asking = d.begin("setvcpus", dom.name, 2)
+        wait_for(lambda: len(calls(guest, 1)) == 1, 20, d.brief)
+        dom.save_and_restore(lambda: result(asking.wait(10), 11, "vm-gone"))
+        d.wait_listed()
+        dom.guest.guest("touch /run/go")
+        settles(d, 2, 2)
+        all_agree(dom, d, [0, 1])
+        equal([(c.what, c.ran_on) for c in calls(dom.guest, 1)], [("startup", 1)])
+        done(d.setvcpus(3), present=3, online=3)
+        all_agree(dom, d, [0, 1, 2])
+
+
 if __name__ == "__main__":
     tap.main(before=lambda: why_no_guest() or prepare())
