@@ -7,7 +7,7 @@ import libvirtd
 from libvirtd import Domain, Libvirtd, LibvirtDaemon
 from scene import done
 from tap import equal
-from vm import wait_for
+from vm import bury_orphans, wait_for
 
 _shared = []
 
@@ -16,6 +16,7 @@ def prepare():
     """For tap.main(before=): the script's libvirtd, or why there is none."""
     why = libvirtd.why_not()
     if not why:
+        bury_orphans("qemu-system")
         _shared.append(Libvirtd())
         atexit.register(_shared[0].close)
     return why

@@ -20,18 +20,53 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import guest as guestkit
 from qmp import Qmp, QmpError, connect, sent_commands, wait_for
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent():
     """For Popen's preexec_fn."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _children():
+    for task in os.listdir("/proc/self/task"):
+        with open("/proc/self/task/%s/children" % task, encoding="ascii") as f:
+            yield from map(int, f.read().split())
+
+
+def _bury(name):
+    for pid in _children():
+        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as f:
+            command, state = re.search(r"\((.*)\) (.)", f.read()).groups()
+        if state == "Z" and command.startswith(name):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def bury_orphans(name):
+    """
+    From now on wait for dead descendants called @name... whose parents have left them, as init would.
+
+    Whoever is process 1 here may take its time, and libvirtd waits for QEMUs to be really gone.
+    """
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def turn():
+        while True:
+            try:
+                _bury(name)
+            except OSError:
+                pass  # it has gone in between
+            time.sleep(0.02)
+
+    threading.Thread(target=turn, daemon=True).start()
 
 
 def has_hardware_virtualization():
