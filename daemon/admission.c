@@ -221,7 +221,9 @@ static bool refuse_state(struct admission *a)
 	if (d->status == HV_SHUT_DOWN) {
 		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
 	} else if (d->status != HV_RUNNING) {
-		snprintf(text, sizeof(text), "the domain is %s", domain_status_name(d));
+		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),
+			 d->status == HV_PAUSED ? ", so its guest can take no part; resume it first"
+						: "");
 		end_with(a, OP_REFUSED, "policy", text);
 	} else if (!d->supported) {
 		end_with(a, OP_REFUSED, "policy", d->unsupported_why);

@@ -3,6 +3,7 @@
 #include "daemon/json-out.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,17 @@
  * What SetVcpus and SetTarget do to a persistent configuration without an operation: the domain is
  * looked up in libvirt, which also knows those that do not run or have no channel; what was asked is
  * checked against what is found; then libvirt is asked to change it. A request for the running
- * domain comes here only where the daemon has no such domain, to be told why.
+ * domain, or one that only looks, comes here where the daemon has no such domain, to be told why.
  *
  * libvirt is waited for until the deadline. Client gone or deadline passed: the answer, when it
  * comes, finds nobody, and a look is not followed by a change.
  */
 
-/* So long libvirt may take to tell why the daemon does not have a domain. */
-enum { EXPLAIN_MS = 2000 };
+/*
+ * So long libvirt may take to tell why the daemon does not have a domain. Anybody who may look can
+ * ask that, so there is a limit: whoever comes beyond it is told less.
+ */
+enum { EXPLAIN_MS = 2000, EXPLAINING_MAX = 8 };
 
 /**
  * struct config_call - one such request
@@ -29,6 +33,7 @@ enum { EXPLAIN_MS = 2000 };
  * @before: as it was found; its @uuid is empty until then
  * @running_too: the running domain is to have it as well; that is an operation, and only its dry
  *               run is here
+ * @looking: nothing is to be changed: it only asks why the daemon has no such domain
  * @waits: libvirt has been asked
  */
 struct config_call {
@@ -37,7 +42,7 @@ struct config_call {
 	struct op_request request;
 	struct persist_change change;
 	enum api_affect affect;
-	bool dry_run, running_too, waits;
+	bool dry_run, running_too, looking, waits;
 	char word[PERSIST_NAME_SIZE];
 	struct persist_domain before;
 	uid_t uid;
@@ -46,6 +51,7 @@ struct config_call {
 
 static void config_call_free(struct config_call *c)
 {
+	c->api->explaining -= c->looking;
 	sd_event_source_disable_unref(c->deadline);
 	free(c);
 }
@@ -75,7 +81,10 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	bool changing = *c->before.uuid;
 
 	if (c->affect == API_AFFECT_DEFAULT)
-		api_fail(take_call(c), ERR_NO_SUCH_DOMAIN, "there is no domain %s", c->word);
+		api_fail(take_call(c), ERR_NO_SUCH_DOMAIN,
+			 "there is no domain %s among those of vcpuhpd, and libvirt has not "
+			 "answered in time",
+			 c->word);
 	else
 		api_fail(take_call(c), ERR_TIMED_OUT, "libvirt has not answered in time; %s",
 			 changing ? "it may still change the persistent configuration"
@@ -177,6 +186,39 @@ static void refuse_text(struct config_call *c, enum request_error error, const c
 	reply_refusal(c, &denial);
 }
 
+/* What can be done with it instead. */
+static void say_rest(const struct config_call *c, const struct persist_domain *p, char *text,
+		     size_t size)
+{
+	if (!p->persistent)
+		*text = '\0';
+	else if (c->looking)
+		snprintf(text, size, "; its persistent configuration has %u of %u vCPUs",
+			 p->present, p->maximum);
+	else
+		snprintf(text, size,
+			 ", so only its persistent configuration can be changed (--config)");
+}
+
+/* It runs and has the channel: why does the daemon not manage it? */
+static enum request_error explain_unmanaged(const struct manager *m, const struct persist_domain *p,
+					    char *text, size_t size)
+{
+	if (m->libvirt_rc == -EPERM) {
+		snprintf(text, size,
+			 "domain %s runs, but libvirt does not permit vcpuhpd to manage it: %s",
+			 p->name, m->libvirt_why);
+		return ERR_PERMISSION;
+	}
+	if (m->libvirt_rc)
+		snprintf(text, size,
+			 "domain %s runs, but vcpuhpd is not connected to libvirt: %s; try again",
+			 p->name, m->libvirt_why);
+	else
+		snprintf(text, size, "domain %s has only just been found; try again", p->name);
+	return ERR_BUSY;
+}
+
 /* The running domain is asked for, and the daemon has none: why? True: the call was answered. */
 static bool lacks_running(struct config_call *c, const struct persist_domain *p)
 {
@@ -184,22 +226,20 @@ static bool lacks_running(struct config_call *c, const struct persist_domain *p)
 	enum request_error error =
 		c->affect == API_AFFECT_DEFAULT ? ERR_NO_SUCH_DOMAIN : ERR_REFUSED;
 	bool known = manager_find(c->api->manager, p->uuid);
-	char text[2 * PERSIST_TEXT_MAX];
+	char text[2 * PERSIST_TEXT_MAX], rest[PERSIST_TEXT_MAX];
 
 	if (c->affect == API_AFFECT_CONFIG || (c->affect == API_AFFECT_CURRENT && !p->running) ||
 	    (c->running_too && c->dry_run && known))
 		return false;
+	say_rest(c, p, rest, sizeof(rest));
 	if (!p->running)
-		snprintf(text, sizeof(text), "domain %s is not running", p->name);
+		snprintf(text, sizeof(text), "domain %s is not running%s", p->name, rest);
 	else if (!p->channel && !known)
 		snprintf(text, sizeof(text),
-			 "domain %s runs without the channel org.vcpuhp.agent.0, so only its "
-			 "persistent configuration can be changed (--config)",
-			 p->name);
+			 "domain %s runs without the channel org.vcpuhp.agent.0%s", p->name, rest);
 	else
-		snprintf(text, sizeof(text), "domain %s has only just been found; try again",
-			 p->name);
-	refuse_text(c, p->running && (p->channel || known) ? ERR_BUSY : error, text);
+		error = explain_unmanaged(c->api->manager, p, text, sizeof(text));
+	refuse_text(c, error, text);
 	return true;
 }
 
@@ -240,9 +280,13 @@ static void fail_look(struct config_call *c, const struct persist_answer *a)
 {
 	struct persist_denial denial;
 
-	/* Who asks for what the daemon manages is told that this is not among it, no more. */
+	/* Who asks for what the daemon manages is told that this is not among it. */
 	if (c->affect == API_AFFECT_DEFAULT) {
-		api_fail(take_call(c), ERR_NO_SUCH_DOMAIN, "there is no domain %s", c->word);
+		bool is_unknown = a->rc == -ENOENT;
+
+		api_fail(take_call(c), ERR_NO_SUCH_DOMAIN, "there is no domain %s%s%s", c->word,
+			 is_unknown ? "" : " among those of vcpuhpd, and libvirt cannot be asked: ",
+			 is_unknown ? "" : a->text);
 		return;
 	}
 	persist_explain(a, c->word, false, &denial);
@@ -300,24 +344,25 @@ static int start(struct config_call *c, unsigned int timeout_ms)
 	return r < 0 ? r : ask(c, c->word, NULL, on_looked);
 }
 
-void api_config(struct api *a, struct varlink_call *call, const struct domain *d,
-		const struct op_request *r, enum api_affect affect)
+static struct config_call *config_call_new(struct api *a, struct varlink_call *call,
+					   enum api_affect affect, const char *word)
 {
 	struct config_call *c = calloc(1, sizeof(*c));
 
-	if (c) {
-		c->api = a;
-		c->call = call;
-		c->request = *r;
-		op_request_persist(r, &c->change);
-		c->affect = affect;
-		c->dry_run = varlink_call_bool(call, "dry_run", false);
-		c->running_too = affect == API_AFFECT_BOTH;
-		c->uid = varlink_call_peer(call)->uid;
-		snprintf(c->word, sizeof(c->word), "%s",
-			 d ? d->config->uuid : varlink_call_str(call, "domain", ""));
-	}
-	if (!c || start(c, r->timeout_ms) < 0) {
+	if (!c)
+		return NULL;
+	c->api = a;
+	c->call = call;
+	c->affect = affect;
+	c->uid = varlink_call_peer(call)->uid;
+	snprintf(c->word, sizeof(c->word), "%s", word);
+	return c;
+}
+
+/* @c: taken; NULL out of memory */
+static void start_or_fail(struct config_call *c, struct varlink_call *call, unsigned int timeout_ms)
+{
+	if (!c || start(c, timeout_ms) < 0) {
 		if (c)
 			config_call_free(c);
 		api_fail(call, ERR_INTERNAL, "out of memory");
@@ -325,4 +370,36 @@ void api_config(struct api *a, struct varlink_call *call, const struct domain *d
 	}
 	c->waits = true;
 	varlink_call_on_gone(call, on_gone, c);
+}
+
+void api_config(struct api *a, struct varlink_call *call, const struct domain *d,
+		const struct op_request *r, enum api_affect affect)
+{
+	const char *word = d ? d->config->uuid : varlink_call_str(call, "domain", "");
+	struct config_call *c = config_call_new(a, call, affect, word);
+
+	if (c) {
+		c->request = *r;
+		op_request_persist(r, &c->change);
+		c->dry_run = varlink_call_bool(call, "dry_run", false);
+		c->running_too = affect == API_AFFECT_BOTH;
+	}
+	start_or_fail(c, call, r->timeout_ms);
+}
+
+void api_explain(struct api *a, struct varlink_call *call)
+{
+	const char *word = varlink_call_str(call, "domain", "");
+	struct config_call *c;
+
+	if (!a->manager->libvirt_persist || a->explaining == EXPLAINING_MAX) {
+		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s", word);
+		return;
+	}
+	c = config_call_new(a, call, API_AFFECT_DEFAULT, word);
+	if (c) {
+		c->looking = true;
+		a->explaining++;
+	}
+	start_or_fail(c, call, 0);
 }

@@ -10,6 +10,7 @@
 /**
  * struct api - see api.h
  * @allow: Allow= of each domain of the configuration, in its order
+ * @explaining: how many calls are under way in api_explain()
  */
 struct api {
 	struct manager *manager;
@@ -17,6 +18,7 @@ struct api {
 	struct varlink_interface interface;
 	struct auth_names operators;
 	struct auth_names *allow;
+	unsigned int explaining;
 };
 
 /* The text of io.vcpuhp.Manager.varlink. */
@@ -36,7 +38,7 @@ void api_fail_parameter(struct varlink_call *call, const char *parameter, const 
 /* Answer with one member. */
 void api_reply(struct varlink_call *call, const char *key, json_object *value);
 
-/* What the parameters "domain" and "op" name; NULL: the call was answered with an error. */
+/* What the parameters "domain" and "op" name; NULL: the call was answered with an error, or will be. */
 struct domain *api_domain(struct api *a, struct varlink_call *call);
 struct op *api_op(struct api *a, struct varlink_call *call);
 
@@ -74,6 +76,9 @@ enum api_affect {
  */
 void api_config(struct api *a, struct varlink_call *call, const struct domain *d,
 		const struct op_request *r, enum api_affect affect);
+
+/* Answer why the daemon has no such domain, which libvirt may know: later, if so. */
+void api_explain(struct api *a, struct varlink_call *call);
 
 /**
  * api_read_state() - the parameter that names a state

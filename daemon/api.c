@@ -219,8 +219,7 @@ struct domain *api_domain(struct api *a, struct varlink_call *call)
 	if (api_find_domain(a, call, &d) < 0)
 		return NULL;
 	if (!d)
-		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s",
-			 varlink_call_str(call, "domain", ""));
+		api_explain(a, call);
 	return d;
 }
 

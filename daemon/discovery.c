@@ -104,14 +104,15 @@ static void on_left(void *ctx, const char *uuid, const char *why)
 	}
 }
 
-static void on_connection(void *ctx, bool up, const char *text)
+static void on_connection(void *ctx, int rc, const char *text)
 {
 	struct discovery *d = ctx;
 	struct manager *m = d->manager;
 
-	m->libvirt_up = up;
-	snprintf(m->libvirt_why, sizeof(m->libvirt_why), "%s", up ? "" : text);
-	if (up)
+	m->libvirt_up = rc == 0;
+	m->libvirt_rc = rc;
+	snprintf(m->libvirt_why, sizeof(m->libvirt_why), "%s", rc ? text : "");
+	if (rc == 0)
 		log_line(LOG_INFO, "libvirt: connected to %s", text);
 	else
 		log_line(LOG_WARNING, "libvirt: not connected: %s", text);

@@ -155,7 +155,8 @@ struct domain {
  * struct manager - everything the daemon has
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
- * @libvirt_up: its connection is there; else @libvirt_why says why not, "" not tried yet
+ * @libvirt_up: the connection by which libvirt's domains are found is there; else @libvirt_rc and
+ *              @libvirt_why say why not, as on_connection() told; 0 and "" it was not tried yet
  */
 struct manager {
 	sd_event *event;
@@ -168,7 +169,8 @@ struct manager {
 			      advise_done_fn done, void *arg);
 	void *discovery;
 	bool libvirt_up;
-	char libvirt_why[256];
+	int libvirt_rc;
+	char libvirt_why[OP_TEXT_MAX];
 	struct config *config; /* owned */
 	struct kvm_limits kvm;
 	struct event_bus *bus;

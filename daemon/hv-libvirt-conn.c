@@ -92,12 +92,12 @@ static void retry_later(struct libvirt *lv)
 }
 
 /* An attempt that fails like the one before it is no news. */
-static void tell_down(struct libvirt *lv, const char *why)
+static void tell_down(struct libvirt *lv, int rc, const char *why)
 {
 	if (strcmp(lv->why, why) == 0)
 		return;
 	snprintf(lv->why, sizeof(lv->why), "%s", why);
-	lv->events->on_connection(lv->ctx, false, lv->why);
+	lv->events->on_connection(lv->ctx, rc, lv->why);
 }
 
 /* A domain that runs: known, another run of a known one, or new. */
@@ -192,7 +192,7 @@ void lv_lost(struct libvirt *lv, const char *why)
 	struct hv_lv *hv, *next;
 
 	drop_connection(lv);
-	tell_down(lv, why && *why ? why : "the connection was lost");
+	tell_down(lv, -ECONNRESET, why && *why ? why : "the connection was lost");
 	for (hv = LIST_FIRST(&lv->hvs); hv; hv = next) {
 		next = LIST_NEXT(hv, link);
 		hv_lv_lost(hv, lv->why);
@@ -248,7 +248,7 @@ static void opened(struct libvirt *lv, struct opening *o)
 	lv->backoff_ms = BACKOFF_MIN_MS;
 	lv->why[0] = '\0';
 	snprintf(lv->version, sizeof(lv->version), "%s", o->version);
-	lv->events->on_connection(lv->ctx, true, lv->uri);
+	lv->events->on_connection(lv->ctx, 0, lv->uri);
 	drop_missing(lv, &o->domains);
 	for (size_t i = 0; i < o->domains.n; i++)
 		take_domain(lv, o->domains.list[i]);
@@ -263,7 +263,7 @@ static void opening_done(struct job *job)
 	if (o->rc == 0 && !lv->ending) {
 		opened(lv, o);
 	} else if (!lv->ending) {
-		tell_down(lv, o->text);
+		tell_down(lv, o->rc, o->text);
 		retry_later(lv);
 	} else if (o->conn) {
 		/* Too late: the threads have ended, so nothing can be told to libvirtd any more. */

@@ -200,9 +200,11 @@ static int keep(struct watch *w, int id, char text[static CALL_TEXT_MAX])
 
 int watch_start(struct watch *w, virConnectPtr conn, char text[static CALL_TEXT_MAX])
 {
+	int r;
+
 	if (virConnectRegisterCloseCallback(conn, on_close, ref(w), forget) < 0) {
 		keep(w, -1, text);
-		return -EIO;
+		return call_error(text);
 	}
 	w->close = true;
 	w->lifecycle = keep(w,
@@ -211,14 +213,15 @@ int watch_start(struct watch *w, virConnectPtr conn, char text[static CALL_TEXT_
 				    VIR_DOMAIN_EVENT_CALLBACK(on_domain_event), ref(w), forget),
 			    text);
 	if (w->lifecycle < 0)
-		return -EIO;
+		return call_error(text);
 	/* Only QEMU's driver has them; another's domains do without, and wait for libvirt. */
 	w->monitor = keep(w,
 			  virConnectDomainQemuMonitorEventRegister(
 				  conn, NULL, monitor_events, on_monitor_event, ref(w), forget,
 				  VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX),
 			  text);
-	return w->monitor < 0 && call_error(text) != -EOPNOTSUPP ? -EIO : 0;
+	r = w->monitor < 0 ? call_error(text) : 0;
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 void watch_stop(struct watch *w, virConnectPtr conn)

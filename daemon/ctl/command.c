@@ -46,6 +46,7 @@ static bool is_known_here(const struct command *c, enum option o)
 /* The option that "--@name" means here, or -EINVAL. An exact name wins over longer ones. */
 static int find_long(struct command *c, const char *name, size_t len)
 {
+	const char *hint;
 	int found = -1;
 
 	for (int o = 0; o < OPTIONS; o++) {
@@ -63,9 +64,11 @@ static int find_long(struct command *c, const char *name, size_t len)
 	}
 	if (found >= 0 && len > 0)
 		return found;
-	return command_error(
-		c, c->verb ? "unknown option --%.*s" : "unknown option --%.*s before the command",
-		(int)len, name);
+	if (!c->verb)
+		return command_error(c, "unknown option --%.*s before the command", (int)len, name);
+	hint = virsh_word_hint(c->verb->name, name, len);
+	return command_error(c, "unknown option --%.*s%s%s", (int)len, name, hint ? ": " : "",
+			     hint ? hint : "");
 }
 
 static int find_letter(struct command *c, char letter)
@@ -176,10 +179,16 @@ static int take_word(struct command *c, enum word kind, const char *word)
 
 static int read_word(struct command *c, const char *word)
 {
+	const char *hint;
+
 	if (c->verb)
 		return take_word(c, c->verb->words[c->n_words++], word);
 	c->verb = verb_find(word);
-	return c->verb ? 0 : command_error(c, "unknown command '%s'", word);
+	if (c->verb)
+		return 0;
+	hint = virsh_word_hint(word, NULL, 0);
+	return command_error(c, "unknown command '%s'%s%s", word, hint ? ": " : "",
+			     hint ? hint : "");
 }
 
 /* "--enable, --disable or --standby" */
@@ -245,6 +254,12 @@ static int check_whole(struct command *c)
 	return check_options(c);
 }
 
+/* No option is a digit, so "-1" is a number, and told to be none that is taken. */
+static bool is_option(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9');
+}
+
 int command_parse(int argc, char **argv, struct command *ret)
 {
 	struct reader r = { .c = ret, .next = argv + (argc > 0) };
@@ -256,7 +271,7 @@ int command_parse(int argc, char **argv, struct command *ret)
 	while (rc == 0 && *r.next && !(ret->given & (OPT(HELP) | OPT(VERSION)))) {
 		const char *word = *r.next++;
 
-		if (!options || word[0] != '-' || word[1] == '\0')
+		if (!options || !is_option(word))
 			rc = read_word(ret, word);
 		else if (strcmp(word, "--") == 0)
 			options = false;

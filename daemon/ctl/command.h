@@ -170,6 +170,16 @@ const struct verb *verb_find(const char *name);
 /* The table in the order of help: row @i, or NULL past its end. */
 const struct verb *verb_at(unsigned int i);
 
+/**
+ * virsh_word_hint() - what a word of virsh's is called here
+ * @verb: the command
+ * @option: an option of it that is not there, after "--", and its length; NULL: there is no such
+ *          command
+ *
+ * Return: a clause, or NULL.
+ */
+const char *virsh_word_hint(const char *verb, const char *option, size_t len);
+
 /* Help of one command, or of the program where @v is NULL. */
 void help_print(FILE *f, const struct verb *v);
 

@@ -122,15 +122,17 @@ static const struct {
 	const char *part;
 } others[] = {
 	{ "shut off, no word", "off", NULL, "", 0, false,
-	  "NoSuchDomain\",\"parameters\":{\"text\":\"domain off is not running\"" },
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"domain off is not running, so only its "
+	  "persistent configuration can be changed (--config)\"" },
 	{ "shut off, live", "off", "live", "", 0, false,
-	  "Refused\",\"parameters\":{\"text\":\"domain off is not running\",\"refused_by\":\"policy" },
+	  "Refused\",\"parameters\":{\"text\":\"domain off is not running, so only its persistent "
+	  "configuration can be changed (--config)\",\"refused_by\":\"policy" },
 	{ "shut off, both", "off", "live+config", "", 0, false, "domain off is not running" },
 	{ "shut off, current", "off", "current", "", 0, true, "\"result\":\"done\"" },
 	{ "shut off, a dry run", "off", "current", ",\"dry_run\":true", 0, false,
 	  "{\"plan\":[],\"refusals\":[],\"config\":{\"from\":1,\"to\":3,\"maximum\":8}}" },
 	{ "a dry run of live", "off", "live", ",\"dry_run\":true", 0, false,
-	  "\"refusals\":[\"domain off is not running\"]" },
+	  "\"refusals\":[\"domain off is not running, " },
 	{ "bare, no word", "bare", NULL, "", 0, false, "NoSuchDomain" },
 	{ "bare, live", "bare", "live", "", 0, false, "without the channel org.vcpuhp.agent.0" },
 	{ "bare, current", "bare", "current", "", 0, false, "without the channel" },
@@ -141,7 +143,9 @@ static const struct {
 	{ "unknown", "nobody", "config", "", -ENOENT, false,
 	  "NoSuchDomain\",\"parameters\":{\"text\":\"there is no domain nobody\"" },
 	{ "unknown, no word", "nobody", NULL, "", -ENOENT, false, "there is no domain nobody" },
-	{ "libvirtd away, no word", "off", NULL, "", -ENOTCONN, false, "there is no domain off" },
+	{ "libvirtd away, no word", "off", NULL, "", -ENOTCONN, false,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"there is no domain off among those of vcpuhpd, "
+	  "and libvirt cannot be asked: " },
 	{ "libvirtd away", "off", "config", "", -ENOTCONN, false,
 	  "Internal\",\"parameters\":{\"text\":\"libvirtd cannot be reached" },
 	{ "not permitted", "off", "config", "", -EPERM, false, "PermissionDenied" },
@@ -169,6 +173,76 @@ static void tells_why_a_domain_cannot_be_changed_so(void **state)
 		assert_part(receive(b), others[i].part);
 	}
 	assert_int_equal(b->fake.submitted, 0);
+}
+
+/* Row: as above, of one that is only looked at; @libvirt_rc: why domains are not found. */
+static const struct {
+	const char *sentence, *domain;
+	int libvirt_rc, rc;
+	const char *part;
+} looks[] = {
+	{ "shut off", "off", 0, 0,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"domain off is not running; its persistent "
+	  "configuration has 1 of 8 vCPUs\"" },
+	{ "bare", "bare", 0, 0,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"domain bare runs without the channel "
+	  "org.vcpuhp.agent.0; its persistent configuration has 1 of 8 vCPUs\"" },
+	{ "found in this moment", "fresh", 0, 0, "Manager.Busy" },
+	{ "libvirtd away", "fresh", -ECONNRESET, 0,
+	  "Manager.Busy\",\"parameters\":{\"text\":\"domain fresh runs, but vcpuhpd is not connected to "
+	  "libvirt: read only; try again" },
+	{ "libvirt for readers", "fresh", -EPERM, 0,
+	  "PermissionDenied\",\"parameters\":{\"text\":\"domain fresh runs, but libvirt does not permit "
+	  "vcpuhpd to manage it: read only\"" },
+	{ "unknown", "nobody", 0, -ENOENT,
+	  "NoSuchDomain\",\"parameters\":{\"text\":\"there is no domain nobody\"" },
+};
+
+static void tells_who_looks_why_there_is_no_such_domain(void **state)
+{
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		char params[256];
+
+		print_message("# %s\n", looks[i].sentence);
+		b->fake.manager.libvirt_rc = looks[i].libvirt_rc;
+		strcpy(b->fake.manager.libvirt_why, "read only");
+		snprintf(params, sizeof(params), "\"domain\":\"%s\"", looks[i].domain);
+		send_call(b, "GetDomain", params, false);
+		assert_string_equal(receive(b), "");
+		answer(looks[i].rc, looks[i].domain, 1);
+		assert_part(receive(b), looks[i].part);
+	}
+	assert_int_equal(libvirt.changes, 0);
+}
+
+/* Who only looks makes no more work for libvirt than that. */
+static void beyond_a_limit_they_are_told_less(void **state)
+{
+	enum { LIMIT = 8 };
+	struct libvirt_fake asked[LIMIT];
+	struct bench *b = *state;
+
+	for (int i = 0; i < LIMIT; i++) {
+		send_call(b, "GetDomain", "\"domain\":\"off\"", false);
+		assert_string_equal(receive(b), "");
+		asked[i] = libvirt;
+		libvirt.done = NULL;
+		/* Whoever leaves leaves the question behind. */
+		close(b->fd);
+		b->fd = varlink_bench_connect(&b->varlink);
+	}
+	send_call(b, "GetDomain", "\"domain\":\"off\"", false);
+	assert_part(receive(b), "{\"text\":\"there is no domain off\"}");
+	for (int i = 0; i < LIMIT; i++) {
+		libvirt = asked[i];
+		answer(0, "off", 1);
+	}
+	send_call(b, "GetDomain", "\"domain\":\"off\"", false);
+	assert_string_equal(receive(b), "");
+	answer(0, "off", 1);
+	assert_part(receive(b), "is not running");
 }
 
 static void a_managed_domain_that_is_changed_is_an_operation(void **state)
@@ -287,6 +361,8 @@ int main(void)
 		T(changes_a_domain_that_is_shut_off),
 		T(a_list_is_enabled_or_disabled),
 		T(tells_why_a_domain_cannot_be_changed_so),
+		T(tells_who_looks_why_there_is_no_such_domain),
+		T(beyond_a_limit_they_are_told_less),
 		T(a_managed_domain_that_is_changed_is_an_operation),
 		T(a_managed_domain_is_looked_up_by_its_uuid),
 		T(maxvcpus_holds_for_the_configuration),

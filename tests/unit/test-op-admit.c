@@ -142,7 +142,8 @@ static void a_domain_that_does_not_run_is_refused(void **ctx)
 		enum op_result result;
 		const char *error;
 	} cases[] = {
-		{ HV_PAUSED, OP_REFUSED, "the domain is paused" },
+		{ HV_PAUSED, OP_REFUSED,
+		  "the domain is paused, so its guest can take no part; resume it first" },
 		{ HV_MIGRATING, OP_REFUSED, "the domain is migrating" },
 		{ HV_SHUT_DOWN, OP_VM_GONE, "the VM has shut down" },
 	};
