@@ -208,6 +208,10 @@ class FakeRoot:
             reading.read()
         os.unlink(fifo)
 
+    def lose_acpi(self):
+        """As a kernel that was given no tables, or acpi=off."""
+        shutil.rmtree(self.path("sys/firmware/acpi"))
+
     def new_boot(self, boot_id):
         with self.lock:
             for name in os.listdir(self.path("run")):

@@ -77,7 +77,7 @@ DOMAIN_XML = """\
     <type arch='x86_64' machine='q35'>hvm</type>
     <loader readonly='yes' type='rom'>%(dir)s/halt.bin</loader>
   </os>
-  <features><acpi/><apic/></features>
+  <features>%(acpi)s<apic/></features>
   <cpu mode='custom' match='exact' check='none'>
     <model fallback='allow'>qemu64</model>
     <topology sockets='1' dies='1' cores='%(maximum)d' threads='1'/>
@@ -127,11 +127,12 @@ def why_not():
 class Virsh:
     """What one run of virsh said."""
 
-    def __init__(self, status, out, err, ms):
-        self.exit, self.out, self.err, self.ms = status, out.strip(), err.strip(), ms
+    def __init__(self, status, out, err):
+        self.exit, self.out, self.err = status, out.strip(), err.strip()
+        self.ms = None
 
     def __repr__(self):
-        return "<virsh exit %s after %.0f ms: %s | %s>" % (self.exit, self.ms, self.out, self.err)
+        return "<virsh exit %s after %.0f ms: %s | %s>" % (self.exit, self.ms or 0, self.out, self.err)
 
 
 class Libvirtd:
@@ -187,15 +188,20 @@ class Libvirtd:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=dict(os.environ, LC_ALL="C"))  # fmt: skip
 
-    def virsh(self, *args, check=True, seconds=60):
-        start = time.monotonic()
-        child = self.begin(*args)
+    @staticmethod
+    def end(child, seconds=60):
+        """What begin() began comes to its end."""
         try:
             out, err = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             child.kill()
             out, err = child.communicate()
-        v = Virsh(child.returncode, out, err, (time.monotonic() - start) * 1000)
+        return Virsh(child.returncode, out, err)
+
+    def virsh(self, *args, check=True, seconds=60):
+        start = time.monotonic()
+        v = self.end(self.begin(*args), seconds)
+        v.ms = (time.monotonic() - start) * 1000
         assert not check or v.exit == 0, "virsh %s: %r" % (" ".join(map(str, args)), v)
         return v
 
@@ -244,13 +250,14 @@ class _Running:
 
 
 class Domain:
-    """A persistent KVM domain. @holds: daemons that are held still while it starts."""
+    """A persistent KVM domain. @acpi: its XML has it, and so its guest finds it."""
 
-    def __init__(self, lv, name="kq", maximum=8, current=1, channel=True, keep=None):
+    def __init__(self, lv, name="kq", maximum=8, current=1, channel=True, acpi=True, keep=None):
         self.lv = lv
         self.name = name
         self.maximum = maximum
         self.current = current
+        self.acpi = acpi
         self.dir = tempfile.mkdtemp(prefix=DOMAIN_PREFIX)
         self.keep = keep or os.environ.get("VCPUHP_CASE_LOGS")
         self.agent_path = self.path("channel")
@@ -265,12 +272,14 @@ class Domain:
         with open(self.path("halt.bin"), "wb") as f:
             f.write(HALT_FIRMWARE)
         return DOMAIN_XML % {"name": self.name, "dir": self.dir, "current": self.current,
-                             "maximum": self.maximum, "channel": self.channel}  # fmt: skip
+                             "maximum": self.maximum, "acpi": "<acpi/>" if self.acpi else "",
+                             "channel": self.channel}  # fmt: skip
 
     def path(self, name):
         return os.path.join(self.dir, name)
 
     def start(self, holds=(), agent=True, agent_args=()):
+        """@holds: daemons that are held still while it starts."""
         for d in holds:
             d.process.kill(signal.SIGSTOP)
         try:
@@ -281,6 +290,8 @@ class Domain:
             for slot in range(1, self.current):
                 self.guest.root.insert(slot)
                 self.guest.root.write("%s/cpu%d/online" % (CPUS, slot), "1\n")
+            if not self.acpi:
+                self.guest.root.lose_acpi()
             if agent:
                 self.guest.start_agent()
         finally:

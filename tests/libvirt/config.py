@@ -1,23 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""--live, --config and --current, on running, shut off, transient and bare domains, beside virsh."""
+"""--live, --config and --current where more than one command line has to do with it; see virsh_table.py."""
 
-import os
 import re
 import signal
-import subprocess
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
-from daemon import VCPUHPCTL
 from libvirtd import Domain, LibvirtDaemon
 from lvscene import Scene, all_agree, own, prepare, shared
 from scene import done, result
 from tap import case, equal, matches
 from vm import wait_for
-
-NOBODY = 65534
 
 
 def inactive(dom):
@@ -42,82 +37,6 @@ def error(answer, exit_status, pattern):
     equal(answer.exit, exit_status, "%s" % answer)
     matches(pattern, answer.result["error"]["text"])
     return answer
-
-
-# Row: the words behind the domain's name, our exit code and (where it is not 0) what ours says.
-# virsh's exit code is 0 where ours is, and what is in the configuration afterwards is the same.
-SHUT_OFF = (
-    ("setvcpus 3 --config", 0),
-    ("setvcpus 3 --config", 0),
-    ("setvcpus 4 --current", 0),
-    ("setvcpus 8 --config", 0),
-    ("setvcpus 9 --config", 4, "9 vCPUs asked, the maximum in the persistent configuration of .* is 8"),
-    ("setvcpus 9 --current", 4, "the maximum in the persistent configuration"),
-    ("setvcpus 0 --config", 2, "'0' is no count"),
-    ("setvcpus 1 --config", 0),
-    ("setvcpus 2 --live", 4, "domain .* is not running"),
-    ("setvcpus 2 --live --config", 4, "domain .* is not running"),
-    ("setvcpus 2 --current --config", 2, "--current and --config exclude each other"),
-    ("setvcpus 2 --current --live", 2, "--current and --live exclude each other"),
-    ("setvcpus 2", 10, "domain .* is not running"),
-    ("setvcpu 5 --enable --config", 0),
-    ("setvcpu 5 --enable --config", 0),
-    ("setvcpu 2,3 --enable --current", 0),
-    ("setvcpu 2-5,^4 --disable --config", 0),
-    ("setvcpu 0 --disable --config", 4, "vcpu 0 is the boot vCPU"),
-    ("setvcpu 0 --enable --config", 4, "vcpu 0 is the boot vCPU"),
-    ("setvcpu 0-1 --enable --config", 4, "vcpu 0 is the boot vCPU"),
-    ("setvcpu 9 --enable --config", 10, "has no vcpu 9 in its persistent configuration"),
-    ("setvcpu 7-8 --disable --config", 10, "has no vcpu 8 in its persistent configuration"),
-    ("setvcpu 6 --enable --live", 4, "domain .* is not running"),
-    ("setvcpu 6 --enable --live --config", 4, "domain .* is not running"),
-    ("setvcpu 6 --enable --current --config", 2, "exclude each other"),
-    ("setvcpu 6 --enable --disable --config", 2, "only one of"),
-    ("setvcpu 6 --config", 2, "one of --enable, --disable or --standby is needed"),
-    ("setvcpus 4 --config", 0),
-)  # fmt: skip
-
-# The same of a running domain of one vCPU; where the running one is changed virsh is not asked.
-RUNNING = (
-    ("setvcpus 3 --config", 0),
-    ("setvcpu 5 --enable --config", 0),
-    ("setvcpu 3-4 --enable --config", 0),
-    ("setvcpu 0 --disable --config", 4, "vcpu 0 is the boot vCPU"),
-    ("setvcpu 9 --enable --config", 10, "has no vcpu 9 in its persistent configuration"),
-    ("setvcpus 9 --config", 4, "the maximum in the persistent configuration"),
-    ("setvcpus 9 --live --config", 4, "9 vCPUs asked"),
-    ("setvcpus 2 --config", 0),
-)
-
-
-def compare(d, dom, other, rows):
-    """Each row by vcpuhpctl on @dom and by virsh on @other: the same in both configurations."""
-    for words, status, *text in rows:
-        verb, *rest = words.split()
-        a = d.ctl(verb, dom.name, *rest)
-        v = other.lv.virsh(verb, other.name, *rest, check=False)
-        equal(a.exit, status, "%s: %s" % (words, a))
-        if status == 0:
-            equal(a.result["config"]["result"], "done", words)
-        if text:
-            matches(text[0], "%s" % a, words)
-        equal(v.exit == 0, status == 0, "%s: %s" % (words, v))
-        equal(vcpus(dom), vcpus(other), words)
-
-
-@case(deadline=120)
-def a_shut_off_domain_as_virsh_has_it():
-    with Domain(shared()) as dom, Domain(shared(), name="beside") as other, \
-            LibvirtDaemon(dom, shared()) as d:  # fmt: skip
-        compare(d, dom, other, SHUT_OFF)
-        equal(d.listed(), {})
-
-
-@case(deadline=120)
-def a_running_domain_as_virsh_has_it():
-    with Scene() as (dom, guest, d), Domain(shared(), name="beside") as other:
-        compare(d, dom, other, RUNNING)
-        all_agree(dom, d, [0])
 
 
 @case()
@@ -230,27 +149,11 @@ def who_may_not_change_a_domain_may_not_change_its_configuration():
     with Domain(shared(), name="off") as off, Domain(shared(), name="free") as free, \
             LibvirtDaemon(free, shared(), sections, daemon={"Operators": "nogroup"}) as d:  # fmt: skip
         before = inactive(off), inactive(free)
-        as_nobody(d, "setvcpus", "off", 2, "--config", exit_status=7)
-        as_nobody(d, "setvcpus", off.uuid(), 2, "--config", exit_status=7)
-        as_nobody(d, "setvcpus", off.uuid(), 2, "--current", exit_status=7)
+        for word, option in (("off", "--config"), (off.uuid(), "--config"), (off.uuid(), "--current")):
+            equal(d.ctl_as_nobody("setvcpus", word, 2, option).exit, 7, word)
         equal((inactive(off), inactive(free)), before)
-        as_nobody(d, "setvcpus", "free", 2, "--config", exit_status=0)
+        equal(d.ctl_as_nobody("setvcpus", "free", 2, "--config").exit, 0)
         configured(d.ctl("setvcpus", "off", 2, "--config"), 2)
-
-
-def as_nobody(d, *words, exit_status):
-    """By a user whose only right is to be in the group nogroup."""
-    for path in (os.path.dirname(d.socket), d.socket):
-        os.chmod(path, 0o777)
-
-    def drop():
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-
-    run = subprocess.run([VCPUHPCTL, "-S", d.socket, *map(str, words)], capture_output=True, text=True,
-                         preexec_fn=drop, check=False)  # fmt: skip
-    equal(run.returncode, exit_status, "%s: %s%s" % (words, run.stdout, run.stderr))
 
 
 @case()
