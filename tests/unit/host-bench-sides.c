@@ -335,11 +335,9 @@ int link_kick(struct link *l, const struct msg_kick *k)
 
 int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
 {
-	if (!l->b->up)
-		return -ENOTCONN;
 	assert_int_not_equal(within_ms, 0);
 	l->b->prepared = kicks;
-	return 0;
+	return l->b->up ? 0 : -ENOTCONN;
 }
 
 int link_cancel(struct link *l, uint32_t kick)
