@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/api-internal.h"
 #include "daemon/json-out.h"
-#include "daemon/log.h"
+#include "daemon/persist-gate.h"
 #include "daemon/report.h"
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,8 @@
  * domain, or one that only looks, comes here where the daemon has no such domain, to be told why.
  *
  * libvirt is waited for until the deadline. Client gone or deadline passed: the answer, when it
- * comes, finds nobody, and a look is not followed by a change.
+ * comes, finds nobody, a look is not followed by a change, and a change that still waits for an
+ * earlier one (persist-gate.c) is not made.
  */
 
 /*
@@ -34,7 +35,7 @@ enum { EXPLAIN_MS = 2000, EXPLAINING_MAX = 8 };
  * @running_too: the running domain is to have it as well; that is an operation, and only its dry
  *               run is here
  * @looking: nothing is to be changed: it only asks why the daemon has no such domain
- * @waits: libvirt has been asked
+ * @waits: libvirt has been asked, or is when the change's turn has come; @gate: of that change
  */
 struct config_call {
 	struct api *api;
@@ -46,6 +47,7 @@ struct config_call {
 	char word[PERSIST_NAME_SIZE];
 	struct persist_domain before;
 	uid_t uid;
+	struct persist_gate *gate;
 	sd_event_source *deadline;
 };
 
@@ -73,12 +75,15 @@ static void on_gone(void *ctx)
 
 	c->call = NULL;
 	c->deadline = sd_event_source_disable_unref(c->deadline);
+	if (c->gate && persist_gate_cancel(c->gate))
+		config_call_free(c);
 }
 
 static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct config_call *c = userdata;
-	bool changing = *c->before.uuid;
+	bool withdrawn = c->gate && persist_gate_cancel(c->gate);
+	bool changing = c->gate && !withdrawn;
 
 	if (c->affect == API_AFFECT_DEFAULT)
 		api_fail(take_call(c), ERR_NO_SUCH_DOMAIN,
@@ -86,9 +91,12 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 			 "answered in time",
 			 c->word);
 	else
-		api_fail(take_call(c), ERR_TIMED_OUT, "libvirt has not answered in time; %s",
+		api_fail(take_call(c), ERR_TIMED_OUT, "libvirt has not answered%s in time; %s",
+			 withdrawn ? " an earlier change" : "",
 			 changing ? "it may still change the persistent configuration"
 				  : "the persistent configuration was not changed");
+	if (withdrawn)
+		config_call_free(c);
 	return 0;
 }
 
@@ -245,18 +253,11 @@ static bool lacks_running(struct config_call *c, const struct persist_domain *p)
 
 static void on_changed(void *arg, const struct persist_answer *a);
 
-static int ask(struct config_call *c, const char *word, const struct persist_change *change,
-	       persist_done_fn done)
-{
-	struct manager *m = c->api->manager;
-
-	return m->libvirt_persist(m->discovery, word, change, done, c);
-}
-
 /* It is there: answer, or ask for the change. */
 static void go_on(struct config_call *c)
 {
 	const struct persist_domain *p = &c->before;
+	struct manager *m = c->api->manager;
 	struct persist_denial denial;
 
 	if (!api_permits(c->api, c->call, p->name, p->uuid)) {
@@ -269,7 +270,9 @@ static void go_on(struct config_call *c)
 	} else if (c->dry_run) {
 		reply_plan(c);
 	} else {
-		c->waits = ask(c, p->uuid, &c->change, on_changed) == 0;
+		c->waits = persist_gate_ask(&c->gate, m, p->uuid,
+					    config_is_name(p->name) ? p->name : p->uuid, &c->change,
+					    c->uid, NULL, on_changed, c) == 0;
 		if (!c->waits)
 			api_fail(take_call(c), ERR_INTERNAL, "out of memory");
 	}
@@ -311,18 +314,11 @@ static void on_looked(void *arg, const struct persist_answer *a)
 static void on_changed(void *arg, const struct persist_answer *a)
 {
 	struct config_call *c = arg;
-	const char *name = config_is_name(c->before.name) ? c->before.name : c->before.uuid;
 	struct persist_denial denial;
 
+	c->gate = NULL;
 	if (a->rc)
 		persist_explain(a, c->word, true, &denial);
-	if (a->rc)
-		log_line(LOG_NOTICE, "%s: persistent configuration, for uid %u: %s", name, c->uid,
-			 denial.text);
-	else
-		log_line(LOG_INFO,
-			 "%s: the persistent configuration has %u of %u vCPUs, for uid %u", name,
-			 a->domain.present, a->domain.maximum, c->uid);
 	if (c->call && a->rc)
 		reply_denied(take_call(c), &denial);
 	else if (c->call)
@@ -341,7 +337,7 @@ static int start(struct config_call *c, unsigned int timeout_ms)
 	r = sd_event_add_time_relative(m->event, &c->deadline, CLOCK_MONOTONIC, ms * 1000, 1000,
 				       on_deadline, c);
 
-	return r < 0 ? r : ask(c, c->word, NULL, on_looked);
+	return r < 0 ? r : m->libvirt_persist(m->discovery, c->word, NULL, on_looked, c);
 }
 
 static struct config_call *config_call_new(struct api *a, struct varlink_call *call,

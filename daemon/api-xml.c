@@ -2,6 +2,7 @@
 #include "daemon/api-internal.h"
 #include "daemon/json-out.h"
 #include "daemon/log.h"
+#include "daemon/persist-gate.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,9 +110,11 @@ static void fail(struct xml_call *x, const struct persist_answer *answer)
 		api_fail(call, denial.error, "%s", denial.text);
 }
 
-static void log_defined(const struct xml_call *x, const struct persist_answer *answer,
-			const struct advice *a)
+static void tell_defined(const struct xml_call *x, const struct persist_answer *answer,
+			 const struct advice *a)
 {
+	const char *name = answer->domain.name;
+	char what[PERSIST_TEXT_MAX];
 	struct persist_denial denial;
 
 	if (answer->rc) {
@@ -119,9 +122,11 @@ static void log_defined(const struct xml_call *x, const struct persist_answer *a
 		log_line(LOG_NOTICE, "%s: defined anew, for uid %u: %s", x->uuid, x->uid,
 			 denial.text);
 	}
-	for (size_t i = 0; a && i < a->n_changes; i++)
-		log_line(LOG_INFO, "%s: the persistent configuration has %s, for uid %u", x->uuid,
-			 a->changes[i].text, x->uid);
+	for (size_t i = 0; a && i < a->n_changes; i++) {
+		snprintf(what, sizeof(what), "has %s", a->changes[i].text);
+		persist_gate_tell(x->api->manager, x->uuid, config_is_name(name) ? name : x->uuid,
+				  x->uid, NULL, what);
+	}
 }
 
 static void on_defined(void *arg, const struct persist_answer *answer, const struct advice *a,
@@ -129,7 +134,7 @@ static void on_defined(void *arg, const struct persist_answer *answer, const str
 {
 	struct xml_call *x = arg;
 
-	log_defined(x, answer, a);
+	tell_defined(x, answer, a);
 	if (x->call && a)
 		reply(x, &answer->domain, a);
 	else if (x->call)

@@ -12,6 +12,7 @@
 #include "daemon/op.h"
 #include "proto/ladder.h"
 #include "proto/walk.h"
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
@@ -155,6 +156,7 @@ struct domain {
  * struct manager - everything the daemon has
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
+ * @changes: of persistent configurations, sent or waiting (persist-gate.c)
  * @libvirt_up: the connection by which libvirt's domains are found is there; else @libvirt_rc and
  *              @libvirt_why say why not, as on_connection() told; 0 and "" it was not tried yet
  */
@@ -168,6 +170,7 @@ struct manager {
 	int (*libvirt_advise)(void *discovery, const char *word, unsigned int maximum, bool define,
 			      advise_done_fn done, void *arg);
 	void *discovery;
+	TAILQ_HEAD(, persist_gate) changes;
 	bool libvirt_up;
 	int libvirt_rc;
 	char libvirt_why[OP_TEXT_MAX];

@@ -40,6 +40,8 @@ const char *event_type_name(enum event_type t)
 		return "agent";
 	case EVENT_DOMAIN:
 		return "domain";
+	case EVENT_CONFIG:
+		return "config";
 	case EVENT_LOG:
 		return "log";
 	case EVENT_TYPES:

@@ -18,6 +18,7 @@ enum event_type {
 	EVENT_DRIFT,     /* reality and wish differ, or agree again */
 	EVENT_AGENT,     /* agent connected or gone */
 	EVENT_DOMAIN,    /* attached, status changed, gone */
+	EVENT_CONFIG,    /* a persistent configuration was changed */
 	EVENT_LOG,       /* the agent's own words */
 	EVENT_TYPES
 };
@@ -28,7 +29,7 @@ const char *event_type_name(enum event_type t); /* "step" "kstep" "operation" ..
  * struct event - something that happened in a domain
  * @t_us: CLOCK_MONOTONIC of this host; guest times are converted
  * @error_us: how far @t_us of a guest time may be off, 0 for host times
- * @domain: borrowed
+ * @domain: borrowed; NULL: not managed, and called @domain_name, which is borrowed too
  * @op: operation it belongs to, or NULL; borrowed
  * @vcpu: -1 none
  * @cpu: the guest's number, -1 unknown
@@ -46,6 +47,7 @@ struct event {
 	uint64_t t_us;
 	uint64_t error_us;
 	struct domain *domain;
+	const char *domain_name;
 	struct op *op;
 	int vcpu;
 	int cpu;

@@ -194,10 +194,14 @@ int lv_persist(struct libvirt *lv, const char *word, const struct persist_change
 	       persist_done_fn done, void *arg)
 {
 	struct persist_job *p = calloc(1, sizeof(*p));
-	int r;
+	int r = p ? 0 : -ENOMEM;
 
-	if (!p)
-		return -ENOMEM;
+	if (lv->ending)
+		r = -ENOTCONN;
+	if (!p || r < 0) {
+		free(p);
+		return r;
+	}
 	p->job = (struct job){ .run = run_persist, .done = persist_done };
 	p->pool = lv->pool;
 	snprintf(p->word, sizeof(p->word), "%s", word);

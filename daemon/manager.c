@@ -63,6 +63,7 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 
 	if (!m)
 		return -ENOMEM;
+	TAILQ_INIT(&m->changes);
 	m->event = sd_event_ref(event);
 	m->config = config;
 	m->started_us = now_us();

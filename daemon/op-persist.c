@@ -7,39 +7,49 @@
  * runs: so its result tells both, whoever waits for it, and the domain's next operation comes after
  * both. What fails then cannot take the running domain's part back; the result is partial and says
  * so. Sent, it cannot be recalled either: a cancel comes too late, and past the deadline it is
- * pending.
+ * pending. Where an earlier change is still with libvirt it waits for that (persist-gate.c).
  */
-#include "daemon/log.h"
 #include "daemon/op-run.h"
+#include "daemon/persist-gate.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /**
- * struct waiting - libvirt has been asked
+ * struct waiting - libvirt has been asked, or is when the change's turn has come
  * @op: counted; it may have ended when the answer comes
+ * @gate: of a change
  * @phase: of its run, in which the answer is waited for
  */
 struct waiting {
 	struct op *op;
 	enum run_phase phase;
+	struct persist_gate *gate;
 	void (*then)(struct op_run *run, const struct persist_answer *a);
 };
+
+static void waiting_free(struct waiting *w)
+{
+	op_unref(w->op);
+	free(w);
+}
 
 static void on_answer(void *arg, const struct persist_answer *a)
 {
 	struct waiting *w = arg;
 	struct op_run *run = w->op->run;
 
+	if (run && run->waiting == w)
+		run->waiting = NULL;
 	if (run && run->phase == w->phase)
 		w->then(run, a);
-	op_unref(w->op);
-	free(w);
+	waiting_free(w);
 }
 
 static int ask(struct op_run *run, const struct persist_change *change,
 	       void (*then)(struct op_run *run, const struct persist_answer *a))
 {
+	const char *uuid = run->domain->config->uuid;
 	struct manager *m = run->domain->manager;
 	struct waiting *w = calloc(1, sizeof(*w));
 	int r;
@@ -47,11 +57,15 @@ static int ask(struct op_run *run, const struct persist_change *change,
 	if (!w)
 		return -ENOMEM;
 	*w = (struct waiting){ .op = op_ref(run->op), .phase = run->phase, .then = then };
-	r = m->libvirt_persist(m->discovery, run->domain->config->uuid, change, on_answer, w);
-	if (r < 0) {
-		op_unref(w->op);
-		free(w);
-	}
+	if (change)
+		r = persist_gate_ask(&w->gate, m, uuid, run->op->domain_name, change,
+				     run->op->request.uid, run->op, on_answer, w);
+	else
+		r = m->libvirt_persist(m->discovery, uuid, NULL, on_answer, w);
+	if (r < 0)
+		waiting_free(w);
+	else
+		run->waiting = w;
 	return r;
 }
 
@@ -132,8 +146,6 @@ static void on_changed(struct op_run *run, const struct persist_answer *a)
 	}
 	op->persist.result = PERSIST_DONE;
 	note(op, &a->domain);
-	log_line(LOG_INFO, "%s: operation %s: the persistent configuration has %u of %u vCPUs",
-		 op->domain_name, op->id, a->domain.present, a->domain.maximum);
 	op_end(op, OP_DONE);
 }
 
@@ -149,6 +161,18 @@ void op_persist_begin(struct op_run *run)
 			      "no memory was left to change its persistent configuration");
 }
 
+/* True: libvirt was not asked, and will not be. */
+static bool withdraw(struct op_run *run)
+{
+	struct waiting *w = run->waiting;
+
+	if (!w || !w->gate || !persist_gate_cancel(w->gate))
+		return false;
+	run->waiting = NULL;
+	waiting_free(w);
+	return true;
+}
+
 void op_persist_stop(struct op_run *run, int rc)
 {
 	struct op *op = run->op;
@@ -159,6 +183,10 @@ void op_persist_stop(struct op_run *run, int rc)
 					  : "libvirt has not told the persistent configuration in "
 					    "time; nothing was changed");
 		op_end(op, rc == -ECANCELED ? OP_CANCELLED : OP_FAILED);
+	} else if (rc == -ETIMEDOUT && withdraw(run)) {
+		end_half_done(op, PERSIST_FAILED, OP_PARTIAL,
+			      "libvirt has not answered an earlier change of its persistent "
+			      "configuration yet, so that was not changed");
 	} else if (rc == -ETIMEDOUT) {
 		end_half_done(op, PERSIST_UNKNOWN, OP_PENDING,
 			      "libvirt has not answered yet, and may still change the persistent "

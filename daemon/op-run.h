@@ -30,6 +30,8 @@ struct move {
 	bool failed, refused, called_back, pending, stuck, gone;
 };
 
+struct waiting;
+
 struct op_run {
 	struct op *op;
 	struct domain *domain;
@@ -41,6 +43,7 @@ struct op_run {
 	bool planned_anew; /* the count was missed once, and what was left has been planned again */
 	sd_event_source *give_up; /* what cannot be undone without an agent */
 	sd_event_source *next;    /* a look at what can go on, from the loop */
+	struct waiting *waiting;  /* op-persist.c: what libvirt has been asked for it */
 };
 
 /* Begin; the domain's running operation is @op. Return: 0 or -errno. */

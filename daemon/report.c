@@ -147,6 +147,7 @@ static void add_by_type(json_object *o, const struct event *e)
 	case EVENT_DOMAIN:
 		json_out_str(o, "status", e->domain ? domain_status_name(e->domain) : NULL);
 		break;
+	case EVENT_CONFIG:
 	case EVENT_LOG:
 	case EVENT_TYPES:
 		break;
@@ -159,7 +160,7 @@ json_object *report_event(const struct event *e)
 	json_object *o = json_object_new_object();
 
 	json_out_str(o, "type", event_type_name(e->type));
-	json_out_str(o, "domain", e->domain ? e->domain->config->name : NULL);
+	json_out_str(o, "domain", e->domain ? e->domain->config->name : e->domain_name);
 	add_by_type(o, e);
 	json_out_int(o, "t_us", (int64_t)e->t_us);
 	json_out_int(o, "error_us", (int64_t)e->error_us);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--live, --config and --current where more than one command line has to do with it; see virsh_table.py."""
 
+import os
 import re
 import signal
 import sys
@@ -227,6 +228,27 @@ def a_libvirtd_that_hangs_is_not_waited_for_past_the_deadline():
             lv.process.kill(signal.SIGCONT)
         wait_for(lambda: d.ctl("setvcpus", "off", 3, "--config").exit == 0, 30, "libvirtd")
         all_agree(dom, d, [0, 1])
+
+
+@case()
+def a_late_change_does_not_undo_a_newer_one():
+    with Scene(2) as (dom, guest, d):
+        events = d.begin("events", dom.name, "--timeout", 30)
+        guest.mode = "ignore"
+        other = dom.lv.begin("setvcpus", dom.name, 1, "--live")
+        wait_for(lambda: guest.registers.flags(1) & 4, 5, "virsh's request, which holds the domain")
+        error(d.setvcpus(5, "--config", "--timeout", 1), 5, "it may still change the persistent configuration")
+        error(d.setvcpus(6, "--config", "--timeout", 1), 5, "an earlier change in time; .* was not changed")
+        configured(d.setvcpus(3, "--config"), 3)
+        equal(vcpus(dom)[-1], "8")
+        assert "current='3'" in vcpus(dom)[0], vcpus(dom)
+        other.communicate()
+        guest.mode = "accept"
+        configured(d.setvcpus(4, "--config", "--live", "--op-id", "both"), 4)
+        events.interrupt()
+        told = [(e["op"], e["text"]) for e in events.wait().lines if e["type"] == "config"]
+        equal(told, [(op, "the persistent configuration has %d of 8 vCPUs, for uid %d" % (n, os.geteuid()))
+                     for op, n in ((None, 5), (None, 3), ("both", 4))])  # fmt: skip
 
 
 @case()

@@ -58,6 +58,7 @@ void fake_init(struct fake *f, sd_event *event)
 		.domains = f->domain_list,
 		.n_domains = 1,
 	};
+	TAILQ_INIT(&f->manager.changes);
 	f->domain = (struct domain){
 		.manager = &f->manager,
 		.config = &f->domain_configs[0],

@@ -353,6 +353,89 @@ static void past_the_deadline_the_answer_comes_to_nobody(void **state)
 	assert_string_equal(receive(b), "");
 }
 
+/* Ask for @count, and let it come as far as libvirt's look. */
+static void ask_for(struct bench *b, int count)
+{
+	char params[128];
+
+	snprintf(params, sizeof(params), "\"domain\":\"off\",\"count\":%d,\"affect\":\"config\"",
+		 count);
+	send_call(b, "SetVcpus", params, false);
+	assert_string_equal(receive(b), "");
+	answer(0, "off", 1);
+	assert_string_equal(receive(b), "");
+}
+
+/* @first is with libvirt and will not be heard of any more; a connection for the next one. */
+static void leave_with_libvirt(struct bench *b, struct libvirt_fake *first)
+{
+	*first = libvirt;
+	libvirt.done = NULL;
+	close(b->fd);
+	b->fd = varlink_bench_connect(&b->varlink);
+}
+
+static void a_later_change_waits_for_one_that_cannot_be_recalled(void **state)
+{
+	struct bench *b = *state;
+	struct libvirt_fake first;
+
+	ask_for(b, 3);
+	leave_with_libvirt(b, &first);
+	ask_for(b, 4);
+	assert_int_equal(libvirt.changes, 1);
+	assert_null(libvirt.done);
+	libvirt.done = first.done;
+	libvirt.arg = first.arg;
+	answer(0, "off", 3);
+	assert_int_equal(libvirt.changes, 2);
+	assert_int_equal(libvirt.change.count, 4);
+	assert_string_equal(receive(b), "");
+	answer(0, "off", 4);
+	assert_part(receive(b), "\"result\":\"done\",\"present\":4");
+}
+
+static void past_its_deadline_a_change_that_waits_is_not_made(void **state)
+{
+	struct bench *b = *state;
+	struct libvirt_fake first;
+	const char *text = "";
+
+	ask_for(b, 3);
+	leave_with_libvirt(b, &first);
+	b->fake.config.deadlines.operation_ms = 200;
+	ask_for(b, 4);
+	for (int i = 0; i < 1000 && !*text; i++) {
+		sd_event_run(b->varlink.event, 10000);
+		text = receive(b);
+	}
+	assert_part(text,
+		    "TimedOut\",\"parameters\":{\"text\":\"libvirt has not answered an earlier "
+		    "change in time; the persistent configuration was not changed");
+	libvirt.done = first.done;
+	libvirt.arg = first.arg;
+	answer(0, "off", 3);
+	assert_int_equal(libvirt.changes, 1);
+	assert_null(libvirt.done);
+}
+
+static void is_told_to_those_who_listen(void **state)
+{
+	struct bench *b = *state;
+	int asking = b->fd, listening = varlink_bench_connect(&b->varlink);
+
+	b->fd = listening;
+	send_call(b, "Events", "", true);
+	assert_string_equal(receive(b), "");
+	b->fd = asking;
+	ask_for(b, 3);
+	answer(0, "off", 3);
+	assert_part(receive(b), "\"present\":3");
+	b->fd = listening;
+	assert_part(receive(b), "{\"event\":{\"type\":\"config\",\"domain\":\"off\",\"op\":null,");
+	close(asking);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, api_bench_teardown)
 
 int main(void)
@@ -369,6 +452,9 @@ int main(void)
 		T(allow_holds_for_a_domain_that_was_named_otherwise),
 		T(a_client_that_left_changes_nothing_more),
 		T(past_the_deadline_the_answer_comes_to_nobody),
+		T(a_later_change_waits_for_one_that_cannot_be_recalled),
+		T(past_its_deadline_a_change_that_waits_is_not_made),
+		T(is_told_to_those_who_listen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

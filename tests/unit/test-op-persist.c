@@ -6,6 +6,7 @@
  * asked, and what the result is where one half fails. libvirt is a function that keeps the
  * request until the test answers it.
  */
+#include "daemon/persist-gate.h"
 #include "tests/unit/host-bench.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -281,6 +282,44 @@ static void a_change_that_was_sent_cannot_be_cancelled(void **ctx)
 	bench_stop(b);
 }
 
+static void count_answer(void *arg, const struct persist_answer *a)
+{
+	++*(int *)arg;
+}
+
+static void behind_an_earlier_change_it_is_not_made_past_the_deadline(void **ctx)
+{
+	const struct persist_change five = { .kind = PERSIST_COUNT, .count = 5 };
+	struct persist_gate *gate;
+	struct libvirt_fake l;
+	struct bench *b = start(&l);
+	struct libvirt_fake first;
+	int answers = 0;
+	struct op *o;
+
+	assert_int_equal(persist_gate_ask(&gate, b->manager, b->d->config->uuid, "vm", &five, 0,
+					  NULL, count_answer, &answers),
+			 0);
+	first = l;
+	l.done = NULL;
+	o = submit(b, 2);
+	answer(&l, 0, 1);
+	bench_turn(b);
+	bench_states(b, 1, 1, CPUHP_ONLINE);
+	assert_int_equal(l.changes, 1);
+	op_run_stop(o, -ETIMEDOUT);
+	bench_check(b, o, OP_PARTIAL);
+	assert_non_null(strstr(o->error, "an earlier change"));
+	check_config(o, PERSIST_FAILED, -1);
+	op_unref(o);
+	l.done = first.done;
+	l.arg = first.arg;
+	answer(&l, 0, 5);
+	assert_int_equal(answers, 1);
+	assert_int_equal(l.changes, 1);
+	bench_stop(b);
+}
+
 static void past_the_deadline_it_is_failed_before_and_pending_after(void **ctx)
 {
 	struct libvirt_fake l;
@@ -366,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_before_it_began_changes_nothing),
 		cmocka_unit_test(a_change_that_was_sent_cannot_be_cancelled),
 		cmocka_unit_test(past_the_deadline_it_is_failed_before_and_pending_after),
+		cmocka_unit_test(behind_an_earlier_change_it_is_not_made_past_the_deadline),
 		cmocka_unit_test(a_vm_that_goes_away_meanwhile_is_gone),
 		cmocka_unit_test(the_same_id_without_the_configuration_is_another_wish),
 	};

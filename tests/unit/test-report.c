@@ -409,6 +409,9 @@ static const struct {
 	{ { .type = EVENT_DOMAIN, .vcpu = -1, .text = "" },
 	  "{\"type\":\"domain\",\"domain\":\"web1\",\"status\":\"running\",\"op\":null,\"t_us\":7,"
 	  "\"error_us\":0,\"text\":null}" },
+	{ { .type = EVENT_CONFIG, .vcpu = -1, .text = "the persistent configuration has 3" },
+	  "{\"type\":\"config\",\"domain\":\"web1\",\"op\":null,\"t_us\":7,\"error_us\":0,"
+	  "\"text\":\"the persistent configuration has 3\"}" },
 	{ { .type = EVENT_LOG, .vcpu = -1, .text = "hello" },
 	  "{\"type\":\"log\",\"domain\":\"web1\",\"op\":null,\"t_us\":7,\"error_us\":0,"
 	  "\"text\":\"hello\"}" },
