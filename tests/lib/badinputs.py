@@ -33,7 +33,7 @@ COMMANDS = [
     (CTL, "setvcpus web1 0", 2, "'0' is no count from 1 to 65535"),
     (CTL, "setvcpus web1 65536", 2, "'65536' is no count"),
     (CTL, "setvcpus web1 " + HUGE, 2, "is no count"),
-    (CTL, "setvcpus web1 -1", 2, "unknown option -1"),
+    (CTL, "setvcpus web1 -1", 2, "'-1' is no count from 1 to 65535"),
     (CTL, "setvcpus web1 -- -1", 2, "'-1' is no count"),
     (CTL, "setvcpus web1 +3", 2, "'+3' is no count"),
     (CTL, "setvcpus web1 3.0", 2, "'3.0' is no count"),
@@ -109,7 +109,7 @@ COMMANDS = [
     # STATE: a number or a name.
     (CTL, "target web1 3 nowhere", 2, "'nowhere' is no state"),
     (CTL, "target web1 3 45", 2, "'45' is no state"),
-    (CTL, "target web1 3 -1", 2, "unknown option -1"),
+    (CTL, "target web1 3 -1", 2, "'-1' is no state"),
     (CTL, "target web1 3 6.0", 2, "'6.0' is no state"),
     (CTL, "target web1 3 ''", 2, "'' is no state"),
     (CTL, "target web1 3 ONLINE", 2, "'ONLINE' is no state"),
