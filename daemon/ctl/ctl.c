@@ -89,7 +89,7 @@ int ctl_signal_exit(int signal)
 	return signal == SIGINT ? EXIT_INTERRUPTED : 128 + signal;
 }
 
-static int connect_failed(const struct ctl *c, int rc)
+int ctl_connect_failed(const struct ctl *c, int rc)
 {
 	const char *path = c->command->socket;
 
@@ -167,7 +167,7 @@ int ctl_send(struct ctl *c, const char *method, json_object *parameters, bool mo
 
 	if (r < 0) {
 		json_object_put(parameters);
-		return connect_failed(c, r);
+		return ctl_connect_failed(c, r);
 	}
 	r = client_call(c->client, method, parameters, more);
 	return r < 0 ? connection_lost(c, r) : 0;

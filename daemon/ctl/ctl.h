@@ -19,6 +19,9 @@ struct ctl {
 /* Connect, where that has not been done, without a word about a failure. Return: 0 or -errno. */
 int ctl_connect(struct ctl *c);
 
+/* The sentence for it. Return: an exit code. */
+int ctl_connect_failed(const struct ctl *c, int rc);
+
 /*
  * Where these return an exit code, 0 is success; otherwise the sentence has been printed and the
  * code is what the program is to exit with.

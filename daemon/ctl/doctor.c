@@ -99,8 +99,10 @@ int run_doctor(struct ctl *c)
 	json_object *findings;
 	int r = ctl_connect(c);
 
-	if (r < 0)
+	if (r < 0) {
 		print_unreached(c, r);
+		return ctl_connect_failed(c, r);
+	}
 	r = ctl_ask(c, "Diagnose", ctl_parameters("domain", c->command->domain), &reply);
 	if (r)
 		return r;

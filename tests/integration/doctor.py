@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """doctor: what is missing for setvcpus, on QMP domains and where there is no daemon at all."""
 
+import fcntl
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -229,6 +232,36 @@ def where_there_is_no_daemon_it_says_why():
         matches(r"^CHECK .*\ndaemon +error +the daemon's socket .* is not there \(%s is missing\)" % m.dir, a.out)
         matches("vcpuhpctl: cannot reach the daemon at ", a.err)
         os.makedirs(m.dir)
+
+
+@case()
+def a_daemon_that_comes_up_meanwhile_is_not_asked_after_all():
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as s:
+        control = folder + "/control"
+        out, into = os.pipe()
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(into, b"x" * 4096)
+        p = subprocess.Popen([VCPUHPCTL, "-S", control, "-ojson", "doctor"], stdout=into, stderr=subprocess.DEVNULL)
+        os.close(into)
+        # It has told that there is no daemon, and nobody reads that yet.
+        wait_for(lambda: read("/proc/%d/syscall" % p.pid).startswith("1 "), 10, "the write")
+        s.bind(control)
+        s.listen()
+        with os.fdopen(out, encoding="ascii") as f:
+            lines = f.read()[4096:].splitlines()
+        equal(p.wait(timeout=10), 9)
+        equal([sorted(json.loads(line)) for line in lines], [sorted(KEYS), ["error"]])
+        s.setblocking(False)
+        try:
+            s.accept()
+        except BlockingIOError:
+            return
+        raise AssertionError("it was asked")
+
+
+def read(path):
+    with open(path, encoding="ascii") as f:
+        return f.read()
 
 
 if __name__ == "__main__":
