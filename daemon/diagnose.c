@@ -93,6 +93,36 @@ static void explain_refusal(const struct diagnose_host *h, const struct path_loo
 				   "connected: it takes one client");
 }
 
+static void explain_denial(const struct diagnose_host *h, const struct diagnose_socket *s,
+			   const char *check, const char *what, struct findings *f)
+{
+	const struct path_look *look = &s->look;
+
+	if (look->hidden) {
+		findings_add(f, check, SEVERITY_ERROR,
+			     "%s %s: vcpuhpd, which runs as uid %u, gid %u, may not look at %s",
+			     what, s->path, h->daemon_uid, h->daemon_gid, look->at);
+		findings_advise(f,
+				"namei -l %s: a link in it leads to where vcpuhpd may not go, or a "
+				"security module denies it",
+				look->at);
+		return;
+	}
+	findings_add(f, check, SEVERITY_ERROR,
+		     "%s %s: %s (uid %u, gid %u, mode %04o) keeps vcpuhpd out, which runs as uid "
+		     "%u, gid %u",
+		     what, s->path, look->at, look->uid, look->gid, (unsigned int)look->mode,
+		     h->daemon_uid, h->daemon_gid);
+	if (look->permits)
+		advise_mac(h, look, f);
+	else
+		findings_advise(f,
+				"let vcpuhpd's user in: setfacl -m u:%u:%s %s, or a group that has "
+				"both",
+				h->daemon_uid, strcmp(look->at, s->path) == 0 ? "rw" : "x",
+				look->at);
+}
+
 void diagnose_socket(const struct diagnose_host *h, const struct diagnose_socket *s,
 		     const char *check, const char *what, const char *why, const char *missing,
 		     struct findings *f)
@@ -112,18 +142,7 @@ void diagnose_socket(const struct diagnose_host *h, const struct diagnose_socket
 		break;
 	case EACCES:
 	case EPERM:
-		findings_add(f, check, SEVERITY_ERROR,
-			     "%s %s: %s (uid %u, gid %u, mode %04o) keeps vcpuhpd out, which runs "
-			     "as uid %u, gid %u",
-			     what, path, look->at, look->uid, look->gid, (unsigned int)look->mode,
-			     h->daemon_uid, h->daemon_gid);
-		if (look->permits)
-			advise_mac(h, look, f);
-		else
-			findings_advise(f,
-					"let vcpuhpd's user in: setfacl -m u:%u:rwx %s, or a "
-					"group that has both",
-					h->daemon_uid, look->at);
+		explain_denial(h, s, check, what, f);
 		break;
 	case ENOTSOCK:
 		findings_add(f, check, SEVERITY_ERROR, "%s %s is no socket", what, path);

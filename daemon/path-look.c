@@ -43,6 +43,7 @@ static bool look_at(const char *path, int want, bool is_socket, struct path_look
 	struct stat st;
 	int r = stat(path, &st) < 0 ? -errno : 0;
 
+	*ret = (struct path_look){ .hidden = r == -EACCES };
 	if (r == 0) {
 		ret->mode = st.st_mode & 07777;
 		ret->uid = st.st_uid;

@@ -14,6 +14,7 @@ enum { PATH_LOOK_MAX = 128, PATH_LABEL_MAX = 128 };
  * @rc: 0 nothing that a look can tell; -ENOENT, -EACCES, -ENOTSOCK or another -errno
  * @at: the folder or file where that is, "" where @rc is 0
  * @mode, @uid, @gid: of @at, where it is there
+ * @hidden: @at may not even be looked at, so these are not known
  * @permits: these permit what is denied, so it is SELinux, AppArmor or the like
  * @label: SELinux's of the socket, "" none or not to be had
  */
@@ -23,7 +24,7 @@ struct path_look {
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	bool permits;
+	bool hidden, permits;
 	char label[PATH_LABEL_MAX];
 };
 

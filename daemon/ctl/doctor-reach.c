@@ -14,6 +14,18 @@ static void explain_denial(const struct reach *r, struct findings *f)
 	const struct path_look *look = &r->look;
 	const char *at = *look->at ? look->at : r->path;
 
+	if (look->hidden) {
+		findings_add(
+			f, CHECK, SEVERITY_ERROR,
+			"no permission for the daemon's socket %s: you, uid %u, may not look at "
+			"%s",
+			r->path, r->uid, at);
+		findings_advise(f,
+				"namei -l %s: a link in it leads to where you may not go, or a "
+				"security module denies it; or ask as root",
+				at);
+		return;
+	}
 	findings_add(
 		f, CHECK, SEVERITY_ERROR,
 		"no permission for the daemon's socket %s: %s belongs to %s:%s with mode %04o, "

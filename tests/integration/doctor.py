@@ -186,10 +186,13 @@ def a_folder_that_keeps_a_daemon_without_rights_out():
         raise tap.Skip("needs root to be somebody else")
     with Machine("web1") as m, tempfile.TemporaryDirectory() as own:
         os.chown(own, NOBODY, NOBODY)
-        os.mkdir(m.path("qemu"), 0o700)
+        os.makedirs(m.path("qemu/deep"))
+        os.chmod(m.path("qemu"), 0o700)
+        os.symlink("qemu/deep", m.path("link"))
         os.chmod(m.dir, 0o755)
         with open(m.path("f.conf"), "w", encoding="utf-8") as f:
-            f.write("[Domain web1]\nQMP=%s\nAgent=/run/none\n" % m.path("qemu/qmp"))
+            for name, path in (("web1", "qemu/qmp"), ("web2", "link/qmp")):
+                f.write("[Domain %s]\nQMP=%s\nAgent=/run/none-%s\n" % (name, m.path(path), name))
         control = own + "/control"
         p = subprocess.Popen(
             [VCPUHPD, "--foreground", "--config", m.path("f.conf"), "--socket", control,
@@ -197,21 +200,24 @@ def a_folder_that_keeps_a_daemon_without_rights_out():
             user=NOBODY, group=NOBODY, extra_groups=[], stderr=subprocess.DEVNULL)  # fmt: skip
         try:
             wait_for(lambda: os.path.exists(control), 10, "the daemon's socket")
-            out = wait_for_words(control, "keeps vcpuhpd out")
+            out = wait_for_words(control, "web1", "keeps vcpuhpd out")
+            # What stands behind a link is not known, so nothing is said of modes.
+            hidden = wait_for_words(control, "web2", "may not look at %s" % m.path("link"))
         finally:
             p.kill()
             p.wait()
         matches(r"\nhypervisor +error +QEMU is not reached at %s: %s \(uid 0, gid 0, mode 0700\) keeps vcpuhpd out, "
                 "which runs as uid 65534" % (m.path("qemu/qmp"), m.path("qemu")), out)  # fmt: skip
-        matches(r"\n +to do: +let vcpuhpd's user in: setfacl -m u:65534:rwx %s" % m.path("qemu"), out)
+        matches(r"\n +to do: +namei -l %s" % m.path("link"), hidden)
+        matches(r"\n +to do: +let vcpuhpd's user in: setfacl -m u:65534:x %s," % m.path("qemu"), out)
 
 
-def wait_for_words(control, words):
-    """The table of doctor web1, once it has them."""
+def wait_for_words(control, domain, words):
+    """The table of its doctor, once it has them."""
     out = [""]
 
     def told():
-        out[0] = subprocess.run([VCPUHPCTL, "-S", control, "doctor", "web1"], capture_output=True, text=True,
+        out[0] = subprocess.run([VCPUHPCTL, "-S", control, "doctor", domain], capture_output=True, text=True,
                                 timeout=20, check=False).stdout  # fmt: skip
         return words in out[0]
 

@@ -118,6 +118,18 @@ static void apparmor_denies(struct facts *f)
 	f->host.mac = (struct mac_look){ .apparmor = true, .own = "vcpuhpd (enforce)" };
 }
 
+static void qmp_itself_keeps_out(struct facts *f)
+{
+	qmp_keeps_out(f);
+	strcpy(f->domain.qmp.look.at, "/run/web1.qmp");
+}
+
+static void qmp_is_hidden(struct facts *f)
+{
+	lose_qemu(f, -EACCES, "/run/link");
+	f->domain.qmp.look.hidden = true;
+}
+
 static void labelled(struct facts *f)
 {
 	strcpy(f->sight.label_model, "selinux");
@@ -213,7 +225,12 @@ static const struct row rows[] = {
 	  "another QMP client holds the socket", "it takes one client" },
 	{ "a folder that keeps the daemon out", false, qmp_keeps_out, "hypervisor", SEVERITY_ERROR,
 	  "/run/qemu (uid 64055, gid 109, mode 0750) keeps vcpuhpd out, which runs as uid 990",
-	  "setfacl -m u:990:rwx /run/qemu" },
+	  "setfacl -m u:990:x /run/qemu," },
+	{ "a socket that does", false, qmp_itself_keeps_out, "hypervisor", SEVERITY_ERROR,
+	  "/run/web1.qmp (uid 64055", "setfacl -m u:990:rw /run/web1.qmp," },
+	{ "a link to where the daemon may not go", false, qmp_is_hidden, "hypervisor",
+	  SEVERITY_ERROR, "which runs as uid 990, gid 980, may not look at /run/link",
+	  "namei -l /run/link" },
 	{ "no agent", true, no_agent, "agent", SEVERITY_ERROR, "no agent has answered",
 	  "systemctl status vcpuhp-agent" },
 	{ "then the guest's kernel is not known", true, no_agent, "guest-kernel", SEVERITY_NOTE,

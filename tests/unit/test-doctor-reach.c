@@ -51,6 +51,9 @@ static void why_the_daemon_is_not_reached(void **state)
 		{ { .rc = -EACCES, .look = { .rc = -EACCES, .at = "/s", .permits = true } },
 		  "no permission",
 		  "SELinux" },
+		{ { .rc = -EACCES, .look = { .rc = -EACCES, .at = "/l", .hidden = true } },
+		  "may not look at /l",
+		  "namei -l /l" },
 		{ { .rc = -EAGAIN }, "does not take connections", "systemctl status" },
 		{ { .rc = -EIO }, "Input/output error", "systemctl" },
 	};
