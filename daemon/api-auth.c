@@ -82,14 +82,18 @@ bool api_permits(struct api *a, struct varlink_call *call, const char *name, con
 	return true;
 }
 
-const struct auth_names *api_allow(struct api *a, const char *name, const char *uuid)
+const struct auth_names *api_allow(struct api *a, const struct domain *d, const char *name,
+				   const char *uuid)
 {
 	const struct config *c = a->manager->config;
 
-	for (size_t i = 0; i < c->n_domains; i++)
-		if (c->domains[i]->allow && (strcmp(c->domains[i]->name, name) == 0 ||
-					     strcmp(c->domains[i]->name, uuid) == 0))
+	for (size_t i = 0; i < c->n_domains; i++) {
+		const struct domain_config *section = c->domains[i];
+
+		if (section->allow && (d || !section->qmp) &&
+		    (strcmp(section->name, name) == 0 || (!d && strcmp(section->name, uuid) == 0)))
 			return &a->allow[i];
+	}
 	return NULL;
 }
 

@@ -163,21 +163,23 @@ static void collect_unmanaged(const struct answer *a, const char *word, struct d
 }
 
 /* May who calls change this domain? */
-static void judge_caller(struct api *api, struct varlink_call *call, const char *name,
-			 const char *uuid, struct diagnose_host *h)
+static void judge_caller(struct api *api, struct varlink_call *call, const struct auth_names *allow,
+			 struct diagnose_host *h)
 {
-	const struct auth_names *allow = api_allow(api, name, uuid);
 
 	h->restricted = allow;
 	h->may_change = auth_allows(AUTH_CHANGE, varlink_call_peer(call), api->daemon_uid,
 				    &api->operators, allow);
 }
 
-/* @word: as it was named; a domain that is not managed is libvirt's, if anybody's. */
+/*
+ * @word: as it was named; a domain that is not managed is libvirt's, if anybody's. What libvirt told
+ * is of the domain with that UUID, whatever @word stands for by now.
+ */
 static void answer_domain(struct api *api, struct varlink_call *call, const char *word,
 			  const struct answer *a)
 {
-	const struct domain *d = manager_find(api->manager, word);
+	const struct domain *d = manager_find(api->manager, a->persist ? a->persist->uuid : word);
 	struct diagnose_domain facts;
 	struct diagnose_host host;
 	struct findings f = { 0 };
@@ -191,10 +193,7 @@ static void answer_domain(struct api *api, struct varlink_call *call, const char
 	facts.libvirt_said = a->said;
 	facts.advice = a->advice;
 	facts.sight = a->sight;
-	judge_caller(api, call, facts.name,
-		     d            ? d->config->uuid
-		     : a->persist ? a->persist->uuid
-				  : "",
+	judge_caller(api, call, api_allow(api, d, facts.name, a->persist ? a->persist->uuid : ""),
 		     &host);
 	diagnose_domain(&host, &facts, &f);
 	reply(call, &f);
@@ -269,8 +268,13 @@ static int ask(struct diagnosis *x)
 	return r < 0 ? r : m->libvirt_advise(m->discovery, x->word, 0, false, on_advised, x);
 }
 
-static void ask_libvirt(struct api *a, struct varlink_call *call, const char *word)
+/* @d: NULL it is not managed. */
+static void ask_libvirt(struct api *a, struct varlink_call *call, const struct domain *d,
+			const char *word)
 {
+	static const struct answer busy = {
+		.said = "too many configurations are being looked at already",
+	};
 	struct diagnosis *x = calloc(1, sizeof(*x));
 	int r = -ENOMEM;
 
@@ -286,7 +290,9 @@ static void ask_libvirt(struct api *a, struct varlink_call *call, const char *wo
 	}
 	if (x)
 		diagnosis_free(x);
-	if (r == -EBUSY)
+	if (r == -EBUSY && d)
+		answer_domain(a, call, word, &busy);
+	else if (r == -EBUSY)
 		api_fail(call, ERR_BUSY, "too many configurations are being looked at; try again");
 	else
 		api_fail(call, ERR_INTERNAL, "out of memory");
@@ -302,7 +308,7 @@ static void add_domain(struct api *a, struct varlink_call *call, const struct do
 	const struct finding *worst;
 
 	collect_domain(d, &facts);
-	judge_caller(a, call, d->config->name, d->config->uuid, &own_host);
+	judge_caller(a, call, api_allow(a, d, d->config->name, ""), &own_host);
 	diagnose_domain(&own_host, &facts, &own);
 	worst = findings_worst(&own);
 	f->no_memory |= own.no_memory;
@@ -325,7 +331,7 @@ static void answer_host(struct api *a, struct varlink_call *call)
 	struct findings f = { 0 };
 
 	collect_host(a, call, &host);
-	judge_caller(a, call, "", "", &host);
+	judge_caller(a, call, NULL, &host);
 	diagnose_host(&host, &f);
 	for (unsigned int i = 0; i < m->n_domains; i++)
 		add_domain(a, call, m->domains[i], &host, &f);
@@ -344,7 +350,7 @@ void api_diagnose(void *ctx, struct varlink_call *call)
 	else if (api_find_domain(a, call, &d) < 0)
 		return;
 	else if (a->manager->libvirt_advise && !(d && d->config->qmp))
-		ask_libvirt(a, call, d && *d->config->uuid ? d->config->uuid : word);
+		ask_libvirt(a, call, d, d && *d->config->uuid ? d->config->uuid : word);
 	else if (d)
 		answer_domain(a, call, word, &nothing);
 	else

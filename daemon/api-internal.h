@@ -51,8 +51,10 @@ bool api_admit(void *ctx, struct varlink_call *call);
 void api_fail_permission(struct varlink_call *call);
 /* The same for a domain of libvirt's that the call did not name so. */
 bool api_permits(struct api *a, struct varlink_call *call, const char *name, const char *uuid);
-/* Allow= of a domain by either of its names; NULL it has none. */
-const struct auth_names *api_allow(struct api *a, const char *name, const char *uuid);
+/* Allow= of the section called as @d is, or, where it is not managed (NULL), of libvirt's sections of
+ * either name; NULL it has none. */
+const struct auth_names *api_allow(struct api *a, const struct domain *d, const char *name,
+				   const char *uuid);
 /* MaxVcpus= of a domain of libvirt's, 0 none. */
 unsigned int api_ceiling(struct api *a, const char *name, const char *uuid);
 int api_resolve_names(struct api *a);

@@ -132,6 +132,30 @@ static void a_managed_one_is_asked_for_by_its_uuid(void **state)
 	assert_part(receive(b), "\"check\":\"agent\",\"severity\":\"error\"");
 }
 
+/* libvirt took the word for an id, which is not known here before the domain is attached. */
+static void what_libvirt_names_is_looked_for_by_its_uuid(void **state)
+{
+	struct bench *b = *state;
+
+	strcpy(b->fake.domain_configs[0].uuid, UUID);
+	ask(b, "77");
+	assert_string_equal(libvirt.word, "77");
+	answer(0, "web1");
+	assert_part(receive(b), "\"check\":\"agent\",\"severity\":\"error\"");
+}
+
+static void a_qmp_domain_that_took_the_name_meanwhile_is_not_meant(void **state)
+{
+	struct bench *b = *state;
+	static char qmp[] = "/run/off.qmp";
+
+	ask(b, "off");
+	strcpy(b->fake.domain_configs[0].name, "off");
+	b->fake.domain_configs[0].qmp = qmp;
+	answer(0, "off");
+	assert_part(receive(b), "off is shut off");
+}
+
 static void without_a_domain_nobody_is_asked(void **state)
 {
 	struct bench *b = *state;
@@ -171,10 +195,15 @@ static void what_libvirt_cannot_tell(void **state)
 static void what_cannot_be_asked(void **state)
 {
 	struct bench *b = *state;
+	const char *text;
 
 	libvirt.rc = -EBUSY;
 	ask(b, "off");
 	assert_part(receive(b), "Manager.Busy\"");
+	ask(b, "web1");
+	text = receive(b);
+	assert_part(text, "\"check\":\"libvirt\",\"severity\":\"warning\"");
+	assert_part(text, "\"check\":\"agent\",\"severity\":\"error\"");
 	libvirt.rc = -ENOMEM;
 	ask(b, "off");
 	assert_part(receive(b), "Manager.Internal\"");
@@ -247,6 +276,23 @@ static void who_may_change_it(void **state)
 	}
 }
 
+static void the_allow_of_a_qmp_domain_is_not_that_of_its_namesake(void **state)
+{
+	struct bench *b = *state;
+	static char qmp[] = "/run/web1.qmp";
+	const char *text;
+
+	if (getuid() != 0)
+		skip();
+	b->fake.domain_configs[0].qmp = qmp;
+	close(b->fd);
+	b->fd = varlink_bench_connect_as(&b->varlink, 60000, 60000);
+	ask(b, UUID);
+	answer(0, "web1");
+	text = receive(b);
+	assert_part(text, "it takes a group of Operators=\"");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -255,12 +301,15 @@ int main(void)
 		T(a_domain_that_only_libvirt_knows),
 		T(a_qmp_domain_is_not_asked_for),
 		T(a_managed_one_is_asked_for_by_its_uuid),
+		T(what_libvirt_names_is_looked_for_by_its_uuid),
+		T(a_qmp_domain_that_took_the_name_meanwhile_is_not_meant),
 		T(without_a_domain_nobody_is_asked),
 		T(what_libvirt_cannot_tell),
 		T(what_cannot_be_asked),
 		T(a_client_that_left_is_not_answered),
 		T(past_the_deadline_that_is_a_finding),
 		T(who_may_change_it),
+		T(the_allow_of_a_qmp_domain_is_not_that_of_its_namesake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
