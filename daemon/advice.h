@@ -51,19 +51,20 @@ struct advice {
 int advice_make(const char *text, size_t len, unsigned int maximum, struct advice *ret);
 void advice_done(struct advice *a);
 
-enum { SIGHT_TEXT = 128, SIGHT_OWNERS_MAX = 4 };
+enum { SIGHT_TEXT = 128, SIGHT_OWNERS_MAX = 16 };
 
 /**
  * struct sight - of the running domain, or of its configuration where it does not run
  * @maximum, @present: vCPUs
- * @smm: as struct xml_domain has it
+ * @smm: as struct xml_domain has it; @acpi: it is there
  * @label_model, @label: of the first <seclabel> that is SELinux's or AppArmor's, "" none
- * @owners: XML namespaces of what others keep in <metadata>; any text
+ * @owners: XML namespaces of what others keep in <metadata>; like @label printable ASCII, '?' for
+ *          the rest
  * @libvirt: version of libvirtd, "" unknown; not from the XML
  */
 struct sight {
 	unsigned int maximum, present;
-	bool smm;
+	bool smm, acpi;
 	char label_model[16], label[SIGHT_TEXT];
 	size_t n_owners;
 	char owners[SIGHT_OWNERS_MAX][SIGHT_TEXT];

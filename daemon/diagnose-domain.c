@@ -195,6 +195,24 @@ static void diagnose_kernel(const struct diagnose_domain *d, struct findings *f)
 	}
 }
 
+/* Only libvirt tells of it without an agent; of the running domain where it runs. */
+static void diagnose_acpi(const struct diagnose_domain *d, struct findings *f)
+{
+	if (!d->sight || d->sight->acpi)
+		return;
+	findings_add(f, "acpi", SEVERITY_ERROR,
+		     "it %s without ACPI, so its guest does not see the vCPUs that are plugged",
+		     d->persist->running ? "runs" : "is configured");
+	if (!d->persist->persistent)
+		findings_advise(f, "it is a transient domain: make it anew with <acpi/> among its "
+				   "<features>");
+	else if (find_change(d, ADVICE_ACPI))
+		findings_advise(f, "vcpuhpctl domain-xml %s --apply, and a fresh start", d->name);
+	else
+		findings_advise(f, "its configuration has it already: shut it down and start it "
+				   "again");
+}
+
 static void diagnose_managed(const struct diagnose_host *h, const struct diagnose_domain *d,
 			     struct findings *f)
 {
@@ -206,6 +224,7 @@ static void diagnose_managed(const struct diagnose_host *h, const struct diagnos
 	if (diagnose_port(h, d, f))
 		diagnose_agent(d, f);
 	diagnose_label(d, f);
+	diagnose_acpi(d, f);
 	diagnose_kernel(d, f);
 	diagnose_vcpus(h, d, f);
 	diagnose_permission(h, d->name, f);
@@ -260,11 +279,7 @@ static void diagnose_unmanaged(const struct diagnose_host *h, const struct diagn
 	diagnose_missing_channel(d, f);
 	if (find_obstacle(d, ADVICE_MACHINE))
 		add_machine(find_obstacle(d, ADVICE_MACHINE)->text, f);
-	if (find_change(d, ADVICE_ACPI)) {
-		findings_add(f, "acpi", SEVERITY_ERROR, "its configuration lacks %s",
-			     find_change(d, ADVICE_ACPI)->text);
-		findings_advise(f, "vcpuhpctl domain-xml %s --apply, and a fresh start", d->name);
-	}
+	diagnose_acpi(d, f);
 	diagnose_vcpus(h, d, f);
 	diagnose_permission(h, d->name, f);
 	diagnose_others(d, f);

@@ -194,27 +194,44 @@ static const struct {
 	{ "https://wiki.gnome.org/Apps/Boxes", NULL },
 };
 
+/* Return: its place in owners[], or -1. */
+static int find_owner(const char *namespace)
+{
+	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++)
+		if (strncmp(namespace, owners[i].prefix, strlen(owners[i].prefix)) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* One manager may have several namespaces. */
+static bool is_told(const struct sight *s, size_t n)
+{
+	int owner = find_owner(s->owners[n]);
+
+	for (size_t i = 0; i < n && owner >= 0; i++)
+		if (find_owner(s->owners[i]) == owner)
+			return true;
+	return false;
+}
+
 static void diagnose_owner(const char *namespace, struct findings *f)
 {
-	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
-		if (strncmp(namespace, owners[i].prefix, strlen(owners[i].prefix)) != 0)
-			continue;
-		if (!owners[i].name)
-			return;
+	int owner = find_owner(namespace);
+
+	if (owner < 0) {
+		findings_add(f, "owner", SEVERITY_NOTE,
+			     "another program keeps something in the domain's metadata (%s): where "
+			     "it counts vCPUs, it does not learn of changes here",
+			     namespace);
+	} else if (owners[owner].name) {
 		findings_add(f, "owner", SEVERITY_WARNING,
 			     "the domain is %s's: it does not learn of vCPUs that change here, and "
 			     "its accounting, quota and placement stay as they were",
-			     owners[i].name);
+			     owners[owner].name);
 		findings_advise(f,
 				"change the size there where it can be done, or keep within what "
 				"was accounted for");
-		return;
 	}
-	findings_add(
-		f, "owner", SEVERITY_NOTE,
-		"another program keeps something in the domain's metadata (%s): where it counts "
-		"vCPUs, it does not learn of changes here",
-		namespace);
 }
 
 static void diagnose_drift(const struct diagnose_domain *d, struct findings *f)
@@ -243,10 +260,11 @@ static void diagnose_udev(const struct msg_hello *hello, struct findings *f)
 		findings_advise(f, "in the guest: grep -rl 'SUBSYSTEM==\"cpu\"' /etc/udev/rules.d "
 				   "/usr/lib/udev/rules.d");
 	} else if (hello->features & MSG_FEATURE_UDEV_ONLINES) {
-		findings_add(f, "udev", SEVERITY_NOTE,
-			     "a udev rule of the guest brings new CPUs online by itself: that does "
-			     "no harm, but it may do so to one that is to rest at standby, too, "
-			     "which is parked again");
+		findings_add(
+			f, "udev", SEVERITY_NOTE,
+			"the guest has a udev rule that brings new CPUs online, where its other "
+			"conditions hold: that does no harm, but it may do so to one that is "
+			"to rest at standby, too, which is parked again");
 		findings_advise(f, "to have them at standby without that, mask the rule in the "
 				   "guest's /etc/udev/rules.d");
 	} else {
@@ -281,5 +299,6 @@ void diagnose_others(const struct diagnose_domain *d, struct findings *f)
 		diagnose_irqbalance(d->agent.hello, f);
 	}
 	for (size_t i = 0; d->sight && i < d->sight->n_owners; i++)
-		diagnose_owner(d->sight->owners[i], f);
+		if (!is_told(d->sight, i))
+			diagnose_owner(d->sight->owners[i], f);
 }

@@ -15,6 +15,15 @@ static void take_domain(const struct xml_domain *d, struct sight *s)
 	s->smm = d->smm;
 }
 
+/* Whoever defines the domain writes it, and terminals are to show it. */
+static void put(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text);
+	for (; *to; to++)
+		if ((unsigned char)*to < ' ' || (unsigned char)*to > '~')
+			*to = '?';
+}
+
 /* DAC's says who owns files; the others' may deny what modes permit. */
 static void read_label(const xmlNode *root, struct sight *s)
 {
@@ -25,16 +34,15 @@ static void read_label(const xmlNode *root, struct sight *s)
 
 		if (!tree_has(one, "model", "selinux") && !tree_has(one, "model", "apparmor"))
 			continue;
-		snprintf(s->label_model, sizeof(s->label_model), "%s",
-			 tree_attribute(one, "model"));
-		snprintf(s->label, sizeof(s->label), "%s", text);
+		put(s->label_model, sizeof(s->label_model), tree_attribute(one, "model"));
+		put(s->label, sizeof(s->label), text);
 	}
 }
 
 static bool has_owner(const struct sight *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_owners; i++)
-		if (strncmp(s->owners[i], name, SIGHT_TEXT - 1) == 0)
+		if (strcmp(s->owners[i], name) == 0)
 			return true;
 	return false;
 }
@@ -46,16 +54,19 @@ static void read_owners(const xmlNode *root, struct sight *s)
 
 	for (; one && s->n_owners < SIGHT_OWNERS_MAX; one = one->next) {
 		const xmlNs *ns = one->type == XML_ELEMENT_NODE ? one->ns : NULL;
-		const char *name = ns ? (const char *)ns->href : NULL;
+		char *name = s->owners[s->n_owners];
 
-		if (name && !has_owner(s, name))
-			snprintf(s->owners[s->n_owners++], SIGHT_TEXT, "%s", name);
+		if (!ns || !ns->href)
+			continue;
+		put(name, SIGHT_TEXT, (const char *)ns->href);
+		s->n_owners += !has_owner(s, name);
 	}
 }
 
 int sight_parse(const char *text, size_t len, struct sight *ret)
 {
 	struct xml_domain d;
+	const xmlNode *root;
 	xmlDoc *doc;
 	int r;
 
@@ -68,8 +79,10 @@ int sight_parse(const char *text, size_t len, struct sight *ret)
 	doc = tree_parse(text, len);
 	if (!doc)
 		return -ENOMEM;
-	read_label(xmlDocGetRootElement(doc), ret);
-	read_owners(xmlDocGetRootElement(doc), ret);
+	root = xmlDocGetRootElement(doc);
+	ret->acpi = tree_find_child(tree_find_child(root, NULL, "features"), NULL, "acpi");
+	read_label(root, ret);
+	read_owners(root, ret);
 	xmlFreeDoc(doc);
 	return 0;
 }

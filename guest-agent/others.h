@@ -13,7 +13,7 @@
  * others_udev_onlines() - does a udev rule bring new CPUs online?
  *
  * Reads all rules: not for the main loop, which no disk may hold up. Rules that run a program for it
- * are not found out.
+ * are not found out, nor what else must hold for a rule (of which hypervisor it is, a GOTO).
  *
  * Source: udev(7), "Rules files": a file of the same name in an earlier folder replaces a later one.
  */

@@ -48,7 +48,7 @@ enum {
 	MSG_FEATURE_KTRACE = 1 << 1,       /* agent: the kernel's own ladder is visible */
 	MSG_FEATURE_FAULTS = 1 << 2,       /* agent: --allow-fault-injection */
 	MSG_FEATURE_OTHERS = 1 << 3,       /* agent: it tells the next two, as it found them */
-	MSG_FEATURE_UDEV_ONLINES = 1 << 4, /* agent: a udev rule brings CPUs online */
+	MSG_FEATURE_UDEV_ONLINES = 1 << 4, /* agent: there is a udev rule that brings CPUs online */
 	MSG_FEATURE_IRQBALANCE = 1 << 5,   /* agent: irqbalance runs */
 };
 

@@ -118,16 +118,21 @@ def firmware_with_smm_and_a_transient_domain():
         found = doctor(d, "fw", exit_status=4)
         equal(severities(found, "firmware"), ["note"])
         matches("one by one.*SMM or a secure loader", found["firmware"]["text"])
+        dom.lv.virsh("define", edit(dom, "<acpi/>", ""))
+        found = doctor(d, "fw", exit_status=4)
+        matches("it is configured without ACPI", found["acpi"]["text"])
+        equal(found["acpi"]["advice"], "vcpuhpctl domain-xml fw --apply, and a fresh start")
         dom.lv.virsh("undefine", "fw")
         dom.lv.virsh("create", plain)
         found = doctor(d, "fw", exit_status=4)
-        equal(severities(found, "domain", "channel", "maximum"), ["ok", "error", "ok"])
+        equal(severities(found, "domain", "channel", "maximum", "acpi"), ["ok", "error", "ok", None])
         matches("it is a transient domain: make it anew", found["channel"]["advice"])
 
 
 @case()
 def libvirt_that_is_not_there_is_told_of():
     with own() as lv, Domain(lv) as dom, LibvirtDaemon(dom, lv) as d:
+        wait_for(lambda: doctor_libvirt(d) == "ok", 20, "the connection")
         equal(severities(doctor(d, exit_status=0), "libvirt"), ["ok"])
         lv.process.kill(signal.SIGSTOP)
         try:

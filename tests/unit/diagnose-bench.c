@@ -39,7 +39,7 @@ void make_well(struct facts *f, bool libvirt)
 					      .persistent = true,
 					      .maximum = 8,
 					      .present = 2 };
-	f->sight = (struct sight){ .maximum = 8, .present = 2, .libvirt = "9.0.0" };
+	f->sight = (struct sight){ .maximum = 8, .present = 2, .acpi = true, .libvirt = "9.0.0" };
 	f->domain = (struct diagnose_domain){
 		.name = "web1",
 		.managed = true,

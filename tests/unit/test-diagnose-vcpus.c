@@ -140,6 +140,7 @@ static void shut_off_without_all(struct facts *f)
 	shut_off(f);
 	lacks(f, ADVICE_CHANNEL);
 	lacks(f, ADVICE_ACPI);
+	f->sight.acpi = false;
 	lacks(f, ADVICE_BOOT_VCPUS);
 	cannot_have(f, ADVICE_MAXIMUM);
 	cannot_have(f, ADVICE_MACHINE);
@@ -200,7 +201,7 @@ static void no_agent_heard(struct facts *f)
 static const struct row rows[] = {
 	{ "no udev rule", false, nothing, "udev", SEVERITY_OK, "no udev rule", "" },
 	{ "a udev rule", false, udev_onlines, "udev", SEVERITY_NOTE,
-	  "brings new CPUs online by itself", "mask the rule" },
+	  "brings new CPUs online, where its other conditions hold", "mask the rule" },
 	{ "an agent that does not look for one", false, agent_does_not_tell, "udev", SEVERITY_NOTE,
 	  "does not tell", "in the guest: grep" },
 	{ "no irqbalance", false, nothing, "irqbalance", SEVERITY_OK, "did not run", "" },
@@ -256,7 +257,7 @@ static const struct row rows[] = {
 	{ "shut off, no channel", true, shut_off_without_all, "channel", SEVERITY_ERROR,
 	  "it has no channel", "domain-xml web1 --apply, then start it" },
 	{ "shut off, no ACPI", true, shut_off_without_all, "acpi", SEVERITY_ERROR,
-	  "its configuration lacks what is missing", "--apply" },
+	  "it is configured without ACPI", "--apply" },
 	{ "shut off, no room", true, shut_off_without_all, "maximum", SEVERITY_ERROR,
 	  "in its configuration what is in the way", "--maxvcpus N" },
 	{ "shut off, boot vCPUs", true, shut_off_without_all, "boot-vcpus", SEVERITY_WARNING,
@@ -283,10 +284,29 @@ static void what_is_spoilt_is_found(void **state)
 	assert_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
+static void a_manager_is_told_of_once(void **state)
+{
+	struct findings f = { 0 };
+	struct facts facts;
+	int told = 0;
+
+	make_well(&facts, true);
+	owned_by(&facts, "http://ovirt.org/vm/1.0");
+	owned_by(&facts, "urn:example");
+	owned_by(&facts, "http://ovirt.org/vm/tune/1.0");
+	owned_by(&facts, "urn:another");
+	diagnose_domain(&facts.host, &facts.domain, &f);
+	for (size_t i = 0; i < f.n; i++)
+		told += strcmp(f.v[i].check, "owner") == 0;
+	assert_int_equal(told, 3);
+	findings_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_spoilt_is_found),
+		cmocka_unit_test(a_manager_is_told_of_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,25 @@ static void labelled(struct facts *f)
 	strcpy(f->sight.label, "svirt_t:s0:c1,c2");
 }
 
+static void runs_without_acpi(struct facts *f)
+{
+	no_agent(f);
+	f->sight.acpi = false;
+}
+
+static void nowhere_acpi(struct facts *f)
+{
+	runs_without_acpi(f);
+	f->advice.changes[f->advice.n_changes++].topic = ADVICE_ACPI;
+}
+
+static void transient_without_acpi(struct facts *f)
+{
+	runs_without_acpi(f);
+	f->persist.persistent = false;
+	f->domain.advice = NULL;
+}
+
 static void acpi_off(struct facts *f)
 {
 	f->hello.features = 0;
@@ -261,6 +280,12 @@ static const struct row rows[] = {
 	  "Permission denied", "security modules" },
 	{ "QEMU's label", true, labelled, "security", SEVERITY_OK, "under selinux as svirt_t", "" },
 	{ "no label", true, nothing, "security", SEVERITY_OK, "", "" },
+	{ "no <acpi/>, and no agent yet", true, runs_without_acpi, "acpi", SEVERITY_ERROR,
+	  "it runs without ACPI", "has it already: shut it down" },
+	{ "no <acpi/> in its configuration either", true, nowhere_acpi, "acpi", SEVERITY_ERROR,
+	  "it runs without ACPI", "domain-xml web1 --apply, and a fresh start" },
+	{ "no <acpi/>, and transient", true, transient_without_acpi, "acpi", SEVERITY_ERROR,
+	  "it runs without ACPI", "make it anew" },
 	{ "acpi=off", false, acpi_off, "guest-kernel", SEVERITY_ERROR, "ACPI is off",
 	  "without acpi=off" },
 	{ "nr_cpus=", false, few_possible, "guest-kernel", SEVERITY_WARNING,

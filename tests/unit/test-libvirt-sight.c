@@ -19,6 +19,12 @@
 	"<imagelabel>svirt_image_t:s0</imagelabel></seclabel>"
 #define DAC "<seclabel type='dynamic' model='dac'><label>+64055:+109</label></seclabel>"
 
+#define OWNER(letter) "<a xmlns='u:" letter "'/>"
+#define OWNERS_OF_16                                                                            \
+	OWNER("a")                                                                              \
+	OWNER("b") OWNER("c") OWNER("d") OWNER("e") OWNER("f") OWNER("g") OWNER("h") OWNER("i") \
+		OWNER("j") OWNER("k") OWNER("l") OWNER("m") OWNER("n") OWNER("o") OWNER("p")
+
 static const struct {
 	const char *what;
 	const char *text;
@@ -36,10 +42,15 @@ static const struct {
 		 "</metadata>"),
 	  "", "", "urn:a urn:b ", false },
 	{ "no namespace", DOMAIN("<metadata><x/></metadata>"), "", "", "", false },
-	{ "more than are kept",
-	  DOMAIN("<metadata><a xmlns='u:1'/><a xmlns='u:2'/><a xmlns='u:3'/><a xmlns='u:4'/>"
-		 "<a xmlns='u:5'/></metadata>"),
-	  "", "", "u:1 u:2 u:3 u:4 ", false },
+	{ "more than are kept", DOMAIN("<metadata>" OWNERS_OF_16 "<a xmlns='u:q'/></metadata>"), "",
+	  "", "u:a u:b u:c u:d u:e u:f u:g u:h u:i u:j u:k u:l u:m u:n u:o u:p ", false },
+	{ "what a terminal would obey",
+	  DOMAIN("<metadata><a xmlns='u:&#10;\xc2\x9b'/></metadata>"
+		 "<seclabel model='selinux'><label>a\tb\xc2\x9b</label></seclabel>"),
+	  "selinux", "a?b??",
+	  "u:?"
+	  "?? ",
+	  false },
 };
 
 static void it_is_read(void **state)
@@ -79,6 +90,18 @@ static void long_texts_are_cut_and_compared_as_cut(void **state)
 	assert_int_equal(strlen(s.label), SIGHT_TEXT - 1);
 }
 
+static void acpi_is_a_feature_of_the_domain(void **state)
+{
+	static const char without[] = DOMAIN("<acpi/>"),
+			  with[] = DOMAIN("<features><acpi/></features>");
+	struct sight s;
+
+	assert_int_equal(sight_parse(without, strlen(without), &s), 0);
+	assert_false(s.acpi);
+	assert_int_equal(sight_parse(with, strlen(with), &s), 0);
+	assert_true(s.acpi);
+}
+
 static void what_is_no_domain_is_an_error(void **state)
 {
 	struct sight s;
@@ -92,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_read),
 		cmocka_unit_test(long_texts_are_cut_and_compared_as_cut),
+		cmocka_unit_test(acpi_is_a_feature_of_the_domain),
 		cmocka_unit_test(what_is_no_domain_is_an_error),
 	};
 
