@@ -57,6 +57,7 @@ enum { SIGHT_TEXT = 128, SIGHT_OWNERS_MAX = 16 };
  * struct sight - of the running domain, or of its configuration where it does not run
  * @maximum, @present: vCPUs
  * @smm: as struct xml_domain has it; @acpi: it is there
+ * @unsupported: what is not supported in its machine, "" nothing; as @label
  * @label_model, @label: of the first <seclabel> that is SELinux's or AppArmor's, "" none
  * @owners: XML namespaces of what others keep in <metadata>; like @label printable ASCII, '?' for
  *          the rest
@@ -65,6 +66,7 @@ enum { SIGHT_TEXT = 128, SIGHT_OWNERS_MAX = 16 };
 struct sight {
 	unsigned int maximum, present;
 	bool smm, acpi;
+	char unsupported[SIGHT_TEXT];
 	char label_model[16], label[SIGHT_TEXT];
 	size_t n_owners;
 	char owners[SIGHT_OWNERS_MAX][SIGHT_TEXT];

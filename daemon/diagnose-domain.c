@@ -277,8 +277,8 @@ static void diagnose_unmanaged(const struct diagnose_host *h, const struct diagn
 		findings_add(f, "domain", SEVERITY_OK, "%s runs", d->name);
 	}
 	diagnose_missing_channel(d, f);
-	if (find_obstacle(d, ADVICE_MACHINE))
-		add_machine(find_obstacle(d, ADVICE_MACHINE)->text, f);
+	if (d->sight && *d->sight->unsupported)
+		add_machine(d->sight->unsupported, f);
 	diagnose_acpi(d, f);
 	diagnose_vcpus(h, d, f);
 	diagnose_permission(h, d->name, f);

@@ -7,14 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void take_domain(const struct xml_domain *d, struct sight *s)
-{
-	s->maximum = d->maximum;
-	for (unsigned int i = 0; i < d->maximum; i++)
-		s->present += d->vcpus[i].enabled;
-	s->smm = d->smm;
-}
-
 /* Whoever defines the domain writes it, and terminals are to show it. */
 static void put(char *to, size_t size, const char *text)
 {
@@ -22,6 +14,16 @@ static void put(char *to, size_t size, const char *text)
 	for (; *to; to++)
 		if ((unsigned char)*to < ' ' || (unsigned char)*to > '~')
 			*to = '?';
+}
+
+static void take_domain(const struct xml_domain *d, struct sight *s)
+{
+	s->maximum = d->maximum;
+	for (unsigned int i = 0; i < d->maximum; i++)
+		s->present += d->vcpus[i].enabled;
+	s->smm = d->smm;
+	if (!d->supported)
+		put(s->unsupported, sizeof(s->unsupported), d->why);
 }
 
 /* DAC's says who owns files; the others' may deny what modes permit. */

@@ -99,6 +99,7 @@ def with_the_channel_but_no_agent_and_owned_by_another_manager():
         metadata = "<metadata>%s%s<x:y xmlns:x='urn:z'/></metadata>" % (OSINFO, NOVA)
         dom.lv.virsh("define", edit(dom, "<memory ", metadata + "<memory "))
         dom.start(holds=[d], agent=False)
+        wait_for(lambda: d.ctl("info", "nova1").exit == 0, 10, "the daemon to find it")
         wait_for(lambda: d.info()["agent"]["why"] == "no agent has answered", 10, d.brief)
         found = doctor(d, "nova1", exit_status=4)
         equal(severities(found, "hypervisor", "channel", "agent", "guest-kernel"), ["ok", "ok", "error", "note"])

@@ -143,7 +143,7 @@ static void shut_off_without_all(struct facts *f)
 	f->sight.acpi = false;
 	lacks(f, ADVICE_BOOT_VCPUS);
 	cannot_have(f, ADVICE_MAXIMUM);
-	cannot_have(f, ADVICE_MACHINE);
+	strcpy(f->sight.unsupported, "what is in the way");
 }
 
 static void runs_without_channel(struct facts *f)
@@ -171,6 +171,12 @@ static void transient(struct facts *f)
 	unmanage(f);
 	f->persist.channel = f->persist.persistent = false;
 	f->domain.advice = NULL;
+}
+
+static void transient_of_another_machine(struct facts *f)
+{
+	transient(f);
+	strcpy(f->sight.unsupported, "slots of two vCPUs");
 }
 
 static void not_taken_up(struct facts *f)
@@ -273,6 +279,8 @@ static const struct row rows[] = {
 	  "what is in the way", "virsh edit web1" },
 	{ "transient", true, transient, "channel", SEVERITY_ERROR, "it has no channel",
 	  "make it anew with the channel" },
+	{ "transient, another machine", true, transient_of_another_machine, "machine",
+	  SEVERITY_ERROR, "slots of two vCPUs", "q35" },
 	{ "whose channel is there", true, not_taken_up, "channel", SEVERITY_OK, "it has org.vcpuhp",
 	  "" },
 	{ "not taken up yet", true, not_taken_up, "domain", SEVERITY_ERROR, "not taken it up yet",

@@ -19,11 +19,9 @@
 	"<imagelabel>svirt_image_t:s0</imagelabel></seclabel>"
 #define DAC "<seclabel type='dynamic' model='dac'><label>+64055:+109</label></seclabel>"
 
-#define OWNER(letter) "<a xmlns='u:" letter "'/>"
-#define OWNERS_OF_16                                                                            \
-	OWNER("a")                                                                              \
-	OWNER("b") OWNER("c") OWNER("d") OWNER("e") OWNER("f") OWNER("g") OWNER("h") OWNER("i") \
-		OWNER("j") OWNER("k") OWNER("l") OWNER("m") OWNER("n") OWNER("o") OWNER("p")
+#define TWO_OWNERS(a, b) "<x xmlns='u:" a "'/><x xmlns='u:" b "'/>"
+#define FOUR_OWNERS(a, b, c, d) TWO_OWNERS(a, b) TWO_OWNERS(c, d)
+#define EIGHT_OWNERS(a, b, c, d, e, f, g, h) FOUR_OWNERS(a, b, c, d) FOUR_OWNERS(e, f, g, h)
 
 static const struct {
 	const char *what;
@@ -42,8 +40,10 @@ static const struct {
 		 "</metadata>"),
 	  "", "", "urn:a urn:b ", false },
 	{ "no namespace", DOMAIN("<metadata><x/></metadata>"), "", "", "", false },
-	{ "more than are kept", DOMAIN("<metadata>" OWNERS_OF_16 "<a xmlns='u:q'/></metadata>"), "",
-	  "", "u:a u:b u:c u:d u:e u:f u:g u:h u:i u:j u:k u:l u:m u:n u:o u:p ", false },
+	{ "more than are kept",
+	  DOMAIN("<metadata>" EIGHT_OWNERS("a", "b", "c", "d", "e", "f", "g", "h") EIGHT_OWNERS(
+		  "i", "j", "k", "l", "m", "n", "o", "p") "<a xmlns='u:q'/></metadata>"),
+	  "", "", "u:a u:b u:c u:d u:e u:f u:g u:h u:i u:j u:k u:l u:m u:n u:o u:p ", false },
 	{ "what a terminal would obey",
 	  DOMAIN("<metadata><a xmlns='u:&#10;\xc2\x9b'/></metadata>"
 		 "<seclabel model='selinux'><label>a\tb\xc2\x9b</label></seclabel>"),
@@ -102,6 +102,19 @@ static void acpi_is_a_feature_of_the_domain(void **state)
 	assert_true(s.acpi);
 }
 
+static void another_machine_is_told(void **state)
+{
+	static const char known[] = DOMAIN(""),
+			  other[] = "<domain type='kvm'><name>a</name><vcpu>2</vcpu><os>"
+				    "<type arch='aarch64' machine='virt'>hvm</type></os></domain>";
+	struct sight s;
+
+	assert_int_equal(sight_parse(known, strlen(known), &s), 0);
+	assert_string_equal(s.unsupported, "");
+	assert_int_equal(sight_parse(other, strlen(other), &s), 0);
+	assert_non_null(strstr(s.unsupported, "only x86"));
+}
+
 static void what_is_no_domain_is_an_error(void **state)
 {
 	struct sight s;
@@ -116,6 +129,7 @@ int main(void)
 		cmocka_unit_test(it_is_read),
 		cmocka_unit_test(long_texts_are_cut_and_compared_as_cut),
 		cmocka_unit_test(acpi_is_a_feature_of_the_domain),
+		cmocka_unit_test(another_machine_is_told),
 		cmocka_unit_test(what_is_no_domain_is_an_error),
 	};
 
