@@ -68,6 +68,14 @@ static bool is_replaced(int root, size_t folder, const char *name)
 	return false;
 }
 
+/* A FIFO would hold up the agent's start for ever. */
+static bool is_file(int root, const char *path)
+{
+	struct stat st;
+
+	return fstatat(root, path, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
 static bool is_rules_file(const char *name)
 {
 	static const char ending[] = ".rules";
@@ -87,7 +95,8 @@ static bool folder_onlines(int root, size_t folder, char *buf)
 		if (!is_rules_file(e->d_name) || is_replaced(root, folder, e->d_name))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folders[folder], e->d_name);
-		if (sysfs_read(root, path, buf, RULES_SIZE) > 0 && has_such_rule(buf))
+		if (is_file(root, path) && sysfs_read(root, path, buf, RULES_SIZE) > 0 &&
+		    has_such_rule(buf))
 			return true;
 	}
 	return false;

@@ -2,6 +2,8 @@
 /* Whether a udev rule brings CPUs online, and whether irqbalance runs. */
 #include "fake-root.h"
 #include "guest-agent/others.h"
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define ONLINES "SUBSYSTEM==\"cpu\", ACTION==\"add\", ATTR{online}=\"1\"\n"
 #define REDHAT                                                                         \
@@ -60,6 +62,20 @@ static void a_rule_is_found(void **state)
 	}
 }
 
+static void what_is_no_file_is_passed_over(void **state)
+{
+	struct fake_root *f = *state;
+
+	fake_put(f, "etc/udev/rules.d/90-cpu.rules", "");
+	assert_int_equal(mkfifoat(f->fd, "etc/udev/rules.d/10-fifo.rules", 0600), 0);
+	assert_int_equal(mkdirat(f->fd, "etc/udev/rules.d/20-folder.rules", 0700), 0);
+	alarm(10);
+	assert_false(others_udev_onlines(f->fd));
+	fake_put(f, "etc/udev/rules.d/90-cpu.rules", ONLINES);
+	assert_true(others_udev_onlines(f->fd));
+	alarm(0);
+}
+
 static void irqbalance_is_found_by_its_name(void **state)
 {
 	struct fake_root *f = *state;
@@ -77,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rule_is_found),
+		fake_root_test(what_is_no_file_is_passed_over),
 		fake_root_test(irqbalance_is_found_by_its_name),
 	};
 
