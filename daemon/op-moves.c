@@ -204,11 +204,21 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 		op_moves_call_back(run, -ECANCELED);
 }
 
-/* It was to leave, and has left the guest before it could be asked: what fails then is no failure. */
+/*
+ * It was to leave, and has left the guest before it could be asked: what fails then is no failure.
+ * What failed must be the agent's part: QEMU's own refusal is one, wherever the vCPU stands.
+ */
 static bool has_left_by_itself(const struct move *m, const struct hostwalk_outcome *o)
 {
 	return m->entry->to < CPUHP_STANDBY && m->entry->to < m->entry->from && o->teardown &&
-	       m->v->state >= 0 && m->v->state < CPUHP_STANDBY && !m->called_back;
+	       o->failed_at >= CPUHP_AP_KICK && m->v->state >= 0 && m->v->state < CPUHP_STANDBY &&
+	       !m->called_back;
+}
+
+/* QEMU may have it still: the rest is the host's alone. */
+static void on_left_by_itself(struct op_run *run, struct move *m)
+{
+	m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
 }
 
 static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
@@ -226,7 +236,9 @@ static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 		on_walk_pending(run, m, o);
 	else if (o->rc && m->undoing)
 		on_stuck(m, run->domain, o);
-	else if (o->rc && !has_left_by_itself(m, o))
+	else if (o->rc && has_left_by_itself(m, o))
+		on_left_by_itself(run, m);
+	else if (o->rc)
 		on_walk_failed(run, m, o);
 	op_run_look_again(run);
 }

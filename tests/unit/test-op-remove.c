@@ -98,6 +98,29 @@ static void what_has_left_by_itself_is_removed(void **ctx)
 	}
 }
 
+/* The same, when the others are at standby and it was to be taken from QEMU: that is still due. */
+static void what_leaves_the_guest_before_its_device_del_is_still_unplugged(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->auto_agent = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_said(b, "kick 1 6");
+	bench_kicked(b, 1, 0);
+	bench_done(b, 1, CPUHP_STANDBY, 0, 0);
+	bench_wait_word(b, "kick 1 6");
+	bench_kicked(b, 1, 0);
+	bench_done(b, 1, CPUHP_OFFLINE, -ENODEV, CPUHP_AP_KICK);
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	bench_check(b, o, OP_DONE);
+	assert_int_equal(bench_count(b, "unplug"), 1);
+	assert_int_equal(o->counts.present, 1);
+	bench_ends(b, o, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
 static void a_way_back_never_plugs(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -348,6 +371,23 @@ static void what_the_guest_never_showed_can_be_removed(void **ctx)
 	bench_stop(b);
 }
 
+static void what_the_guest_never_showed_and_qemu_keeps_is_refused(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->slots[2].present = b->slots[2].removable = true;
+	vcpu_format_id(b->slots[2].id, 2, 1);
+	bench_table(b);
+	b->qemu_refuses[2] = true;
+	o = bench_target_op(b, 2, 2, CPUHP_OFFLINE, OP_POLICY_ALL);
+	bench_check(b, o, OP_REFUSED);
+	assert_int_equal(o->counts.present, 2);
+	bench_ends(b, o, OP_REFUSED, "2:refused");
+	assert_int_equal(b->removed[2], 0);
+	bench_stop(b);
+}
+
 static void a_removal_that_is_not_confirmed_is_pending_and_completes_later(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -386,6 +426,7 @@ int main(void)
 		cmocka_unit_test(no_device_del_before_all_are_at_standby),
 		cmocka_unit_test(a_refusal_takes_all_back_and_no_device_del_was_sent),
 		cmocka_unit_test(what_has_left_by_itself_is_removed),
+		cmocka_unit_test(what_leaves_the_guest_before_its_device_del_is_still_unplugged),
 		cmocka_unit_test(a_way_back_never_plugs),
 		cmocka_unit_test(at_least_one_removed_is_judged_before_device_del),
 		cmocka_unit_test(under_kvm_all_are_removed_at_once),
@@ -397,6 +438,7 @@ int main(void)
 		cmocka_unit_test(what_qemu_refuses_is_refused_by_policy),
 		cmocka_unit_test(only_what_the_guest_refused_is_counted_as_that),
 		cmocka_unit_test(what_the_guest_never_showed_can_be_removed),
+		cmocka_unit_test(what_the_guest_never_showed_and_qemu_keeps_is_refused),
 		cmocka_unit_test(a_removal_that_is_not_confirmed_is_pending_and_completes_later),
 	};
 
