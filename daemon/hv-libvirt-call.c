@@ -85,14 +85,6 @@ struct snapshot *snapshot_free(struct snapshot *s)
 	return NULL;
 }
 
-void snapshots_done(struct snapshots *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		snapshot_free(s->list[i]);
-	free(s->list);
-	*s = (struct snapshots){ 0 };
-}
-
 static enum hv_status status_of(int state, int reason)
 {
 	switch (state) {
@@ -164,18 +156,43 @@ static bool is_moving(int operation)
 	       operation == VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT;
 }
 
-static void read_jobs(virDomainPtr dom, struct snapshot *s)
+/* Where a driver knows of no jobs, nothing is known of them; that is no failure. */
+static int read_jobs(virDomainPtr dom, struct snapshot *s, char text[static CALL_TEXT_MAX])
 {
 	virTypedParameterPtr params = NULL;
-	int n = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0;
+	int n = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0, r;
 
-	if (virDomainGetJobStats(dom, &type, &params, &n, 0) < 0)
-		return;
+	if (virDomainGetJobStats(dom, &type, &params, &n, 0) < 0) {
+		r = call_error(text);
+		return r == -EBUSY || r == -ECONNRESET ? r : 0;
+	}
 	s->jobs_known = true;
 	if (type != VIR_DOMAIN_JOB_NONE &&
 	    virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation) == 1)
 		s->migrating = is_moving(operation);
 	virTypedParamsFree(params, n);
+	return 0;
+}
+
+/*
+ * To ask for jobs waits for whoever holds the domain. That may be a libvirtd that was just started
+ * and has not asked QEMU yet which vCPUs there are, and another run of it may have begun meanwhile:
+ * so it is looked up and read again.
+ */
+static int wait_and_read(virDomainPtr dom, struct snapshot *s, char text[static CALL_TEXT_MAX])
+{
+	int r = read_jobs(dom, s, text);
+	virDomainPtr again;
+
+	if (r < 0)
+		return r;
+	again = virDomainLookupByUUIDString(virDomainGetConnect(dom), s->uuid);
+	if (!again)
+		return call_error(text);
+	xml_domain_done(&s->xml);
+	r = read_snapshot(again, s, text);
+	virDomainFree(again);
+	return r;
 }
 
 static int new_snapshot(virDomainPtr dom, bool jobs, struct snapshot **ret,
@@ -187,15 +204,8 @@ static int new_snapshot(virDomainPtr dom, bool jobs, struct snapshot **ret,
 	if (!s)
 		return -ENOMEM;
 	r = read_snapshot(dom, s, text);
-	/*
-	 * To ask for jobs waits for whoever holds the domain. That may be a libvirtd that was just
-	 * started and has not asked QEMU yet which vCPUs there are: so it is read again.
-	 */
-	if (r == 0 && jobs && s->xml.agent) {
-		read_jobs(dom, s);
-		xml_domain_done(&s->xml);
-		r = read_snapshot(dom, s, text);
-	}
+	if (r == 0 && jobs && s->xml.agent)
+		r = wait_and_read(dom, s, text);
 	if (r < 0) {
 		snapshot_free(s);
 		return r;
@@ -217,27 +227,25 @@ int call_snapshot(virConnectPtr conn, const char *uuid, bool jobs, struct snapsh
 	return r;
 }
 
-int call_list(virConnectPtr conn, struct snapshots *ret, char text[static CALL_TEXT_MAX])
+int call_list(virConnectPtr conn, struct running *ret, char text[static CALL_TEXT_MAX])
 {
 	virDomainPtr *doms = NULL;
-	int n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE), r = 0;
-	struct snapshots s = { 0 };
+	int n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	struct running s = { 0 };
 
 	if (n < 0)
 		return call_error(text);
-	s.list = calloc((size_t)n + 1, sizeof(struct snapshot *));
-	if (!s.list)
-		r = -ENOMEM;
+	s.list = calloc((size_t)n + 1, sizeof(*s.list));
 	for (int i = 0; i < n; i++) {
-		/* One that ended meanwhile, or cannot be read, does not hide the others. */
-		if (r == 0 && new_snapshot(doms[i], true, &s.list[s.n], text) == 0)
+		if (s.list && virDomainGetUUIDString(doms[i], s.list[s.n]) == 0)
 			s.n++;
 		virDomainFree(doms[i]);
 	}
 	free(doms);
-	if (r == 0)
-		*ret = s;
-	return r;
+	if (!s.list)
+		return -ENOMEM;
+	*ret = s;
+	return 0;
 }
 
 int call_set_vcpu(virConnectPtr conn, const char *uuid, unsigned int vcpu, bool on,

@@ -33,22 +33,23 @@ struct snapshot {
 	struct xml_domain xml;
 };
 
-struct snapshots {
-	struct snapshot **list;
+/* The UUIDs of running domains; @list: free(). */
+struct running {
+	char (*list)[CALL_UUID_SIZE];
 	size_t n;
 };
 
 struct snapshot *snapshot_free(struct snapshot *s);
-void snapshots_done(struct snapshots *s);
 
 /*
- * @jobs: ask for jobs too. That waits for whoever holds the domain, at worst some seconds, so it
- * is done once, where a domain is found; events tell of later ones.
+ * @jobs: ask for jobs too. That waits for whoever holds the domain, and fails with -EBUSY where it
+ * is not let go for long (30 s in libvirt: a QEMU that hangs). So it is done once, where a domain
+ * is found, on a thread that nobody waits for; events tell of later jobs.
  */
 int call_snapshot(virConnectPtr conn, const char *uuid, bool jobs, struct snapshot **ret,
 		  char text[static CALL_TEXT_MAX]);
-/* All running domains that can be read, with jobs. */
-int call_list(virConnectPtr conn, struct snapshots *ret, char text[static CALL_TEXT_MAX]);
+/* All running domains. None is read, so none can keep the others waiting. */
+int call_list(virConnectPtr conn, struct running *ret, char text[static CALL_TEXT_MAX]);
 
 /**
  * call_set_vcpu() - plug or unplug

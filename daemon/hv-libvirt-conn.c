@@ -2,17 +2,16 @@
 /*
  * Theory of operation
  *
- * The connection to libvirtd, and which domains there are. The struct is the loop's; three kinds
+ * The connection to libvirtd. The struct is the loop's; three kinds
  * of threads work for it: one runs libvirt's event loop and calls the callbacks of
  * hv-libvirt-watch.c, one reads (and connects), a few change (hv-libvirt-work.c) on connections of
  * their own (hv-libvirt-pool.c). The loop itself calls nothing of libvirt's that talks to libvirtd.
  *
  * Down, a timer asks the reading thread to connect: open, keepalive, callbacks, then the list of
  * running domains, so that none can start or stop unseen between the list and the first event.
- * When it is up, domains whose objects are there are attached with what the list says; those that
- * are not in it, or run under another id, have ended meanwhile; new ones that have the channel are
- * told to the daemon. The close callback, or keepalive, ends it; then it is tried again after
- * 0.1 s, doubling to 2 s. A lost connection says nothing of the VMs: their objects stay.
+ * Objects whose domains are not in it have ended meanwhile. The close callback, or keepalive, ends
+ * it; then it is tried again after 0.1 s, doubling to 2 s. A lost connection says nothing of the
+ * VMs: their objects stay. What runs is looked at by hv-libvirt-discover.c.
  *
  * lv_close() gives calls that are under way CLOSE_MS; a call that hangs longer keeps its thread
  * and everything it may touch, which only the process's end takes away.
@@ -40,7 +39,7 @@ struct opening {
 	struct pool *pool;
 	struct watch *watch;
 	virConnectPtr conn;
-	struct snapshots domains;
+	struct running domains;
 	char version[32];
 	int rc;
 	char text[CALL_TEXT_MAX];
@@ -51,15 +50,6 @@ struct closing {
 	struct job job;
 	virConnectPtr conn;
 	struct watch *watch;
-};
-
-/* Looking at a domain that has started. */
-struct discovery_job {
-	struct job job;
-	struct libvirt *lv;
-	virConnectPtr conn;
-	char uuid[CALL_UUID_SIZE];
-	struct snapshot *snapshot;
 };
 
 struct hv_lv *lv_find(struct libvirt *lv, const char *uuid)
@@ -100,40 +90,16 @@ static void tell_down(struct libvirt *lv, int rc, const char *why)
 	lv->events->on_connection(lv->ctx, rc, lv->why);
 }
 
-/* A domain that runs: known, another run of a known one, or new. */
-static void take_domain(struct libvirt *lv, const struct snapshot *s)
-{
-	struct hv_lv *hv = lv_find(lv, s->uuid);
-
-	if (hv && (hv->facts.libvirt_id != s->id || !s->xml.agent)) {
-		lv_left(lv, s->uuid, "the VM has ended");
-		hv = NULL;
-	}
-	if (!hv && s->xml.agent) {
-		lv->events->on_domain(lv->ctx, &(struct libvirt_domain){
-						       .name = s->xml.name,
-						       .uuid = s->uuid,
-						       .id = s->id,
-						       .agent = s->xml.agent,
-					       });
-		hv = lv_find(lv, s->uuid);
-	}
-	if (hv && hv->phase == LV_LOST)
-		hv_lv_attach(hv, s);
-	else if (hv)
-		hv_lv_adopt(hv, s);
-}
-
-static bool has_domain(const struct snapshots *list, const char *uuid)
+static bool has_domain(const struct running *list, const char *uuid)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (strcmp(list->list[i]->uuid, uuid) == 0)
+		if (strcmp(list->list[i], uuid) == 0)
 			return true;
 	return false;
 }
 
 /* Objects whose domains are not running any more; each call may change the list. */
-static void drop_missing(struct libvirt *lv, const struct snapshots *list)
+static void drop_missing(struct libvirt *lv, const struct running *list)
 {
 	struct hv_lv *hv;
 
@@ -245,13 +211,14 @@ static void opened(struct libvirt *lv, struct opening *o)
 	lv->conn = o->conn;
 	lv->watch = o->watch;
 	o->watch = NULL;
+	lv->round++;
 	lv->backoff_ms = BACKOFF_MIN_MS;
 	lv->why[0] = '\0';
 	snprintf(lv->version, sizeof(lv->version), "%s", o->version);
 	lv->events->on_connection(lv->ctx, 0, lv->uri);
 	drop_missing(lv, &o->domains);
 	for (size_t i = 0; i < o->domains.n; i++)
-		take_domain(lv, o->domains.list[i]);
+		lv_discover(lv, o->domains.list[i]);
 }
 
 static void opening_done(struct job *job)
@@ -271,7 +238,7 @@ static void opening_done(struct job *job)
 	}
 	replay(lv);
 	watch_unref(o->watch);
-	snapshots_done(&o->domains);
+	free(o->domains.list);
 	free(o);
 }
 
@@ -302,43 +269,6 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 	if (!lv->conn && !lv->opening && start_opening(lv) < 0)
 		retry_later(lv);
 	return 0;
-}
-
-static void run_discovery(struct job *job)
-{
-	struct discovery_job *d = (struct discovery_job *)(void *)job;
-	char text[CALL_TEXT_MAX];
-
-	if (!job->ending)
-		call_snapshot(d->conn, d->uuid, true, &d->snapshot, text);
-	virConnectClose(d->conn);
-}
-
-static void discovery_done(struct job *job)
-{
-	struct discovery_job *d = (struct discovery_job *)(void *)job;
-
-	if (d->snapshot && !d->lv->ending && d->lv->conn == d->conn)
-		take_domain(d->lv, d->snapshot);
-	snapshot_free(d->snapshot);
-	free(d);
-}
-
-void lv_discover(struct libvirt *lv, const char *uuid)
-{
-	struct discovery_job *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return;
-	d->job = (struct job){ .run = run_discovery, .done = discovery_done };
-	d->lv = lv;
-	snprintf(d->uuid, sizeof(d->uuid), "%s", uuid);
-	virConnectRef(lv->conn);
-	d->conn = lv->conn;
-	if (work_submit(lv->work, LANE_READ, &d->job) < 0) {
-		virConnectClose(d->conn);
-		free(d);
-	}
 }
 
 static void on_wake(int timer, void *opaque)
@@ -400,6 +330,7 @@ struct libvirt *lv_close(struct libvirt *lv)
 		return NULL;
 	lv->ending = true;
 	lv->retry = sd_event_source_disable_unref(lv->retry);
+	lv_discover_done(lv);
 	drop_connection(lv);
 	if (lv->work && (!work_stop(lv->work, CLOSE_MS) || !stop_events(lv)))
 		return NULL;
@@ -425,6 +356,7 @@ int lv_open(struct libvirt **ret, sd_event *event, const char *uri,
 	lv->backoff_ms = BACKOFF_MIN_MS;
 	LIST_INIT(&lv->hvs);
 	STAILQ_INIT(&lv->early);
+	STAILQ_INIT(&lv->unread);
 	lv->uri = strdup(uri);
 	lv->pool = lv->uri ? pool_new(lv->uri) : NULL;
 	r = lv->pool ? work_new(&lv->work, event) : -ENOMEM;
@@ -432,6 +364,8 @@ int lv_open(struct libvirt **ret, sd_event *event, const char *uri,
 		r = start_events(lv);
 	if (r == 0)
 		r = sd_event_add_time(event, &lv->retry, CLOCK_MONOTONIC, 0, 1000, on_retry, lv);
+	if (r >= 0)
+		r = lv_discover_init(lv);
 	if (r < 0) {
 		lv_close(lv);
 		return r;

@@ -11,11 +11,12 @@
 #include <sys/queue.h>
 
 /*
- * What these share: hv-libvirt-conn.c (the connection and which domains there are), -watch.c (what
- * libvirt tells, from its event thread to the loop), hv-libvirt.c (a domain's object and its
- * requests), -read.c (readings of its XML), -event.c (what an event means for a domain), -persist.c
- * (the configuration of any domain). Below them, knowing nothing of these structs: -work.c (threads), -pool.c (connections for changes),
- * -call.c (libvirt's blocking calls) and -xml.c.
+ * What these share: hv-libvirt-conn.c (the connection), -discover.c (which domains there are),
+ * -watch.c (what libvirt tells, from its event thread to the loop), hv-libvirt.c (a domain's object
+ * and its requests), -read.c (readings of its XML), -event.c (what an event means for a domain),
+ * -persist.c (the configuration of any domain). Below them, knowing nothing of these structs:
+ * -work.c (threads), -pool.c (connections for changes), -call.c (libvirt's blocking calls) and
+ * -xml.c.
  */
 
 enum lv_phase { LV_LOST, LV_ATTACHED };
@@ -124,7 +125,9 @@ struct watch {
  * @watch: of @conn
  * @pool: for changes
  * @ending: nothing is begun any more
+ * @round: counts the connections
  * @opening: of the connection that is being opened; @early: what it has told so far
+ * @unread: domains that could not be read, for @again
  * @why: why it is down, as told
  */
 struct libvirt {
@@ -138,7 +141,10 @@ struct libvirt {
 	struct pool *pool;
 	bool ending;
 	struct watch *opening;
+	unsigned int round;
 	struct job_list early;
+	struct job_list unread;
+	sd_event_source *again;
 	char version[32];
 	struct hv_list hvs;
 	sd_event_source *retry;
@@ -202,10 +208,14 @@ int lv_open(struct libvirt **ret, sd_event *event, const char *uri,
 struct hv_lv *lv_find(struct libvirt *lv, const char *uuid);
 /* It does not run any more: whoever owns it frees it. */
 void lv_left(struct libvirt *lv, const char *uuid, const char *why);
-/* Is there such a domain, and has it the channel? */
-void lv_discover(struct libvirt *lv, const char *uuid);
 /* The connection broke; @why may be NULL. */
 void lv_lost(struct libvirt *lv, const char *why);
+
+/* hv-libvirt-discover.c */
+int lv_discover_init(struct libvirt *lv);
+void lv_discover_done(struct libvirt *lv);
+/* Is there such a domain, and has it the channel? */
+void lv_discover(struct libvirt *lv, const char *uuid);
 
 /* hv-libvirt-persist.c: as libvirt_module.persist. */
 int lv_persist(struct libvirt *lv, const char *word, const struct persist_change *change,

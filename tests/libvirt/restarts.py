@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirtd dies, comes back, or is not there at all: the daemon and the VMs do not mind."""
 
+import os
 import signal
 import sys
 
@@ -114,6 +115,28 @@ def a_libvirtd_that_hangs_blocks_nobody():
         wait_for(lambda: not d.info()["vcpus"][2]["pending"], 10, d.brief)
         all_agree(dom, d, [0, 1])
         done(d.setvcpus(3), present=3, online=3)
+
+
+@case(deadline=120)
+def a_qemu_that_hangs_is_not_gone_and_keeps_no_other_waiting():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d), Domain(lv, name="other") as other:
+        other.start(holds=[d])
+        wait_for(lambda: d.listed().get("other", {}).get("status") == "running", 15, "the other domain")
+        os.kill(dom.pid(), signal.SIGSTOP)
+        try:
+            # Once more while libvirt's call waits for QEMU: nothing that breaks there means an end.
+            for _ in range(2):
+                lv.kill()
+                wait_for(lambda: d.listed()["other"]["status"] == "attaching", 5, "the loss noticed")
+                lv.start()
+                wait_for(lambda: d.listed()["other"]["status"] == "running", 15, "the other domain again")
+                equal(status(d), "attaching")
+        finally:
+            os.kill(dom.pid(), signal.SIGCONT)
+        wait_for(lambda: status(d) == "running", 20, d.brief)
+        assert "%s: left" % dom.name not in d.text(), d.text()
+        done(d.setvcpus(3), present=3, online=3)
+        all_agree(dom, d, [0, 1, 2])
 
 
 @case()
