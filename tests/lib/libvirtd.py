@@ -136,7 +136,7 @@ class Virsh:
 
 
 class Libvirtd:
-    """@cache: another's folder, whose capabilities (8 s of probing) are taken over."""
+    """@cache: a folder with capabilities (8 s of probing) that are taken over, if it is there."""
 
     def __init__(self, cache=None, start=True):
         self.dir = tempfile.mkdtemp(prefix="vcpuhp-lv-")
@@ -144,8 +144,8 @@ class Libvirtd:
         self.process = None
         for name in ("etc/libvirt", "var/lib/libvirt", "var/log/libvirt", "run/libvirt", "sock"):
             os.makedirs(self.path(name))
-        if cache:
-            shutil.copytree(cache.path("var/cache/libvirt"), self.path("var/cache/libvirt"))
+        if cache and os.path.isdir(cache):
+            shutil.copytree(cache, self.path("var/cache/libvirt"))
         else:
             os.makedirs(self.path("var/cache/libvirt"))
         for name, text in (("libvirtd.conf", LIBVIRTD_CONF % {"dir": self.dir}),
@@ -159,6 +159,18 @@ class Libvirtd:
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def keep_cache(self, to):
+        """For the next: libvirtd looks itself whether it is still right. Whoever comes first keeps it."""
+        if os.path.isdir(to):
+            return
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        scratch = tempfile.mkdtemp(prefix="libvirt-", dir=os.path.dirname(to))
+        shutil.copytree(self.path("var/cache/libvirt"), scratch, dirs_exist_ok=True)
+        try:
+            os.rename(scratch, to)
+        except OSError:
+            shutil.rmtree(scratch)
 
     def start(self):
         self.process = Process(

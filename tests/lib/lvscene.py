@@ -2,7 +2,10 @@
 """What the libvirt cases share: one libvirtd a script, a domain with a daemon, looking at all four views."""
 
 import atexit
+import os
+import shutil
 
+import guest
 import libvirtd
 from libvirtd import Domain, Libvirtd, LibvirtDaemon
 from scene import done
@@ -12,13 +15,20 @@ from vm import bury_orphans, wait_for
 _shared = []
 
 
+def _cache():
+    """Where the capabilities of this QEMU for this libvirtd are kept."""
+    made = [os.stat(shutil.which(name)).st_ctime_ns for name in ("libvirtd", "qemu-system-x86_64")]
+    return os.path.join(guest.BUILD, "guest", "libvirt-cache-%x-%x" % tuple(made))
+
+
 def prepare():
     """For tap.main(before=): the script's libvirtd, or why there is none."""
     why = libvirtd.why_not()
     if not why:
         bury_orphans("qemu-system")
-        _shared.append(Libvirtd())
+        _shared.append(Libvirtd(_cache()))
         atexit.register(_shared[0].close)
+        _shared[0].keep_cache(_cache())
     return why
 
 
@@ -28,7 +38,7 @@ def shared():
 
 
 def own():
-    return Libvirtd(cache=shared())
+    return Libvirtd(shared().path("var/cache/libvirt"))
 
 
 class Scene:
