@@ -214,6 +214,16 @@ static void conclude(struct op_run *run)
 	op_end(op, result);
 }
 
+/*
+ * QEMU is back in a moment, or the VM is gone: only then there is something to judge. libvirtd may
+ * be away for ever, and an operation that is stopped does not wait for it: what the agent can take
+ * back is taken back, and what needs libvirtd is pending.
+ */
+static bool is_given_up(const struct op_run *run)
+{
+	return run->stop_rc && run->domain->hv->ops->lost_ms == 0;
+}
+
 static void go_on(struct op_run *run)
 {
 	switch (run->phase) {
@@ -229,8 +239,7 @@ static void go_on(struct op_run *run)
 	case RUN_SETTLE:
 		break;
 	}
-	/* QEMU is back in a moment, or the VM is gone: only then there is something to judge. */
-	if (!run->domain->attached)
+	if (!run->domain->attached && !is_given_up(run))
 		return;
 	if (is_busy(run))
 		return;

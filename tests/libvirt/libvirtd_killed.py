@@ -323,5 +323,41 @@ def in_each_phase_of_a_removal_that_goes_on_at_another_time():
     killed_in_all(REMOVE, 3, 1, 1)
 
 
+PENDING = {(5, "pending")}
+
+# Phase, vCPUs before and asked for, the result while libvirtd is away, (present, online) once it is back.
+STAYS_AWAY = (
+    (plug_asked, 1, 3, PENDING, (1, 1)),
+    (startup_callback, 1, 3, PENDING, (1, 1)),
+    (one_at_standby, 3, 1, FAILED, (3, 3)),
+    (eject_awaited, 3, 1, PENDING, (2, 2)),
+)
+
+
+def stays_away(phase, count, asked, results, settled):
+    with own() as lv, Scene(count, lv=lv, daemon=SHORT) as (dom, guest, d):
+        b = Bench(lv, dom, guest, d)
+        holding = phase(b)
+        next(holding)
+        asking = d.begin("setvcpus", dom.name, asked, "--timeout", 3)
+        next(holding)
+        lv.kill()
+        b.until(lambda: d.info()["status"] == "attaching", "the loss noticed")
+        next(holding, None)
+        a = asking.wait(25)
+        print("# %s: %s after %.1f s" % (phase.__name__, a.result.get("result"), a.ms / 1000), flush=True)
+        assert (a.exit, a.result["result"]) in results, "%s" % a
+        lv.start()
+        wait_for(lambda: d.counts() == (*settled, 0), 20, d.brief)
+        all_agree(dom, d, list(range(settled[0])))
+        equal(d.ctl("op", a.result["op"]).result["result"], a.result["result"], "its result later")
+
+
+@case(deadline=150)
+def an_operation_ends_at_its_deadline_though_libvirtd_stays_away():
+    for row in STAYS_AWAY:
+        stays_away(*row)
+
+
 if __name__ == "__main__":
     tap.main(before=prepare)

@@ -115,6 +115,7 @@ def at_random(n):
                      for i, who in enumerate((by_virsh, by_us, by_virsh, by_us))]  # fmt: skip
             answers = [[a for f in turns[i::2] for a in f.result()] for i in (0, 1)]
             print("# virsh: %s; vcpuhpctl: %s" % tuple(map(told, answers)), flush=True)
+            equal([v for v in answers[0] if v.exit not in (0, 1)], [], "virsh hung or crashed")
             all_views_are_one(dom, d)
             done(d.setvcpus(MAXIMUM), present=MAXIMUM, online=MAXIMUM)
             all_agree(dom, d, list(range(MAXIMUM)))
