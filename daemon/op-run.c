@@ -288,8 +288,14 @@ void op_run_stop(struct op *op, int rc)
 {
 	struct op_run *run = op->run;
 
-	if (!run || run->stop_rc)
+	if (!run)
 		return;
+	if (run->stop_rc) {
+		/* Cancelled, and now too late as well: what cannot be recalled is not waited for. */
+		if (rc == -ETIMEDOUT)
+			op_moves_call_back(run, rc);
+		return;
+	}
 	if (run->phase == RUN_LOOK || run->phase == RUN_PERSIST) {
 		op_persist_stop(run, rc);
 		return;

@@ -334,7 +334,7 @@ STAYS_AWAY = (
 )
 
 
-def stays_away(phase, count, asked, results, settled):
+def stays_away(phase, count, asked, results, settled, cancel=False):
     with own() as lv, Scene(count, lv=lv, daemon=SHORT) as (dom, guest, d):
         b = Bench(lv, dom, guest, d)
         holding = phase(b)
@@ -344,11 +344,15 @@ def stays_away(phase, count, asked, results, settled):
         lv.kill()
         b.until(lambda: d.info()["status"] == "attaching", "the loss noticed")
         next(holding, None)
+        if cancel:
+            d.ctl("cancel", b.operates())
         a = asking.wait(25)
         print("# %s: %s after %.1f s" % (phase.__name__, a.result.get("result"), a.ms / 1000), flush=True)
         assert (a.exit, a.result["result"]) in results, "%s" % a
         lv.start()
-        wait_for(lambda: d.counts() == (*settled, 0), 20, d.brief)
+        # What was pending goes on by itself now.
+        wait_for(lambda: d.counts() == (*settled, 0) and not [v for v in d.info()["vcpus"] if v["pending"]],
+                 20, d.brief)  # fmt: skip
         all_agree(dom, d, list(range(settled[0])))
         equal(d.ctl("op", a.result["op"]).result["result"], a.result["result"], "its result later")
 
@@ -357,6 +361,11 @@ def stays_away(phase, count, asked, results, settled):
 def an_operation_ends_at_its_deadline_though_libvirtd_stays_away():
     for row in STAYS_AWAY:
         stays_away(*row)
+
+
+@case()
+def one_that_was_cancelled_ends_at_its_deadline_too():
+    stays_away(plug_asked, 1, 3, PENDING, (1, 1), cancel=True)
 
 
 if __name__ == "__main__":
