@@ -220,11 +220,13 @@ def initrd():
 
 
 def qemu_ga():
-    """Files for overlay(): QEMU's own guest agent and its libraries, which are the host's. None: not there."""
+    """Files for overlay(): QEMU's own guest agent and its libraries, which are the host's. None: one of them is not there."""
     program = os.path.join(GUEST, "qga", "usr", "sbin", "qemu-ga")
     if not os.path.exists(program):
         return None
     said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+    if "not found" in said:
+        return None
     libraries = [word for word in said.split() if word.startswith("/")]
     return {"/bin/qemu-ga": (0o755, _read(program)), **{lib: (0o755, _read(lib)) for lib in libraries}}
 

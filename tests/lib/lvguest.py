@@ -52,7 +52,7 @@ def why_no_guest():
 def why_no_qemu_ga():
     """Why libvirt's own guest agent cannot run in there, or None."""
     if not guestkit.qemu_ga():
-        return "QEMU's guest agent is missing: tests/run --deps"
+        return "QEMU's guest agent or a library of it is missing: tests/run --deps"
     return None
 
 
