@@ -186,6 +186,8 @@ struct manager {
 /* manager.c */
 int manager_new(struct manager **ret, sd_event *event, struct config *config);
 struct manager *manager_free(struct manager *m);
+/* Free the domains, as before libvirt's module is closed; the rest takes the answers that it gives then. */
+void manager_drop_domains(struct manager *m);
 /*
  * Find exactly: by the name of a QMP domain; then, as virsh does, by libvirt's id, by UUID, by
  * name. NULL unknown.

@@ -219,9 +219,12 @@ static void program_done(struct program *p)
 {
 	control_socket_done(&p->socket);
 	varlink_server_free(p->server);
+	/* libvirt's last answers go to requests that know the manager and the API. */
+	if (p->manager)
+		manager_drop_domains(p->manager);
+	discovery_free(p->discovery);
 	api_free(p->api);
 	manager_free(p->manager);
-	discovery_free(p->discovery);
 	config_free(p->config);
 	sd_event_unref(p->event);
 	if (p->lock >= 0)

@@ -84,12 +84,17 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 	return 0;
 }
 
+void manager_drop_domains(struct manager *m)
+{
+	while (m->n_domains > 0)
+		domain_free(m->domains[--m->n_domains]);
+}
+
 struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
-	for (unsigned int i = 0; i < m->n_domains; i++)
-		domain_free(m->domains[i]);
+	manager_drop_domains(m);
 	free(m->domains);
 	sd_event_source_disable_unref(m->tick);
 	event_bus_free(m->bus);

@@ -252,6 +252,27 @@ def a_late_change_does_not_undo_a_newer_one():
 
 
 @case()
+def libvirt_answers_a_daemon_that_is_stopping():
+    """What is freed is scribbled on, so whoever still uses it does not get far."""
+    with Domain(shared()) as dom:
+        dom.start()
+        with LibvirtDaemon(dom, dom.lv, env={"MALLOC_PERTURB_": "165"}) as d:
+            d.wait_listed()
+            d.wait_idle_online(1)
+            done(d.setvcpus(2), present=2, online=2)
+            dom.guest.mode = "ignore"
+            other = dom.lv.begin("setvcpus", dom.name, 1, "--live")
+            wait_for(lambda: dom.guest.registers.flags(1) & 4, 5, "virsh's request, which holds the domain")
+            error(d.setvcpus(5, "--config", "--timeout", 1), 5, "it may still change the persistent configuration")
+            d.process.kill(signal.SIGTERM)
+            wait_for(lambda: not os.path.exists(d.socket), 5, "the daemon's end")
+            dom.guest.eject(1)
+            equal(d.process.popen.wait(5), 0, d.text())
+            matches("the persistent configuration has 5 of 8 vCPUs", d.text())
+            other.communicate()
+
+
+@case()
 def the_operation_remembers_both():
     with Scene() as (dom, guest, d):
         a = d.setvcpus(2, "--live", "--config", "--no-wait", "--op-id", "both")
