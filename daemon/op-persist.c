@@ -7,7 +7,8 @@
  * runs: so its result tells both, whoever waits for it, and the domain's next operation comes after
  * both. What fails then cannot take the running domain's part back; the result is partial and says
  * so. Sent, it cannot be recalled either: a cancel comes too late, and past the deadline it is
- * pending. Where an earlier change is still with libvirt it waits for that (persist-gate.c).
+ * pending. Where an earlier change is still with libvirt it waits for that (persist-gate.c), and is
+ * not made where the operation ends before.
  */
 #include "daemon/op-run.h"
 #include "daemon/persist-gate.h"
@@ -173,6 +174,12 @@ static bool withdraw(struct op_run *run)
 	return true;
 }
 
+void op_persist_drop(struct op_run *run)
+{
+	if (withdraw(run))
+		run->op->persist.result = PERSIST_SKIPPED;
+}
+
 void op_persist_stop(struct op_run *run, int rc)
 {
 	struct op *op = run->op;
@@ -183,6 +190,10 @@ void op_persist_stop(struct op_run *run, int rc)
 					  : "libvirt has not told the persistent configuration in "
 					    "time; nothing was changed");
 		op_end(op, rc == -ECANCELED ? OP_CANCELLED : OP_FAILED);
+	} else if (rc == -ECANCELED && withdraw(run)) {
+		end_half_done(op, PERSIST_SKIPPED, OP_PARTIAL,
+			      "the persistent configuration was left as it is: the operation was "
+			      "cancelled");
 	} else if (rc == -ETIMEDOUT && withdraw(run)) {
 		end_half_done(op, PERSIST_FAILED, OP_PARTIAL,
 			      "libvirt has not answered an earlier change of its persistent "

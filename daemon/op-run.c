@@ -321,6 +321,7 @@ void op_run_vm_gone(struct domain *d, const char *why)
 
 	if (run) {
 		op_moves_gone(run);
+		op_persist_drop(run);
 		end_with(run, OP_VM_GONE, NULL, why);
 	}
 	admission_end_all(d, OP_VM_GONE, why);
@@ -334,6 +335,7 @@ void op_run_drop(struct op *op)
 	if (!run)
 		return;
 	run->phase = RUN_OVER;
+	op_persist_drop(run);
 	admission_drop(&run->admission);
 	sd_event_source_disable_unref(run->give_up);
 	sd_event_source_disable_unref(run->next);

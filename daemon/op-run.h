@@ -73,6 +73,8 @@ int op_persist_look(struct op_run *run);
 void op_persist_begin(struct op_run *run);
 /* -ECANCELED or -ETIMEDOUT, in RUN_LOOK or RUN_PERSIST. */
 void op_persist_stop(struct op_run *run, int rc);
+/* The operation ends: what waits for an earlier change is not made. */
+void op_persist_drop(struct op_run *run);
 
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
 int op_moves_add(struct op_run *run, const struct plan *plan);

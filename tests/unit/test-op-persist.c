@@ -287,37 +287,75 @@ static void count_answer(void *arg, const struct persist_answer *a)
 	++*(int *)arg;
 }
 
-static void behind_an_earlier_change_it_is_not_made_past_the_deadline(void **ctx)
+/* An operation that waits with its change for @first, which libvirt has. */
+static struct op *submit_behind(struct bench *b, struct libvirt_fake *l, struct libvirt_fake *first,
+				int *answers)
 {
 	const struct persist_change five = { .kind = PERSIST_COUNT, .count = 5 };
 	struct persist_gate *gate;
-	struct libvirt_fake l;
-	struct bench *b = start(&l);
-	struct libvirt_fake first;
-	int answers = 0;
 	struct op *o;
 
 	assert_int_equal(persist_gate_ask(&gate, b->manager, b->d->config->uuid, "vm", &five, 0,
-					  NULL, count_answer, &answers),
+					  NULL, count_answer, answers),
 			 0);
-	first = l;
-	l.done = NULL;
+	*first = *l;
+	l->done = NULL;
 	o = submit(b, 2);
-	answer(&l, 0, 1);
+	answer(l, 0, 1);
 	bench_turn(b);
 	bench_states(b, 1, 1, CPUHP_ONLINE);
-	assert_int_equal(l.changes, 1);
+	assert_int_equal(l->changes, 1);
+	return o;
+}
+
+static void end_by_deadline(struct op *o)
+{
 	op_run_stop(o, -ETIMEDOUT);
-	bench_check(b, o, OP_PARTIAL);
-	assert_non_null(strstr(o->error, "an earlier change"));
-	check_config(o, PERSIST_FAILED, -1);
-	op_unref(o);
-	l.done = first.done;
-	l.arg = first.arg;
-	answer(&l, 0, 5);
-	assert_int_equal(answers, 1);
-	assert_int_equal(l.changes, 1);
-	bench_stop(b);
+}
+
+static void end_by_cancel(struct op *o)
+{
+	assert_int_equal(domain_cancel(o), 0);
+}
+
+static void end_by_vm(struct op *o)
+{
+	op_run_vm_gone(o->domain, "it has ended");
+}
+
+/* Row: what ends the operation meanwhile, and how. */
+static const struct {
+	void (*end)(struct op *o);
+	enum op_result result;
+	enum persist_result persist;
+	const char *part;
+} endings[] = {
+	{ end_by_deadline, OP_PARTIAL, PERSIST_FAILED, "an earlier change" },
+	{ end_by_cancel, OP_PARTIAL, PERSIST_SKIPPED,
+	  "left as it is: the operation was cancelled" },
+	{ end_by_vm, OP_VM_GONE, PERSIST_SKIPPED, "it has ended" },
+};
+
+static void behind_an_earlier_change_it_is_not_made_when_it_has_ended(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		struct libvirt_fake l, first;
+		struct bench *b = start(&l);
+		int answers = 0;
+		struct op *o = submit_behind(b, &l, &first, &answers);
+
+		endings[i].end(o);
+		bench_check(b, o, endings[i].result);
+		assert_non_null(strstr(o->error, endings[i].part));
+		assert_int_equal(o->persist.result, endings[i].persist);
+		op_unref(o);
+		l.done = first.done;
+		l.arg = first.arg;
+		answer(&l, 0, 5);
+		assert_int_equal(answers, 1);
+		assert_int_equal(l.changes, 1);
+		bench_stop(b);
+	}
 }
 
 static void past_the_deadline_it_is_failed_before_and_pending_after(void **ctx)
@@ -405,7 +443,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_before_it_began_changes_nothing),
 		cmocka_unit_test(a_change_that_was_sent_cannot_be_cancelled),
 		cmocka_unit_test(past_the_deadline_it_is_failed_before_and_pending_after),
-		cmocka_unit_test(behind_an_earlier_change_it_is_not_made_past_the_deadline),
+		cmocka_unit_test(behind_an_earlier_change_it_is_not_made_when_it_has_ended),
 		cmocka_unit_test(a_vm_that_goes_away_meanwhile_is_gone),
 		cmocka_unit_test(the_same_id_without_the_configuration_is_another_wish),
 	};
