@@ -23,9 +23,10 @@
 
 /*
  * So long libvirt may take to tell why the daemon does not have a domain. Anybody who may look can
- * ask that, so there is a limit: whoever comes beyond it is told less.
+ * ask that, so there is a limit, which leaves half of the module's threads to those who change
+ * something: whoever comes beyond it is told less.
  */
-enum { EXPLAIN_MS = 2000, EXPLAINING_MAX = 8 };
+enum { EXPLAIN_MS = 2000, EXPLAINING_MAX = 4 };
 
 /**
  * struct config_call - one such request
@@ -389,7 +390,10 @@ void api_explain(struct api *a, struct varlink_call *call)
 	struct config_call *c;
 
 	if (!a->manager->libvirt_persist || a->explaining == EXPLAINING_MAX) {
-		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s", word);
+		api_fail(call, ERR_NO_SUCH_DOMAIN, "there is no domain %s%s", word,
+			 a->explaining ? " among those of vcpuhpd, and libvirt is asked for too "
+					 "many others; try again"
+				       : "");
 		return;
 	}
 	c = config_call_new(a, call, API_AFFECT_DEFAULT, word);

@@ -15,9 +15,10 @@ struct stream {
 static void on_event(void *ctx, const struct event *e)
 {
 	struct stream *s = ctx;
+	const char *name = e->domain ? e->domain->config->name : e->domain_name;
 	json_object *params;
 
-	if (s->domain[0] && (!e->domain || strcmp(e->domain->config->name, s->domain) != 0))
+	if (s->domain[0] && (!name || strcmp(name, s->domain) != 0))
 		return;
 	params = json_object_new_object();
 	json_object_object_add(params, "event", report_event(e));

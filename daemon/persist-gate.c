@@ -2,8 +2,9 @@
 /*
  * Theory of operation
  *
- * The one way to a change of a persistent configuration. libvirt's call cannot be taken back, and may
- * return long after its client's deadline; two calls at once are done in whatever order libvirt
+ * The one way to a change of the vCPUs in a persistent configuration. (A definition, api-xml.c, does
+ * not wait here: libvirt's module compares what is there right before it.) libvirt's call cannot be
+ * taken back, and may return long after its client's deadline; two calls at once are done in whatever order libvirt
  * likes. So the next change of a domain is sent when the call before it has returned, and the last
  * one asked for is the last one done, however late. One that still waits can be cancelled.
  *
@@ -55,15 +56,19 @@ static struct persist_gate *first_of(struct manager *m, const char *uuid)
 void persist_gate_tell(struct manager *m, const char *uuid, const char *name, uid_t uid,
 		       struct op *op, const char *what)
 {
+	struct domain *d = manager_find(m, uuid);
 	char text[2 * PERSIST_TEXT_MAX];
 
+	/* A domain on QMP may have the name of one of libvirt's. */
+	if (!d && manager_find(m, name))
+		name = uuid;
 	snprintf(text, sizeof(text), "the persistent configuration %s, for uid %u", what, uid);
 	log_line(LOG_INFO, "%s: %s%s%s%s", name, op ? "operation " : "", op ? op->id : "",
 		 op ? ": " : "", text);
 	event_publish(m->bus, &(struct event){
 				      .type = EVENT_CONFIG,
 				      .t_us = now_us(),
-				      .domain = manager_find(m, uuid),
+				      .domain = d,
 				      .domain_name = name,
 				      .op = op,
 				      .vcpu = -1,
@@ -86,6 +91,9 @@ static void tell(const struct persist_gate *g, const struct persist_answer *a)
 				  a->rc ? "was changed and cannot be read again" : what);
 		return;
 	}
+	if (a->rc == -ECONNRESET)
+		persist_gate_tell(g->manager, g->uuid, g->name, g->uid, g->op,
+				  "may have been changed, or not: libvirtd was lost");
 	persist_explain(a, g->name, true, &denial);
 	log_line(LOG_NOTICE, "%s: persistent configuration, for uid %u: %s", g->name, g->uid,
 		 denial.text);
