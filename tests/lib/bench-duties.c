@@ -153,12 +153,13 @@ static size_t read_ladder(struct duties *d, char *report, size_t size)
 struct duty {
 	int cpu;
 	int rc; /* 0 or an errno */
-	long long ns;
+	struct duty_times times;
 };
 
 static void write_it(struct duty *q)
 {
-	q->rc = bench_write_online(q->cpu, "1", &q->ns);
+	q->times.write_ns = bench_now_ns();
+	q->rc = bench_write_online(q->cpu, "1", &q->times.online_ns);
 }
 
 static void prove_it(struct duty *q)
@@ -235,6 +236,7 @@ struct run {
 	int queue[DUTY_WORKERS];
 	int n_queued, n_begun, n_did;
 	bool expedited;
+	long long begin_ns;
 	char report[8192];
 	size_t report_len;
 };
@@ -286,7 +288,7 @@ static int on_written(struct run *run)
 	CPU_SET(q.cpu, &set);
 	if (sched_setaffinity(w->pid, sizeof(set), &set) < 0)
 		return errno;
-	d->online_ns[w - d->workers] = q.ns;
+	d->times[w - d->workers] = q.times;
 	r = ask(w, q.cpu);
 	run->report_len += read_ladder(d, run->report + run->report_len,
 				       sizeof(run->report) - run->report_len);
@@ -297,17 +299,20 @@ static int on_proved(struct run *run, struct duty_child *w)
 {
 	struct duties *d = run->d;
 	struct duty q;
+	struct duty_times *t = &d->times[w - d->workers];
 	int r = hear(w, &q), len;
-	char line[sizeof(run->report) + 64];
+	char line[sizeof(run->report) + 128];
 
+	t->proof_ns = bench_now_ns();
 	if (r == 0)
 		r = announce(q.cpu);
 	if (r == 0)
 		r = note(d, q.cpu, 'o');
 	if (r)
 		return r;
-	len = snprintf(line, sizeof(line), "did %d %lld %.*s\n", q.cpu,
-		       d->online_ns[w - d->workers], (int)run->report_len, run->report);
+	len = snprintf(line, sizeof(line), "did %d %lld %lld %lld %lld %.*s\n", q.cpu, t->online_ns,
+		       t->write_ns - run->begin_ns, t->proof_ns - t->write_ns - t->online_ns,
+		       bench_now_ns() - t->proof_ns, (int)run->report_len, run->report);
 	run->report_len = 0;
 	run->n_did++;
 	return write(run->b->port, line, (size_t)len) == len ? 0 : EIO;
@@ -366,7 +371,7 @@ static int wait_and_serve(struct run *run)
 
 int duties_run(struct duties *d, const struct duty_batch *b)
 {
-	struct run run = { .d = d, .b = b };
+	struct run run = { .d = d, .b = b, .begin_ns = bench_now_ns() };
 	int r;
 
 	if (b->n > DUTY_WORKERS)

@@ -26,19 +26,26 @@ struct duty_child {
 	int cpu;
 };
 
+/* CLOCK_MONOTONIC, nanoseconds; @online_ns a duration. */
+struct duty_times {
+	long long write_ns, online_ns, proof_ns;
+};
+
 struct duties {
 	int record;
 	int expedited;
 	int trace;
 	struct duty_child writer;
 	struct duty_child workers[DUTY_WORKERS];
-	long long online_ns[DUTY_WORKERS];
+	struct duty_times times[DUTY_WORKERS];
 	char text[64 << 10];
 };
 
 /**
  * struct duty_batch - CPUs to take online
- * @port: where to say of each "did CPU NS REPORT", NS being the time of the kernel's online alone
+ * @port: where to say of each "did CPU ONLINE BEFORE PROOF ANNOUNCE REPORT": nanoseconds of the
+ *	kernel's online alone, from the batch's begin to that, and behind it to the proof and the
+ *	announcement
  * @uevents: CPUs that are to be added are told of there, "present CPU" is said of each, and it is
  *	begun with when the port says "kick CPU"; -1: they are there, @first to @first + @n - 1
  */
@@ -61,7 +68,10 @@ int duties_arm(struct duties *d, bool on);
 /* At most DUTY_WORKERS of them. Return: 0 or an errno. */
 int duties_run(struct duties *d, const struct duty_batch *b);
 
-/* Of bench-onliner.c: the kernel's write, and the time it took. Return: 0 or an errno. */
+/* Of bench-onliner.c: CLOCK_MONOTONIC. */
+long long bench_now_ns(void);
+
+/* The kernel's write, and the time it took. Return: 0 or an errno. */
 int bench_write_online(int cpu, const char *value, long long *ret_ns);
 
 /* The CPU that a uevent says was added, or -1. */

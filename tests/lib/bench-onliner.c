@@ -13,8 +13,8 @@
  *	owed N EXPEDITED    the same for N CPUs to be added
  *
  * Answers, each a line: "ready" when it listens (hand, owed, ping, arm); "ran CPU NS" from a thread
- * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU NS
- * REPORT" after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
+ * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU ..."
+ * after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
  * thread or process of the last one works.
  */
 #include "bench-duties.h"
@@ -42,7 +42,7 @@ struct proof {
 	long long online_ns;
 };
 
-static long long now_ns(void)
+long long bench_now_ns(void)
 {
 	struct timespec t;
 
@@ -144,7 +144,7 @@ static int start_thread(int port, int cpu, long long online_ns)
 
 int bench_write_online(int cpu, const char *value, long long *ret_ns)
 {
-	long long start = now_ns();
+	long long start = bench_now_ns();
 	char path[64];
 	int fd, r = 0;
 
@@ -155,7 +155,7 @@ int bench_write_online(int cpu, const char *value, long long *ret_ns)
 	if (write(fd, value, 1) != 1)
 		r = errno;
 	close(fd);
-	*ret_ns = now_ns() - start;
+	*ret_ns = bench_now_ns() - start;
 	return r;
 }
 

@@ -23,6 +23,8 @@ def allowed(base_ms):
 
 
 ADDED = "<= 5 ms or 5 %"
+PHASES = ("before the kernel's online", "the kernel's online and its confirmation",
+          "to the proof on the CPU", "the announcement", "to the client")  # fmt: skip
 
 
 def by_hand(count, expedited):
@@ -263,11 +265,15 @@ def standby(options, say):
 def _duty_rows(k, kind, mine, base):
     what = "standby->online x%d %s: " % (k, kind)
     ms = [t.ms for t in base]
-    return [
+    rows = [
         single(what + "all duties by hand, above the kernel's own", "ms a vCPU",
                [(t.ms - t.kernel_ms) / k for t in base]),
         paired(what + "added to all duties by hand", [t.ms for t in mine], ms, None, k),
     ]  # fmt: skip
+    for i, phase in enumerate(PHASES if k == 1 else ()):
+        rows.append(paired(what + phase + ", added to all duties by hand", [t.phases[i] for t in mine],
+                           [t.phases[i] for t in base], None))  # fmt: skip
+    return rows
 
 
 def _standby_rows(k, kind, mine, base, commands):

@@ -28,9 +28,10 @@ SETTLE_S = 0.5
 
 # One request: .ms until it was answered, .thread_ms until the last new CPU had run a bound thread,
 # .kernel_ms in the guest kernel's online (summed; None where unknown), .cpu_ms of the daemon's CPU
-# time, .result and .progress as in the control interface.
-Took = collections.namedtuple("Took", "ms thread_ms kernel_ms cpu_ms result progress")
-Took.__new__.__defaults__ = (None, None, None, [])
+# time, .result and .progress as in the control interface, .phases of one CPU: ms before the kernel's
+# online, in it, from it to the proof on the CPU, in the announcement, and to the client.
+Took = collections.namedtuple("Took", "ms thread_ms kernel_ms cpu_ms result progress phases")
+Took.__new__.__defaults__ = (None, None, None, [], None)
 
 
 def now_ms():
@@ -120,6 +121,7 @@ class Hand:
                 continue
             assert words[0] == word, "bench-onliner says: " + " ".join(words)
             kernel_ns += int(words[2])
+            self.times = [int(w) / 1e6 for w in words[2:6]]
             n -= 1
         return came_ms, kernel_ns / 1e6
 
@@ -175,9 +177,12 @@ class Hand:
         """The same with all that vcpuhp does for them, a ping before it included: Took."""
         start = now_ms()
         self._ping()
+        asked = now_ms() - start
         self._send("duties %d %d %d" % (first, last, expedited))
         end, kernel_ms = self._until_ran(last - first + 1, "did")
-        return Took(end - start, end - start, kernel_ms)
+        online, before, proof, announced = self.times
+        known = [asked + before, online, proof, announced]
+        return Took(end - start, end - start, kernel_ms, phases=known + [end - start - sum(known)])
 
     def offline(self, first, last):
         start = now_ms()
@@ -256,7 +261,17 @@ class Product:
         progress = [dict(p["progress"], came_ms=came - start) for p, came in replies[:-1]]
         ran = [p["came_ms"] for p in progress
                if p["name"] == "ap:threads" and p["phase"] == "exit" and not p.get("kernel")]  # fmt: skip
-        return Took(end - start, max(ran, default=None), None, cpu, result, progress)
+        return Took(end - start, max(ran, default=None), None, cpu, result, progress,
+                    self._phases(progress, end - start))  # fmt: skip
+
+    @staticmethod
+    def _phases(progress, ms):
+        at = {(p["name"], p["phase"]): p["t_ms"] for p in progress if not p.get("kernel")}
+        ends = [at.get(e) for e in (("ap:online", "enter"), ("ap:online", "exit"),
+                                    ("ap:verify", "exit"), ("ap:active", "exit"))]  # fmt: skip
+        if None in ends:
+            return None
+        return [b - a for a, b in zip([0] + ends, ends + [ms])]
 
     def set_count(self, count):
         return self._request("SetVcpus", count=count)
