@@ -134,8 +134,9 @@ def a_dry_run_is_refused_as_the_operation_would_be():
         for line in ("setvcpus web1 3", "setvcpu web1 1 --disable", "target web1 1 12"):
             refused = result(e.d.ctl(*line.split()), 4, "refused")
             dry = e.d.ctl(*line.split(), "--dry-run")
-            equal((dry.exit, dry.result), (4, {"plan": [], "refusals": ["the domain is paused"]}))
-            equal((refused.result["refused_by"], refused.result["error"]), ("policy", "the domain is paused"))
+            why = "the domain is paused, so its guest can take no part; resume it first"
+            equal((dry.exit, dry.result), (4, {"plan": [], "refusals": [why]}))
+            equal((refused.result["refused_by"], refused.result["error"]), ("policy", why))
         e.vm.qmp("cont")
         equal(e.d.setvcpus(3, "--dry-run").result["plan"], [{"vcpu": 2, "from": "offline", "to": "online"}])
 
