@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/api.h"
+#include "daemon/json-in.h"
 #include "proto/frame.h"
 #include "tests/unit/fake-domain.h"
 
@@ -32,17 +33,12 @@ struct run {
 
 static void check_answer(const char *text, size_t len)
 {
-	json_tokener *tok = json_tokener_new_ex(32);
+	static const struct json_in_limits limits = { ANSWER_MAX, 32, ANSWER_MAX };
 	json_object *o;
 
-	if (!tok)
-		abort();
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(tok, text, (int)len + 1);
-	if (!json_object_is_type(o, json_type_object))
+	if (json_in_parse(text, len, &limits, &o, NULL) < 0)
 		abort();
 	json_object_put(o);
-	json_tokener_free(tok);
 }
 
 static void take_answers(struct run *r)
