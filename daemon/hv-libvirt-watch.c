@@ -182,6 +182,9 @@ static void on_close(virConnectPtr conn, int reason, void *opaque)
 	post(opaque, new_notice(opaque, NOTICE_CLOSED, NULL, known ? reasons[reason] : ""));
 }
 
+/* By the one type that may be cast to any other: libvirt's own cast is a warning since clang 19. */
+#define DOMAIN_EVENT_CALLBACK(fn) VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))(fn))
+
 /* The rows of hv-libvirt-event.c. */
 static const char monitor_events[] =
 	"^(ACPI_DEVICE_OST|DEVICE_DELETED|DEVICE_UNPLUG_GUEST_ERROR|RESET|MIGRATION|STOP|RESUME|"
@@ -210,7 +213,7 @@ int watch_start(struct watch *w, virConnectPtr conn, char text[static CALL_TEXT_
 	w->lifecycle = keep(w,
 			    virConnectDomainEventRegisterAny(
 				    conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-				    VIR_DOMAIN_EVENT_CALLBACK(on_domain_event), ref(w), forget),
+				    DOMAIN_EVENT_CALLBACK(on_domain_event), ref(w), forget),
 			    text);
 	if (w->lifecycle < 0)
 		return call_error(text);
