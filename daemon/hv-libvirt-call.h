@@ -22,14 +22,15 @@ enum { CALL_TEXT_MAX = 256, CALL_UUID_SIZE = VIR_UUID_STRING_BUFLEN };
  * struct snapshot - a running domain at one moment
  * @seq: when the reading began, among all readings of the process: a later one is no older
  * @status: without a migration that goes out, which libvirt calls running
- * @jobs_known: it was asked for, and @migrating: a job of libvirt's moves or saves the domain
+ * @jobs_known: they were asked for, and @migrating: a job of libvirt's moves or saves the domain
+ * @whole: all of @xml was read; else only @maximum, and of @vcpus which are enabled
  */
 struct snapshot {
 	uint64_t seq;
 	char uuid[CALL_UUID_SIZE];
 	int id;
 	enum hv_status status;
-	bool jobs_known, migrating;
+	bool jobs_known, migrating, whole;
 	struct xml_domain xml;
 };
 
@@ -42,12 +43,18 @@ struct running {
 struct snapshot *snapshot_free(struct snapshot *s);
 
 /*
- * @jobs: ask for jobs too. That waits for whoever holds the domain, and fails with -EBUSY where it
- * is not let go for long (30 s in libvirt: a QEMU that hangs). So it is done once, where a domain
- * is found, on a thread that nobody waits for; events tell of later jobs.
+ * A whole one, and its jobs where it has the channel. That waits for whoever holds the domain, and
+ * fails with -EBUSY where it is not let go for long (30 s in libvirt: a QEMU that hangs). So it is
+ * done once, where a domain is found, on a thread that nobody waits for; events tell of later jobs.
  */
-int call_snapshot(virConnectPtr conn, const char *uuid, bool jobs, struct snapshot **ret,
+int call_snapshot(virConnectPtr conn, const char *uuid, struct snapshot **ret,
 		  char text[static CALL_TEXT_MAX]);
+/*
+ * What can change while a domain of @maximum vCPUs runs, without waiting for whoever holds it. It
+ * is whole, and may have waited, where libvirt has no list of vCPUs.
+ */
+int call_vcpus(virConnectPtr conn, const char *uuid, unsigned int maximum, struct snapshot **ret,
+	       char text[static CALL_TEXT_MAX]);
 /* All running domains. None is read, so none can keep the others waiting. */
 int call_list(virConnectPtr conn, struct running *ret, char text[static CALL_TEXT_MAX]);
 

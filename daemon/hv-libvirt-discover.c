@@ -63,7 +63,7 @@ static void run_discovery(struct job *job)
 	d->rc = job->ending ? -ECANCELED : pool_take(d->pool, &conn, text);
 	if (d->rc < 0)
 		return;
-	d->rc = call_snapshot(conn, d->uuid, true, &d->snapshot, text);
+	d->rc = call_snapshot(conn, d->uuid, &d->snapshot, text);
 	pool_give(d->pool, conn);
 }
 

@@ -29,7 +29,7 @@ enum change_kind { CHANGE_PLUG, CHANGE_UNPLUG, CHANGE_PIN };
  * @cb: NULL once it is answered
  * @id: of a plug
  * @cpus: of a pinning; @before: what it replaced, where @wants_before
- * @pool, @uuid: for the thread
+ * @pool, @uuid, @maximum: for the thread
  * @rc, @text, @snapshot: from the thread
  */
 struct change {
@@ -45,6 +45,7 @@ struct change {
 	void *arg;
 	struct pool *pool;
 	char uuid[CALL_UUID_SIZE];
+	unsigned int maximum;
 	int rc;
 	char text[CALL_TEXT_MAX];
 	struct snapshot *snapshot;

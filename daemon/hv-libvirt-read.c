@@ -2,7 +2,8 @@
 /*
  * Theory of operation
  *
- * Readings of a domain's live XML. One is under way at a time, on the reading thread; what is
+ * Readings of which vCPUs a domain has. Its XML is read where it is found (hv-libvirt-discover.c),
+ * and only where there is no other way after that: whoever waits for a guest keeps it. One is under way at a time, on the reading thread; what is
  * wanted meanwhile is read by the next, and a query() waits for a reading that began after it.
  * Events can ask for as many as a guest likes to cause, so READS_RATE bounds them.
  *
@@ -11,7 +12,8 @@
  *
  * Until a call has moved a vCPU the XML does not say which vCPUs can be unplugged; and a libvirtd
  * that was killed in the first such call and started again does not either, though the vCPU may be
- * there. One that has come to a slot that was seen empty is taken for one that can.
+ * there. The list of vCPUs never does. One that has come to a slot that was seen empty is taken for
+ * one that can, and of one that stays it stays true.
  *
  * libvirt learns of a finished unplug after QEMU has told us: its own thread must take the domain's
  * lock first, which a call of somebody's may hold for seconds, and under TCG it never learns (there
@@ -33,6 +35,7 @@ struct reading {
 	struct hv_lv *hv;
 	virConnectPtr conn;
 	char uuid[CALL_UUID_SIZE];
+	unsigned int maximum;
 	int rc;
 	char text[CALL_TEXT_MAX];
 	struct snapshot *snapshot;
@@ -48,7 +51,8 @@ static void take_slot(struct hv_lv *hv, unsigned int i, const struct xml_vcpu *v
 		*deleted = 0;
 	s->present = v->enabled && !*deleted;
 	hv->empty[i] |= !s->present;
-	s->removable = s->present && i > 0 && (listed ? v->hotpluggable : hv->empty[i]);
+	s->removable =
+		s->present && i > 0 && (listed ? v->hotpluggable : hv->empty[i] || s->removable);
 	hv->unsettled |= v->enabled && *deleted && hv->facts.kvm;
 	if (!s->present)
 		s->id[0] = '\0';
@@ -60,8 +64,10 @@ static void take_table(struct hv_lv *hv, const struct snapshot *s)
 
 	hv->seq = s->seq;
 	hv->unsettled = false;
-	hv->table.supported = s->xml.supported;
-	snprintf(hv->table.why, sizeof(hv->table.why), "%s", s->xml.why);
+	if (s->whole) {
+		hv->table.supported = s->xml.supported;
+		snprintf(hv->table.why, sizeof(hv->table.why), "%s", s->xml.why);
+	}
 	for (unsigned int i = 0; i < hv->table.n && i < s->xml.maximum; i++)
 		take_slot(hv, i, &s->xml.vcpus[i], s->xml.listed, now);
 }
@@ -161,7 +167,7 @@ static void run_reading(struct job *job)
 	struct reading *r = (struct reading *)(void *)job;
 
 	r->rc = job->ending ? -ECONNRESET
-			    : call_snapshot(r->conn, r->uuid, false, &r->snapshot, r->text);
+			    : call_vcpus(r->conn, r->uuid, r->maximum, &r->snapshot, r->text);
 	virConnectClose(r->conn);
 }
 
@@ -212,6 +218,7 @@ static int start_reading(struct hv_lv *hv)
 		return -ENOMEM;
 	r->job = (struct job){ .run = run_reading, .done = reading_done };
 	r->hv = hv;
+	r->maximum = hv->table.n;
 	snprintf(r->uuid, sizeof(r->uuid), "%s", hv->uuid);
 	virConnectRef(hv->lv->conn);
 	r->conn = hv->lv->conn;

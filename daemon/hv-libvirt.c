@@ -126,7 +126,7 @@ static int call(struct change *c, virConnectPtr conn)
 	rc = call_set_vcpu(conn, c->uuid, c->slot, c->kind == CHANGE_PLUG, c->text);
 	/* What it has come to, in the same go: a reading that began before would not show it. */
 	if (rc != -ECONNRESET)
-		call_snapshot(conn, c->uuid, false, &c->snapshot, text);
+		call_vcpus(conn, c->uuid, c->maximum, &c->snapshot, text);
 	return rc;
 }
 
@@ -266,6 +266,7 @@ static struct change *new_change(struct hv_lv *hv, enum change_kind kind, unsign
 	c->hv = hv;
 	c->kind = kind;
 	c->slot = slot;
+	c->maximum = hv->table.n;
 	c->cb = cb;
 	c->arg = arg;
 	snprintf(c->uuid, sizeof(c->uuid), "%s", hv->uuid);

@@ -14,6 +14,7 @@ start and that moment would talk to QEMU, so Domain.start() holds it still meanw
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -329,6 +330,10 @@ class Domain:
         if xml.find("vcpus") is None:
             return list(range(int(xml.find("vcpu").get("current", self.maximum))))
         return [int(v.get("id")) for v in xml.find("vcpus") if v.get("enabled") == "yes"]
+
+    def listed_present(self):
+        """vCPUs in libvirt's list, which does not wait for a call under way as newer libvirt's XML does."""
+        return [int(n) for n in re.findall(r"^VCPU: +(\d+)", self.lv.virsh("vcpuinfo", self.name).out, re.M)]
 
     def uuid(self):
         return self.lv.virsh("domuuid", self.name).out

@@ -44,7 +44,7 @@ def a_refusal_is_told_while_libvirt_s_own_call_still_waits():
         assert a.ms < 500, "it took %.0f ms" % a.ms
         equal(a.result["refused_by"], "guest")
         matches("refused", a.vcpu(3)["error"])
-        equal((dom.xml_present(), guest.online()), ([0, 1, 2, 3], [0, 1, 2, 3]), "back in service")
+        equal((dom.listed_present(), guest.online()), ([0, 1, 2, 3], [0, 1, 2, 3]), "back in service")
         equal(d.states()[3], "online")
         # The next change waits for libvirt's call, and so it does not run into its lock.
         guest.mode = "accept"
