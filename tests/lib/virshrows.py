@@ -81,7 +81,7 @@ SHUT_OFF = (
         virsh("setvcpus DOM two --config", 1, "Numeric value 'two' for <count> option is malformed"),
         same(2, "'two' is no count from 1 to 65535")),
     row("no count at all",
-        virsh("setvcpus DOM", 1, "requires --count option"),
+        virsh("setvcpus DOM", 1, "requires (--count|<count>) option"),
         same(2, "an argument is missing: setvcpus DOMAIN COUNT")),
     row("of the running domain, which there is not",
         virsh("setvcpus DOM 2", 1, "domain is not running"),
