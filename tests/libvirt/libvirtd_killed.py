@@ -221,30 +221,33 @@ FAILED = {(1, "failed")}
 # QEMU may read the command yet, or find its client gone first.
 EITHER = DONE | FAILED
 REFUSED = {(4, "refused")}
+# A newer QEMU may read it only when it has a new client, which then gets the answer of another: libvirt
+# takes that for a broken monitor and ends the VM.
+ENDED = {(11, "vm-gone")}
 
 AWAY, BACK, UNSEEN = "while it is away", "when it is back", "when it runs again"
 
-# Phase, when it goes on (once, and once more), the result.
+# Phase, when it goes on (once, and once more), the result. What may end the VM stands last.
 ADD = (
     (admission, AWAY, BACK, DONE),
     (plug_asked, AWAY, None, FAILED),
-    (device_add_sent, UNSEEN, AWAY, EITHER),
     (device_there, BACK, AWAY, DONE),
     (guest_has_it, AWAY, BACK, DONE),
     (kernel_online, BACK, AWAY, DONE),
     (startup_callback, AWAY, BACK, DONE),
     (all_online, AWAY, None, DONE),
+    (device_add_sent, UNSEEN, AWAY, EITHER | ENDED),
 )
 REMOVE = (
     (teardown_callback, AWAY, BACK, DONE),
     (kernel_offline, BACK, AWAY, DONE),
     (one_at_standby, AWAY, BACK, DONE),
     (unplug_asked, AWAY, None, DONE),
-    (device_del_sent, UNSEEN, AWAY, DONE),
     (eject_awaited, AWAY, BACK, DONE),
     (request_ignored, BACK, AWAY, DONE),
     (refused_unheard, AWAY, BACK, REFUSED),
     (refused_heard, BACK, None, REFUSED),
+    (device_del_sent, UNSEEN, AWAY, DONE | ENDED),
 )
 
 
@@ -283,6 +286,11 @@ def phase_by_phase(b, table, count, asked, column):
             continue
         a = killed_in(b, phase, when[column], asked)
         print("# %s, going on %s: %s" % (phase.__name__, when[column], a.result.get("result")), flush=True)
+        if results & ENDED and a.result["result"] == "vm-gone":
+            equal(b.dom.state(), "shut off", "%s" % a)
+            b.guest.close()
+            b.dom.guest = None
+            return
         one_truth(b, count, asked, a, results)
         b.guest.mode = "accept"
         b.done(b.d.setvcpus(count), present=count, online=count)
