@@ -70,7 +70,7 @@ def a_domain_without_the_channel_shut_off_and_running():
         # libvirt's own folder for sockets is seen by its private libvirtd alone.
         equal(severities(found, "hypervisor", "domain", "channel", "agent", "boot-vcpus"),
               ["ok", "ok", "error", None, "ok"])  # fmt: skip
-        matches("the agent's channel at /var/lib/libvirt/qemu/channel/.* is not there", found["channel"]["text"])
+        matches("the agent's channel at /(var/lib|run)/libvirt/qemu/channel/.* is not there", found["channel"]["text"])
 
 
 @case()
