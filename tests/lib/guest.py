@@ -121,13 +121,28 @@ def kernel():
     return found[0]
 
 
+def wants_hypervisor():
+    """
+    Has the kernel room for more CPUs only where it knows that it is in a VM? It does not know TCG, but
+    VMware, by the BIOS's serial number, and QEMU has VMware's port.
+    """
+    version = os.path.basename(kernel()).split("-")[1].split(".")
+    return (int(version[0]), int(version[1])) >= (6, 9)
+
+
+def _module_folder(version):
+    """Debian 13's package has it in /usr, Debian 12's has not."""
+    folders = [os.path.join(GUEST, "kernel", top, "lib", "modules", version) for top in ("usr", ".")]
+    return next(filter(os.path.isdir, folders), folders[-1])
+
+
 def _module_files():
     """The modules the guest needs, what one depends on before it."""
-    base = os.path.join(GUEST, "kernel")
     version = os.path.basename(kernel()).split("-", 1)[1]
-    folder = os.path.join(base, "lib", "modules", version)
+    folder = _module_folder(version)
     dep = os.path.join(folder, "modules.dep")
     if not os.path.exists(dep):
+        base = os.path.dirname(os.path.dirname(os.path.dirname(folder)))
         env = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         subprocess.run(["depmod", "-b", base, version], env=env, check=True)
     needs, by_name = {}, {}
@@ -144,8 +159,11 @@ def _module_files():
         if path not in order:
             order.append(path)
 
+    with open(os.path.join(folder, "modules.builtin"), encoding="ascii") as f:
+        in_kernel = {os.path.basename(line).split(".")[0] for line in f}
     for name in MODULES:
-        add(by_name[name])
+        if name not in in_kernel:
+            add(by_name[name])
     return [os.path.join(folder, path) for path in order]
 
 

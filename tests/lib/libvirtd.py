@@ -24,6 +24,7 @@ import xml.etree.ElementTree as ElementTree
 
 from daemon import Daemon
 from fakeguest import AGENT, CPUS, FakeGuest
+from qmp import sort_slots
 from qtestvm import HALT_FIRMWARE
 from vm import Process, kvm_usable, wait_for
 
@@ -347,7 +348,7 @@ class Domain:
     def qemu_present(self):
         """QEMU's own word. The domain is a throw-away one, so it may be tainted."""
         out = self.lv.virsh("qemu-monitor-command", self.name, '{"execute":"query-hotpluggable-cpus"}').out
-        return sorted(s["props"]["core-id"] for s in json.loads(out)["return"] if "qom-path" in s)
+        return [i for i, s in enumerate(sort_slots(json.loads(out)["return"])) if "qom-path" in s]
 
     def pid(self):
         """QEMU's."""

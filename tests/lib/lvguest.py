@@ -21,7 +21,7 @@ DOMAIN_XML = """\
   </os>
   <features><acpi/><apic/></features>
   <cpu mode='%(cpu)s' check='none'>
-    <topology sockets='1' dies='1' cores='%(maximum)d' threads='1'/>
+    <topology sockets='1' dies='1' cores='%(maximum)d' threads='1'/>%(hypervisor)s
   </cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -32,6 +32,9 @@ DOMAIN_XML = """\
   </devices>
 </domain>
 """
+
+# See guest.wants_hypervisor().
+SERIAL = "<sysinfo type='smbios'><system><entry name='serial'>VMware-0</entry></system></sysinfo>"
 
 QEMU_GA = """\
 for p in /sys/class/virtio-ports/*; do
@@ -92,11 +95,16 @@ class RealDomain(Domain):
         channels = [(self.agent_path, "org.vcpuhp.agent.0"), (self.path("test"), "org.vcpuhp.test.0")]
         if self.qemu_ga:
             channels.append((self.path("qga"), "org.qemu.guest_agent.0"))
-        return DOMAIN_XML % {
+        disguised = not self.kvm and guestkit.wants_hypervisor()
+        xml = DOMAIN_XML % {
             "name": self.name, "dir": self.dir, "current": self.current, "maximum": self.maximum,
+            "hypervisor": "<feature policy='disable' name='hypervisor'/>" if disguised else "",
             "type": "kvm" if self.kvm else "qemu", "cpu": "host-passthrough" if self.kvm else "maximum",
             "kernel": guestkit.kernel(), "initrd": guestkit.overlay(self.files, self.path("initrd.gz")),
             "channels": "".join(CHANNEL % c for c in channels)}  # fmt: skip
+        if disguised:
+            xml = xml.replace("</os>", "<smbios mode='sysinfo'/></os>" + SERIAL)
+        return xml
 
     def start(self):
         self.lv.virsh("start", self.name)

@@ -36,6 +36,12 @@ def connect(path, seconds=10, alive=lambda: True):
             time.sleep(0.01)
 
 
+def sort_slots(slots):
+    """query-hotpluggable-cpus ascending: the index is the vCPU number."""
+    keys = ("socket-id", "die-id", "core-id", "thread-id")
+    return sorted(slots, key=lambda c: [c["props"].get(k, 0) for k in keys])
+
+
 class QmpError(Exception):
     pass
 
@@ -88,9 +94,7 @@ class Qmp:
 
     def slots(self):
         """query-hotpluggable-cpus, ascending; the index is the vCPU number."""
-        got = self.cmd("query-hotpluggable-cpus")
-        keys = ("socket-id", "die-id", "core-id", "thread-id")
-        return sorted(got, key=lambda c: [c["props"].get(k, 0) for k in keys])
+        return sort_slots(self.cmd("query-hotpluggable-cpus"))
 
     def present(self):
         return [i for i, c in enumerate(self.slots()) if "qom-path" in c]

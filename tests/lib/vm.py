@@ -304,6 +304,9 @@ class VM(Machine, InGuest):
     def _start(self, smp, maxcpus, append, memory, initrd, extra):
         accel = ["-accel", "kvm", "-cpu", "host"] if self.kvm else [
             "-accel", "tcg,thread=multi", "-cpu", "max"]  # fmt: skip
+        if not self.kvm and guestkit.wants_hypervisor():
+            accel[-1] += ",-hypervisor"
+            accel += ["-smbios", "type=1,serial=VMware-0"]
         ports = []
         for ident, name in (("agent", "org.vcpuhp.agent.0"), ("test", "org.vcpuhp.test.0")):
             ports += [
