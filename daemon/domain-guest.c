@@ -145,6 +145,7 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;
 	v->guest_online = r->flags & RECORD_CPU_ONLINE;
 	v->guest_walking = r->flags & RECORD_CPU_WALKING;
+	v->guest_parked = r->flags & RECORD_CPU_PARKED;
 	v->guest_state = r->state;
 	v->ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
 	snprintf(v->guest_text, sizeof(v->guest_text), "%s", r->text);
@@ -265,7 +266,8 @@ static void on_end(struct domain *d)
 		struct vcpu *v = &d->vcpus[i];
 
 		if (!v->heard) {
-			v->guest_present = v->guest_online = v->guest_taken = false;
+			v->guest_present = v->guest_online = false;
+			v->guest_taken = v->guest_parked = false;
 			v->cpu = -1;
 		}
 		if (first)

@@ -29,7 +29,8 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @arrived: others plugged it while it was at rest, and nobody has asked for anything since
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
- * @guest_present, @guest_online, @guest_taken, @guest_state, @guest_text: the guest's word
+ * @guest_present, @guest_online, @guest_taken, @guest_parked, @guest_state, @guest_text: the
+ *              guest's word
  * @state: -1 unknown (no agent heard yet)
  * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
  * @ran_on: CPU its worker last proved itself on, -1 none
@@ -51,7 +52,7 @@ struct vcpu {
 	pid_t thread_id;
 	uint32_t apic_id;
 	int cpu;
-	bool guest_present, guest_online, guest_walking, guest_taken;
+	bool guest_present, guest_online, guest_walking, guest_taken, guest_parked;
 	bool heard; /* named in the agent's table of this session */
 	int guest_state;
 	char guest_text[OP_TEXT_MAX];

@@ -204,13 +204,15 @@ void drift_look(struct domain *d)
 /*
  * The wish of a vCPU whose past nobody knows is what it is found at. What the kernel has online is
  * in service; its adoption may still be under way. What another plugged he may have wished online
- * or not: where the configuration decides that, it decides it for those found as well.
+ * or not: where the configuration decides that, it decides it for those found as well. One that the
+ * agent was asked to park was not left offline: that wish came along in the guest's memory, from
+ * before a restore, from the host it was migrated from, or from a daemon before this one.
  */
 static int wish_as_found(const struct vcpu *v)
 {
 	if (v->present && v->guest_online)
 		return CPUHP_ONLINE;
-	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v))
+	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v) && !v->guest_parked)
 		return CPUHP_OFFLINE;
 	return v->state;
 }

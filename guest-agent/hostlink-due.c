@@ -18,6 +18,11 @@ static bool put(struct agent *a, const struct record *r)
 	return put;
 }
 
+static bool is_parked(const struct cpu *c)
+{
+	return c->present && c->state == CPUHP_STANDBY && c->standby_wish;
+}
+
 static bool put_row(struct agent *a, const struct cpu *c)
 {
 	struct record r = {
@@ -25,7 +30,8 @@ static bool put_row(struct agent *a, const struct cpu *c)
 		.cpu = {
 			.cpu = (uint16_t)c->cpu,
 			.slot = c->slot,
-			.flags = (uint8_t)((c->present ? RECORD_CPU_PRESENT : 0) |
+			.flags = (uint8_t)((is_parked(c) ? RECORD_CPU_PARKED : 0) |
+					   (c->present ? RECORD_CPU_PRESENT : 0) |
 					   (c->online ? RECORD_CPU_ONLINE : 0) |
 					   (c->job.kind ? RECORD_CPU_WALKING : 0) |
 					   (c->taken ? RECORD_CPU_TAKEN : 0) |

@@ -422,6 +422,7 @@ static void send_row(struct bench *b, unsigned int slot, const char *text)
 			.flags = (b->guest_present[slot] ? RECORD_CPU_PRESENT : 0) |
 				 (b->guest_walking[slot] ? RECORD_CPU_WALKING : 0) |
 				 (b->guest_taken[slot] ? RECORD_CPU_TAKEN : 0) |
+				 (b->guest_parked[slot] ? RECORD_CPU_PARKED : 0) |
 				 (state > CPUHP_STANDBY ? RECORD_CPU_ONLINE : 0),
 		},
 	};

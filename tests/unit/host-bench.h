@@ -94,6 +94,7 @@ struct bench {
 	bool guest_present[BENCH_SLOTS_MAX];
 	bool guest_walking[BENCH_SLOTS_MAX]; /* in a walk of the agent's own */
 	bool guest_taken[BENCH_SLOTS_MAX];
+	bool guest_parked[BENCH_SLOTS_MAX];
 	int guest_state[BENCH_SLOTS_MAX];
 	uint32_t next_kick;
 	struct bench_ping pings[16];

@@ -56,12 +56,15 @@ static const struct {
 	enum foreign_mode foreign;
 	const char *id;
 	int wish, ends;
+	bool parked;
 } found[] = {
 	{ "another's, and to be brought online", FOREIGN_ONLINE, "vcpu3", CPUHP_ONLINE,
 	  CPUHP_ONLINE },
 	{ "ours: standby was our wish", FOREIGN_ONLINE, "vhp-3-00c0ffee", CPUHP_STANDBY,
 	  CPUHP_STANDBY },
 	{ "from boot", FOREIGN_ONLINE, "", CPUHP_STANDBY, CPUHP_STANDBY },
+	{ "another's, and the agent was asked to park it", FOREIGN_ONLINE, "vcpu3", CPUHP_STANDBY,
+	  CPUHP_STANDBY, true },
 	{ "another's, and to be left", FOREIGN_LEAVE, "vcpu3", CPUHP_STANDBY, CPUHP_STANDBY },
 	{ "another's, on a QMP domain by default", FOREIGN_DEFAULT, "vcpu3", CPUHP_STANDBY,
 	  CPUHP_STANDBY },
@@ -79,6 +82,7 @@ static void foreign_plugs_found_at_the_start_are_seen_to(void **ctx)
 		s->removable = *found[i].id;
 		snprintf(s->id, sizeof(s->id), "%s", found[i].id);
 		b->guest_present[3] = true;
+		b->guest_parked[3] = found[i].parked;
 		b->guest_state[3] = CPUHP_STANDBY;
 		bench_attach(b);
 		bench_agent_up(b, 1);
