@@ -14,6 +14,7 @@ One thread scans the registers and the `online` files, one carries the port's by
 storm() may be called from the case's own thread.
 """
 
+import errno
 import os
 import pty
 import select
@@ -33,7 +34,7 @@ AGENT = os.path.join(BUILD, "guest-agent", "vcpuhp-agent-test")
 
 BASE = 0xCD8
 FLAGS, COMMAND, DATA = BASE + 4, BASE + 5, BASE + 8
-INSERTING, REMOVING, EJECT = 2, 4, 8
+ENABLED, INSERTING, REMOVING, EJECT = 1, 2, 4, 8
 OST_EVENT, OST_STATUS = 1, 2
 OST_INSERT, OST_EJECT = 1, 3
 OST_OK, OST_REFUSED, OST_BUSY, OST_IN_PROGRESS = 0, 1, 0x82, 0x84
@@ -60,35 +61,37 @@ class Registers:
         self.sock = connect(path, alive=alive)
         self.file = self.sock.makefile("rw")
         self.lock = threading.RLock()
-        self._command("outl %#x 0" % BASE)  # the first selector write leaves the legacy interface
+        self.command("outl %#x 0" % BASE)  # the first selector write leaves the legacy interface
 
-    def _command(self, text):
-        self.file.write(text + "\n")
-        self.file.flush()
-        while True:
-            line = self.file.readline()
-            if not line:
-                raise EOFError("QEMU closed the qtest connection")
-            if not line.startswith("IRQ"):
-                return line.split()
+    def command(self, text):
+        """One line of the qtest protocol; the words of its answer."""
+        with self.lock:
+            self.file.write(text + "\n")
+            self.file.flush()
+            while True:
+                line = self.file.readline()
+                if not line:
+                    raise EOFError("QEMU closed the qtest connection")
+                if not line.startswith("IRQ"):
+                    return line.split()
 
     def flags(self, slot):
         with self.lock:
-            self._command("outl %#x %d" % (BASE, slot))
-            return int(self._command("inb %#x" % FLAGS)[1], 16)
+            self.command("outl %#x %d" % (BASE, slot))
+            return int(self.command("inb %#x" % FLAGS)[1], 16)
 
     def set(self, slot, bits):
         with self.lock:
-            self._command("outl %#x %d" % (BASE, slot))
-            self._command("outb %#x %d" % (FLAGS, bits))
+            self.command("outl %#x %d" % (BASE, slot))
+            self.command("outb %#x %d" % (FLAGS, bits))
 
     def ost(self, slot, event, status):
         with self.lock:
-            self._command("outl %#x %d" % (BASE, slot))
-            self._command("outb %#x %d" % (COMMAND, OST_EVENT))
-            self._command("outl %#x %d" % (DATA, event))
-            self._command("outb %#x %d" % (COMMAND, OST_STATUS))
-            self._command("outl %#x %d" % (DATA, status))
+            self.command("outl %#x %d" % (BASE, slot))
+            self.command("outb %#x %d" % (COMMAND, OST_EVENT))
+            self.command("outl %#x %d" % (DATA, event))
+            self.command("outb %#x %d" % (COMMAND, OST_STATUS))
+            self.command("outl %#x %d" % (DATA, status))
 
 
 class FakeRoot:
@@ -199,13 +202,22 @@ class FakeRoot:
             os.rename(path + ".new", path)
 
     def let_online(self, cpu, on):
-        """The write that hangs returns; what is read back says @on."""
+        """The write that hangs, or comes yet, returns; what is read back says @on."""
         fifo, path = self.path("tmp/online"), "%s/cpu%d/online" % (CPUS, cpu)
-        with self.lock:
-            self.write(path + ".new", "%d\n" % on)
-            os.rename(self.path(path + ".new"), self.path(path))
         with open(fifo, "rb") as reading:
+            with self.lock:
+                self.write(path + ".new", "%d\n" % on)
+                os.rename(self.path(path + ".new"), self.path(path))
             reading.read()
+        try:
+            # Whoever reads back already has opened this one.
+            late = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as e:
+            if e.errno != errno.ENXIO:
+                raise
+        else:
+            os.write(late, b"%d\n" % on)
+            os.close(late)
         os.unlink(fifo)
 
     def lose_acpi(self):
@@ -249,12 +261,21 @@ class Port:
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
         self.slave_path = os.ttyname(self.slave)
+        self.listener = self.client = None
+        self.to_agent = self.to_host = b""
+        self.listen(path)
+
+    def listen(self, path):
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(1)
-        self.client = None
+
+    def leave(self):
+        """Nobody is heard here any more; what the agent says meanwhile waits."""
+        if self.client:
+            self._hang_up()
+        self.listener.close()
         self.to_agent = b""
-        self.to_host = b""
 
     def _hang_up(self):
         self.client.close()
@@ -312,9 +333,7 @@ class Port:
         self._flush()
 
     def close(self):
-        if self.client:
-            self.client.close()
-        self.listener.close()
+        self.leave()
         os.close(self.master)
         os.close(self.slave)
 
@@ -333,14 +352,32 @@ class FakeGuest:
         self.error = None
         self.root = FakeRoot(machine.path("root"), maxcpus)
         self.port = Port(machine.agent_path)
-        self.registers = Registers(machine.path("qtest"), machine.process.alive)
+        self._begin()
+        if agent:
+            self.start_agent()
+
+    def _begin(self):
+        self.registers = Registers(self.machine.path("qtest"), self.machine.process.alive)
         self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self._guard, args=(turn,), daemon=True)
+        self.threads = [threading.Thread(target=self._guard, args=(turn, self.ended), daemon=True)
                         for turn in (self._acpi_turn, lambda: self.port.turn(0.05))]  # fmt: skip
         for t in self.threads:
             t.start()
-        if agent:
-            self.start_agent()
+
+    def leave(self):
+        """Its QEMU stops and ends; what was in the guest's memory stays as it is."""
+        self.ended.set()
+        for t in self.threads:
+            t.join(5)
+        self.agent.kill(signal.SIGSTOP)
+        self.port.leave()
+
+    def arrive(self, machine):
+        """The same guest goes on in another QEMU, whose channel's path it takes over."""
+        self.machine = machine
+        self.port.listen(machine.agent_path)
+        self._begin()
+        self.agent.kill(signal.SIGCONT)
 
     def start_agent(self):
         self.agent = Process(
@@ -350,12 +387,12 @@ class FakeGuest:
     def stop_agent(self, number=signal.SIGTERM):
         return self.agent.stop(number)
 
-    def _guard(self, turn):
+    def _guard(self, turn, ended):
         try:
-            while not self.ended.is_set():
+            while not ended.is_set():
                 turn()
         except (EOFError, OSError, ValueError) as e:
-            if not self.ended.is_set():
+            if not ended.is_set():
                 self.error = e
 
     def _acpi_turn(self):
@@ -384,9 +421,12 @@ class FakeGuest:
             self.eject(slot)
 
     def reboot(self):
-        """A new kernel: it brings all CPUs online, and nothing in /run is left."""
+        """A new kernel: it brings all CPUs online that QEMU has, and nothing in /run is left."""
         self.stop_agent(signal.SIGKILL)
         self.boots += 1
+        for slot in range(self.maxcpus):
+            if self.registers.flags(slot) & ENABLED:
+                self.root.insert(slot)
         self.root.new_boot("6c1d9e0a-2f3b-4c55-9d7e-%012x" % self.boots)
         self.start_agent()
 

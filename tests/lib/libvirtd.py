@@ -297,9 +297,7 @@ class Domain:
         for d in holds:
             d.process.kill(signal.SIGSTOP)
         try:
-            self.lv.virsh("start", self.name)
-            if os.path.exists(self.agent_path):
-                os.unlink(self.agent_path)
+            self._boot()
             self.guest = FakeGuest(self, self.maximum, agent=False, agent_args=agent_args)
             for slot in range(1, self.current):
                 self.guest.root.insert(slot)
@@ -312,6 +310,23 @@ class Domain:
             for d in holds:
                 d.process.kill(signal.SIGCONT)
         return self
+
+    def _boot(self):
+        self.lv.virsh("start", self.name)
+        if os.path.exists(self.agent_path):
+            os.unlink(self.agent_path)
+
+    def save_and_restore(self, d):
+        """Saved with its memory and started from that; the daemon has seen it off."""
+        self.guest.leave()
+        self.lv.virsh("managedsave", self.name)
+        d.wait_listed(there=False)
+        d.process.kill(signal.SIGSTOP)
+        try:
+            self._boot()
+            self.guest.arrive(self)
+        finally:
+            d.process.kill(signal.SIGCONT)
 
     def destroy(self):
         self.guest.ended.set()
