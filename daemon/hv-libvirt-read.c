@@ -195,8 +195,9 @@ static void reading_done(struct job *job)
 	hv->reading = false;
 	/* Of a connection that is gone it says nothing; those who asked have been answered. */
 	if (!hv->freed && hv->phase == LV_ATTACHED) {
+		/* The event that says how it ended is on its way; another look makes sure of the end. */
 		if (r->rc == -ENOENT)
-			lv_left(hv->lv, hv->uuid, "the VM has ended");
+			lv_discover(hv->lv, hv->uuid);
 		else
 			take_reading(hv, r);
 	}

@@ -23,7 +23,7 @@ enum { EVENT_NAME_MAX = 40 };
 /**
  * struct notice - on its way to the loop
  * @watch: counted
- * @event: of a lifecycle event
+ * @event, @detail: of a lifecycle event
  * @name, @details: of a monitor event
  */
 struct notice {
@@ -31,7 +31,7 @@ struct notice {
 	struct watch *watch;
 	enum notice_kind kind;
 	char uuid[CALL_UUID_SIZE];
-	int event;
+	int event, detail;
 	char name[EVENT_NAME_MAX];
 	char text[];
 };
@@ -66,6 +66,24 @@ static struct watch *ref(struct watch *w)
 	return w;
 }
 
+/* Source: libvirt-domain.h, virDomainEventStoppedDetailType. */
+static const char *why_stopped(int detail)
+{
+	switch (detail) {
+	case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+		return "the VM has shut down";
+	case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+		return "the VM was destroyed";
+	case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+		return "the VM has crashed";
+	case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+		return "the VM has migrated to another host";
+	case VIR_DOMAIN_EVENT_STOPPED_SAVED:
+		return "the VM was saved";
+	}
+	return "the VM has ended";
+}
+
 static void on_lifecycle(struct libvirt *lv, const struct notice *n)
 {
 	struct hv_lv *hv = lv_find(lv, n->uuid);
@@ -75,8 +93,10 @@ static void on_lifecycle(struct libvirt *lv, const struct notice *n)
 		lv_discover(lv, n->uuid);
 		break;
 	case VIR_DOMAIN_EVENT_STOPPED:
+		lv_left(lv, n->uuid, why_stopped(n->detail));
+		break;
 	case VIR_DOMAIN_EVENT_CRASHED:
-		lv_left(lv, n->uuid, "the VM has ended");
+		lv_left(lv, n->uuid, "the VM has crashed");
 		break;
 	default:
 		if (hv)
@@ -144,8 +164,10 @@ static int on_domain_event(virConnectPtr conn, virDomainPtr dom, int event, int 
 {
 	struct notice *n = new_notice(opaque, NOTICE_LIFECYCLE, dom, "");
 
-	if (n)
+	if (n) {
 		n->event = event;
+		n->detail = detail;
+	}
 	post(opaque, n);
 	return 0;
 }
