@@ -250,6 +250,14 @@ class FakeRoot:
                 self.uevent("online" if on else "offline", cpu)
 
 
+def listen(path):
+    """The host's end of a port; whoever connects waits until there is a guest."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(1)
+    return listener
+
+
 class Port:
     """The agent's port: a pty, whose bytes go to whoever connects to a unix socket.
 
@@ -261,14 +269,9 @@ class Port:
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
         self.slave_path = os.ttyname(self.slave)
-        self.listener = self.client = None
+        self.listener = listen(path)
+        self.client = None
         self.to_agent = self.to_host = b""
-        self.listen(path)
-
-    def listen(self, path):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(1)
 
     def leave(self):
         """Nobody is heard here any more; what the agent says meanwhile waits."""
@@ -372,10 +375,10 @@ class FakeGuest:
         self.agent.kill(signal.SIGSTOP)
         self.port.leave()
 
-    def arrive(self, machine):
-        """The same guest goes on in another QEMU, whose channel's path it takes over."""
+    def arrive(self, machine, listener=None):
+        """The same guest goes on in another QEMU. @listener: has taken its channel's path over already."""
         self.machine = machine
-        self.port.listen(machine.agent_path)
+        self.port.listener = listener or listen(machine.agent_path)
         self._begin()
         self.agent.kill(signal.SIGCONT)
 

@@ -20,6 +20,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 import xml.etree.ElementTree as ElementTree
 
 from daemon import Daemon
@@ -54,6 +55,7 @@ unix_sock_dir = "%(dir)s/sock"
 unix_sock_rw_perms = "0700"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
+host_uuid = "%(uuid)s"
 log_level = 3
 log_filters = "2:qemu.qemu_monitor"
 log_outputs = "2:file:%(dir)s/libvirtd.log"
@@ -150,7 +152,7 @@ class Libvirtd:
             shutil.copytree(cache, self.path("var/cache/libvirt"))
         else:
             os.makedirs(self.path("var/cache/libvirt"))
-        for name, text in (("libvirtd.conf", LIBVIRTD_CONF % {"dir": self.dir}),
+        for name, text in (("libvirtd.conf", LIBVIRTD_CONF % {"dir": self.dir, "uuid": uuid.uuid4()}),
                            ("qemu.conf", QEMU_CONF), ("start.sh", START)):  # fmt: skip
             with open(self.path(name), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -266,7 +268,7 @@ class _Running:
 class Domain:
     """A persistent KVM domain. @acpi: its XML has it, and so its guest finds it."""
 
-    def __init__(self, lv, name="kq", maximum=8, current=1, channel=True, acpi=True, keep=None):
+    def __init__(self, lv, name="kq", maximum=8, current=1, channel=True, acpi=True, keep=None, defined=True):
         self.lv = lv
         self.name = name
         self.maximum = maximum
@@ -280,7 +282,8 @@ class Domain:
         self.channel = CHANNEL % (self.agent_path, "org.vcpuhp.agent.0") if channel else ""
         with open(self.path("domain.xml"), "w", encoding="utf-8") as f:
             f.write(self.make_xml())
-        lv.virsh("define", self.path("domain.xml"))
+        if defined:
+            lv.virsh("define", self.path("domain.xml"))
 
     def make_xml(self):
         with open(self.path("halt.bin"), "wb") as f:
@@ -316,17 +319,27 @@ class Domain:
         if os.path.exists(self.agent_path):
             os.unlink(self.agent_path)
 
-    def save_and_restore(self, d):
-        """Saved with its memory and started from that; the daemon has seen it off."""
+    def save_and_restore(self, between, holds=()):
+        """Saved with its memory and started from that; @between is called when it is off. @holds: as in start()."""
         self.guest.leave()
         self.lv.virsh("managedsave", self.name)
-        d.wait_listed(there=False)
-        d.process.kill(signal.SIGSTOP)
+        between()
+        for d in holds:
+            d.process.kill(signal.SIGSTOP)
         try:
             self._boot()
             self.guest.arrive(self)
         finally:
-            d.process.kill(signal.SIGCONT)
+            for d in holds:
+                d.process.kill(signal.SIGCONT)
+
+    def begin_migration(self, to, *options):
+        """To the domain @to, of another libvirtd and not defined there."""
+        xml = self.lv.virsh("dumpxml", self.name, "--migratable").out
+        with open(to.path("migrated.xml"), "w", encoding="utf-8") as f:
+            f.write(xml.replace(self.dir, to.dir))
+        return self.lv.begin("migrate", "--live", self.name, to.lv.uri, "--xml", to.path("migrated.xml"),
+                             "--migrateuri", "unix://" + to.path("migration"), *options)  # fmt: skip
 
     def destroy(self):
         self.guest.ended.set()

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A domain is reset, rebooted, shut down, destroyed or restored, after an operation and during one.
+"""A domain is reset, rebooted, shut down, destroyed, restored or migrated, after an operation and during one.
 
-What it means for the operation is told as it is, and afterwards all views are one again.
+What it means for the operation is told as it is, and afterwards all views are one again. A migration
+is libvirt's own, live, between two private libvirtds of which each has a daemon; it lasts until it is
+let go, and the fake guest goes along.
 """
 
 import errno
@@ -12,8 +14,9 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
-from fakeguest import REMOVING
-from lvscene import Scene, all_agree, prepare
+from fakeguest import REMOVING, listen
+from libvirtd import Domain, LibvirtDaemon
+from lvscene import Scene, all_agree, own, prepare
 from scene import done, result
 from tap import case, equal, matches
 from vm import wait_for
@@ -157,12 +160,15 @@ def destroy(dom, guest):
 
 @case()
 def an_operation_whose_domain_ends_is_vm_gone_and_the_next_run_starts_clean():
-    for end in (shutdown, destroy):
+    # QEMU says that it shuts down when it is destroyed, too.
+    off, destroyed = "the VM has shut down", "the VM was destroyed"
+    for end, why in ((shutdown, [off]), (destroy, [off, destroyed])):
         with Scene(2) as (dom, guest, d):
             asking = begin_and_hold(dom, guest, d, 4)
             guest.ended.set()
             end(dom, guest)
             a = result(asking.wait(10), 11, "vm-gone")
+            assert a.result["error"] in why, "%s" % a
             equal([(v["result"], a.result["present"]) for v in a.result["vcpus"]], [("gone", None)] * 2, "%s" % a)
             d.wait_listed(there=False)
             equal((d.setvcpus(2).exit, dom.state()), (10, "shut off"))
@@ -178,7 +184,7 @@ def an_operation_whose_domain_ends_is_vm_gone_and_the_next_run_starts_clean():
 def what_the_guest_cannot_online_after_a_restore_is_named():
     with Scene(2) as (dom, guest, d):
         done(d.setvcpus(2, "--standby", 1), present=3, online=2, standby=1)
-        dom.save_and_restore(d)
+        dom.save_and_restore(lambda: d.wait_listed(there=False), holds=[d])
         d.wait_listed()
         settles(d, 3, 2, 1)
         cannot_online(dom, guest, d, 2, 3)
@@ -199,6 +205,124 @@ def cannot_online(dom, guest, d, vcpu, count):
     matches("vcpu %d: ap:online startup failed with EIO .*the kernel refused to take cpu %d online" % (vcpu, vcpu),
             v["error"])  # fmt: skip
     equal(tuple(a.result[k] for k in ("present", "online", "standby")), before)
+
+
+class Migration:
+    """@dom and its guest on their way from @d's libvirtd to another one, with a daemon of its own."""
+
+    def __init__(self, dom, guest, d):
+        self.dom, self.guest, self.d = dom, guest, d
+        self.lv = own()
+        self.there = Domain(self.lv, defined=False)
+        self.d2 = LibvirtDaemon(self.there, self.lv)
+
+    def begin(self):
+        """It lasts until finish() or virsh domjobabort."""
+        # At 1 MiB/s 32 MiB take long enough.
+        self.guest.registers.command("memset 0x200000 0x2000000 0xa5")
+        self.d2.process.kill(signal.SIGSTOP)
+        self.virsh = self.dom.begin_migration(self.there, "--bandwidth", 1)
+        wait_for(lambda: os.path.exists(self.there.agent_path), 10, "the channel of the QEMU there")
+        os.unlink(self.there.agent_path)
+        self.listener = listen(self.there.agent_path)
+        self.d2.process.kill(signal.SIGCONT)
+        wait_for(lambda: self.d.info()["status"] == "migrating", 5, self.d.brief)
+
+    def abort(self):
+        self.dom.lv.virsh("domjobabort", self.dom.name)
+        equal(self.dom.lv.end(self.virsh).exit, 1, "virsh migrate")
+        self.listener.close()
+        wait_for(lambda: self.d.info()["status"] == "running", 5, self.d.brief)
+
+    def finish(self):
+        self.guest.leave()
+        self.dom.lv.virsh("migrate-setspeed", self.dom.name, 1000)
+        v = self.dom.lv.end(self.virsh)
+        equal(v.exit, 0, "%r" % v)
+        self.dom.guest, self.there.guest = None, self.guest
+        self.guest.arrive(self.there, self.listener)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.d2.close()
+        self.there.close()
+        self.lv.close()
+
+
+@case()
+def a_domain_that_migrates_is_not_changed_and_is_found_where_it_arrives():
+    with Scene(2) as (dom, guest, d), Migration(dom, guest, d) as m:
+        done(d.setvcpus(2, "--standby", 1), present=3, online=2, standby=1)
+        m.begin()
+        for asked in ((4,), (1,), (2, "--standby", 2)):
+            a = result(d.setvcpus(*asked), 4, "refused")
+            equal((a.result["refused_by"], a.result["error"]), ("policy", "the domain is migrating"))
+        a = d.setvcpus(4, "--dry-run")
+        equal((a.exit, a.result["refusals"]), (4, ["the domain is migrating"]))
+        equal(d.counts(), (3, 2, 1))
+        m.d2.wait_listed()
+        equal([m.d2.info()[k] for k in ("status", "online")], ["migrating", None], "where it is to arrive")
+        result(m.d2.setvcpus(4), 4, "refused")
+        m.abort()
+        m.d2.wait_listed(there=False)
+        equal(d.counts(), (3, 2, 1))
+        done(d.setvcpus(3, "--standby", 1), present=4, online=3, standby=1)
+        done(d.setvcpus(2, "--standby", 1), present=3, online=2, standby=1)
+
+        m.begin()
+        m.finish()
+        d.wait_listed(there=False)
+        equal((d.setvcpus(3).exit, d.ctl("info", dom.name).exit), (10, 10), "where it was")
+        m.d2.wait_listed()
+        wait_for(lambda: m.d2.counts() == (3, 2, 1), 10, m.d2.brief)
+        cannot_online(m.there, guest, m.d2, 2, 3)
+        done(m.d2.setvcpus(4), present=4, online=4)
+        equal([v["owned"] for v in m.d2.info()["vcpus"][:4]], [False, False, False, True], "plugged by this daemon")
+        done(m.d2.setvcpus(1), present=1, online=1)
+        all_agree(m.there, m.d2, [0])
+
+
+@case()
+def an_operation_goes_on_while_its_domain_migrates():
+    with Scene(2) as (dom, guest, d), Migration(dom, guest, d) as m:
+        asking = begin_and_hold(dom, guest, d, 4)
+        m.begin()
+        os.unlink(dom.path("shut"))
+        done(asking.wait(20), present=4, online=4)
+        equal((d.info()["status"], m.virsh.poll()), ("migrating", None))
+        m.finish()
+        wait_for(lambda: m.d2.counts() == (4, 4, 0), 10, m.d2.brief)
+        all_agree(m.there, m.d2, [0, 1, 2, 3])
+
+
+@case()
+def an_operation_whose_domain_has_gone_to_another_host_says_so_and_is_finished_there():
+    with Scene(2) as (dom, guest, d), Migration(dom, guest, d) as m:
+        asking = begin_and_hold(dom, guest, d, 4)
+        m.begin()
+        m.finish()
+        a = result(asking.wait(20), 11, "vm-gone")
+        equal(a.result["error"], "the VM has migrated to another host")
+        os.unlink(dom.path("shut"))
+        wait_for(lambda: m.d2.counts() == (4, 4, 0), 10, m.d2.brief)
+        all_agree(m.there, m.d2, [0, 1, 2, 3])
+
+
+@case()
+def what_libvirt_cannot_undo_while_it_migrates_is_pending_until_it_can():
+    with Scene(2) as (dom, guest, d), Migration(dom, guest, d) as m:
+        asking = begin_and_hold(dom, guest, d, 4)
+        m.begin()
+        d.ctl("cancel", d.info()["operation"])
+        # In the guest all is undone; only libvirt's part waits.
+        wait_for(lambda: d.counts() == (4, 2, 2) and d.info()["vcpus"][3]["pending"] == "unplug", 5, d.brief)
+        equal((guest.online(), asking.popen.poll(), d.info()["status"]), ([0, 1], None, "migrating"))
+        m.abort()
+        a = result(asking.wait(20), 1, "cancelled")
+        equal([(v["result"], v["name"]) for v in a.result["vcpus"]], [("rolled-back", "offline")] * 2, "%s" % a)
+        all_agree(dom, d, [0, 1])
 
 
 if __name__ == "__main__":
