@@ -181,7 +181,7 @@ static void on_reset(void *ctx)
 	struct domain *d = ctx;
 
 	publish_domain(d, "reset");
-	link_measure_clock(d->link);
+	link_reset(d->link);
 }
 
 static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)

@@ -209,6 +209,12 @@ static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+void link_reset(struct link *l)
+{
+	if (l->up)
+		link_break(l, "the guest was reset");
+}
+
 static int on_hangup(sd_event_source *s, void *userdata)
 {
 	struct link *l = userdata;

@@ -110,8 +110,16 @@ void link_ping_forget(struct link *l, void *arg);
 bool link_guest_to_host(const struct link *l, uint64_t guest_ns, uint64_t *ret_host_us,
 			uint64_t *ret_error_us);
 
-/* Forget the offset and measure again with a burst of pings: after pause, reset and resume. */
+/* Forget the offset and measure again with a burst of pings: after pause and resume. */
 void link_measure_clock(struct link *l);
+
+/**
+ * link_reset() - the guest was reset: whoever spoke here is not there any more
+ *
+ * QEMU keeps the connection through a reset, so nothing else ends the session. The connection is
+ * made anew; an agent of the next kernel that was faster than the news is met again.
+ */
+void link_reset(struct link *l);
 
 /**
  * struct link_stats - counted since link_new()

@@ -98,6 +98,8 @@ def a_reset_and_a_reboot_change_nothing_but_the_kernel():
         number, log = dom.id(), d.text()
         for again in (lambda: dom.lv.virsh("reset", dom.name), lambda: press(dom, guest, "reboot")):
             again()
+            wait_for(lambda: d.info()["online"] is None, 5, lambda: "what the last kernel had is not known: " + d.brief())
+            equal((d.info()["agent"]["connected"], d.counts()), (False, (3, None, None)))
             boots(guest, d)
             settles(d, 3, 2, 1)
             equal([v["owned"] for v in d.info()["vcpus"][:4]], [False, True, True, False])

@@ -394,16 +394,6 @@ void link_ping_forget(struct link *l, void *arg)
 	}
 }
 
-bool link_guest_to_host(const struct link *l, uint64_t guest_ns, uint64_t *ret_host_us,
-			uint64_t *ret_error_us)
-{
-	return false;
-}
-
-void link_measure_clock(struct link *l)
-{
-}
-
 static void record(struct bench *b, const struct record *r)
 {
 	b->link_ops->on_record(b->link_ctx, r);

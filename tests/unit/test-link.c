@@ -169,6 +169,24 @@ static void a_lost_connection_is_made_again(void **ctx)
 	assert_int_not_equal(b->link_session, first);
 }
 
+static void a_guest_that_was_reset_is_met_anew(void **ctx)
+{
+	static const char *const script[] = {
+		"= down 0",  "! accept",         "> hello 0", "< hello A 0 1",
+		"> hello A", "< hello A mine 1", "= up 1",    NULL,
+	};
+	struct bench *b = *ctx;
+	uint64_t first;
+
+	/* Nobody to forget: the connection is left alone. */
+	link_reset(b->link);
+	bench_play(b, handshake);
+	first = b->link_session;
+	link_reset(b->link);
+	bench_play(b, script);
+	assert_int_not_equal(b->link_session, first);
+}
+
 static void a_torn_frame_costs_nothing_but_itself(void **ctx)
 {
 	static const char *const script[] = {
@@ -398,6 +416,7 @@ int main(void)
 		LINK_TEST(an_agent_that_forgets_us_is_told_again),
 		LINK_TEST(a_hello_said_again_renews_what_the_agent_can),
 		LINK_TEST(a_lost_connection_is_made_again),
+		LINK_TEST(a_guest_that_was_reset_is_met_anew),
 		LINK_TEST(a_torn_frame_costs_nothing_but_itself),
 		LINK_TEST(pings_time_out_each_by_itself),
 		LINK_TEST(a_freed_link_calls_nobody),
