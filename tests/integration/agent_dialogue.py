@@ -135,6 +135,18 @@ def a_cpu_is_gone_when_its_folder_is_however_long_after_the_event():
 
 
 @case()
+def a_cpu_that_was_asked_to_rest_is_called_parked_also_by_the_next_agent():
+    with bed(cpus=2) as b:
+        equal(b.rests(1, STANDBY)["flags"], wire.PRESENT)
+        b.kick(1, STANDBY)
+        equal(b.rests(1, STANDBY)["flags"], wire.PRESENT | wire.PARKED)
+        b.restart()
+        equal(b.rests(1, STANDBY)["flags"], wire.PRESENT | wire.PARKED)
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        equal(b.rests(1, ONLINE)["flags"], wire.PRESENT | wire.ONLINE)
+
+
+@case()
 def another_cpu_of_the_same_number_is_noticed_when_the_events_were_lost():
     with bed(cpus=2) as b:
         b.kick(1, STANDBY)
