@@ -33,7 +33,8 @@ struct run {
 
 static void check_answer(const char *text, size_t len)
 {
-	static const struct json_in_limits limits = { ANSWER_MAX, 32, ANSWER_MAX };
+	static const struct json_in_limits limits = { ANSWER_MAX, JSON_IN_DEPTH,
+						      JSON_IN_STRUCTURAL };
 	json_object *o;
 
 	if (json_in_parse(text, len, &limits, &o, NULL) < 0)
