@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ class Ctl:
 
     def __init__(self, args, env):
         self.is_json = "json" in args
+        self.early = ""
         self.started = time.monotonic()
         self.popen = subprocess.Popen(
             args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -66,6 +68,16 @@ class Ctl:
 
     def interrupt(self):
         self.popen.send_signal(signal.SIGINT)
+
+    def until(self, words, seconds=10):
+        """Until it has printed @words."""
+        end = time.monotonic() + seconds
+        while words not in self.early:
+            ready, _, _ = select.select([self.popen.stdout], [], [], max(0, end - time.monotonic()))
+            assert ready, "not within %g s: %r in %s" % (seconds, words, self.early[-600:])
+            data = os.read(self.popen.stdout.fileno(), 65536).decode()
+            assert data, "it ended without %r: %s" % (words, self.early[-600:])
+            self.early += data
 
     def wait(self, seconds=60):
         try:
@@ -77,7 +89,7 @@ class Ctl:
                 "vcpuhpctl gave no result within %g s; its last words: %s %s" % (
                     seconds, out[-600:], err[-600:])) from None  # fmt: skip
         ms = (time.monotonic() - self.started) * 1000
-        return Answer(self.popen.returncode, out, err, ms, self.is_json)
+        return Answer(self.popen.returncode, self.early + out, err, ms, self.is_json)
 
 
 class Daemon:

@@ -250,6 +250,7 @@ def a_late_change_does_not_undo_a_newer_one():
         guest.mode = "accept"
         wait_for(lambda: d.counts() == (1, 1, 0), 5, d.brief)
         configured(d.setvcpus(4, "--config", "--live", "--op-id", "both"), 4)
+        events.until("has 4 of 8 vCPUs")
         events.interrupt()
         told = [(e["op"], e["text"]) for e in events.wait().lines if e["type"] == "config"]
         equal(told, [(op, "the persistent configuration has %d of 8 vCPUs, for uid %d" % (n, os.geteuid()))
