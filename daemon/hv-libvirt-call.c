@@ -127,6 +127,11 @@ static int read_xml(virDomainPtr dom, struct snapshot *s, char text[static CALL_
 	free(xml);
 	if (r < 0)
 		snprintf(text, CALL_TEXT_MAX, "its XML cannot be read: %s", strerror(-r));
+	/* Of one that has ended meanwhile libvirt gives the persistent configuration. */
+	if (r == 0 && virDomainIsActive(dom) == 0) {
+		snprintf(text, CALL_TEXT_MAX, "the domain is not running");
+		r = -ENOENT;
+	}
 	return r;
 }
 

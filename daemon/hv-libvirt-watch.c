@@ -90,13 +90,12 @@ static void on_lifecycle(struct libvirt *lv, const struct notice *n)
 
 	switch (n->event) {
 	case VIR_DOMAIN_EVENT_STARTED:
+	/* The guest's kernel has, and may go on: in its crash kernel, or after libvirt's restart. */
+	case VIR_DOMAIN_EVENT_CRASHED:
 		lv_discover(lv, n->uuid);
 		break;
 	case VIR_DOMAIN_EVENT_STOPPED:
 		lv_left(lv, n->uuid, why_stopped(n->detail));
-		break;
-	case VIR_DOMAIN_EVENT_CRASHED:
-		lv_left(lv, n->uuid, "the VM has crashed");
 		break;
 	default:
 		if (hv)

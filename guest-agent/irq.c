@@ -54,17 +54,6 @@ struct irq_table {
 	uint16_t load[CPULIST_MAX];
 };
 
-/* Folders of @path whose names are numbers. Return: the stream, or NULL with errno. */
-static DIR *open_folder(int root, const char *path)
-{
-	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (fd >= 0 && !d)
-		close(fd);
-	return d;
-}
-
 static int read_list(int root, int irq, const char *file, char *text, size_t size)
 {
 	char path[64];
@@ -114,7 +103,7 @@ static bool is_in_use(int root, int irq)
 
 static int load_table(const struct step_env *env, struct irq_table *t)
 {
-	AUTO_CLOSEDIR DIR *d = open_folder(env->root, "proc/irq");
+	AUTO_CLOSEDIR DIR *d = sysfs_open_folder(env->root, "proc/irq");
 	struct dirent *e;
 
 	if (!d)

@@ -16,16 +16,6 @@ static const char *const folders[] = { "etc/udev/rules.d", "run/udev/rules.d",
 				       "usr/local/lib/udev/rules.d", "usr/lib/udev/rules.d",
 				       "lib/udev/rules.d" };
 
-static DIR *open_folder(int root, const char *path)
-{
-	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (fd >= 0 && !d)
-		close(fd);
-	return d;
-}
-
 /* A rule is a line; one that ends with a backslash goes on in the next. */
 static char *next_rule(char **text)
 {
@@ -86,7 +76,7 @@ static bool is_rules_file(const char *name)
 
 static bool folder_onlines(int root, size_t folder, char *buf)
 {
-	AUTO_CLOSEDIR DIR *d = open_folder(root, folders[folder]);
+	AUTO_CLOSEDIR DIR *d = sysfs_open_folder(root, folders[folder]);
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {
@@ -114,7 +104,7 @@ bool others_udev_onlines(int root)
 
 bool others_irqbalance_runs(int root)
 {
-	AUTO_CLOSEDIR DIR *d = open_folder(root, "proc");
+	AUTO_CLOSEDIR DIR *d = sysfs_open_folder(root, "proc");
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {

@@ -129,6 +129,16 @@ int sysfs_write(int root, const char *path, const char *text)
 	return write_once(fd, text, strlen(text));
 }
 
+DIR *sysfs_open_folder(int root, const char *path)
+{
+	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
+}
+
 int sysfs_make_parents(int root, const char *path)
 {
 	char part[PATH_MAX];

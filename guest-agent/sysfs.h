@@ -2,6 +2,7 @@
 #ifndef AGENT_SYSFS_H
 #define AGENT_SYSFS_H
 
+#include <dirent.h>
 #include <stddef.h>
 
 /*
@@ -24,6 +25,9 @@ int sysfs_number(const char *text);
 
 /* Write @text in one write(2); never creates the file. May sleep in the kernel. Return: 0 or -errno. */
 int sysfs_write(int root, const char *path, const char *text);
+
+/* The entries of a folder. Return: the stream, the caller's to close, or NULL with errno. */
+DIR *sysfs_open_folder(int root, const char *path);
 
 /* Make the folders above @path, 0755 whatever the umask; those that are there stay as they are.
  * Return: 0 or -errno. */

@@ -90,6 +90,7 @@ DOMAIN_XML = """\
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
+    <panic model='isa'/>
     %(channel)s
   </devices>
   <qemu:commandline>

@@ -32,6 +32,7 @@ while [ -e %(shut)s ]; do
     sleep 0.02
 done
 """
+PVPANIC = 0x505  # bit 1: the guest's crash kernel is loaded
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 
 
@@ -180,6 +181,25 @@ def an_operation_whose_domain_ends_is_vm_gone_and_the_next_run_starts_clean():
             settles(d, 1, 1)
             done(d.setvcpus(3), present=3, online=3)
             all_agree(dom, d, [0, 1, 2])
+
+
+@case()
+def a_guest_that_loads_its_crash_kernel_goes_on():
+    with Scene() as (dom, guest, d):
+        done(d.setvcpus(2), present=2, online=2)
+        events = d.begin("events", dom.name)
+        with guest.registers.lock:
+            guest.registers.command("outb %#x 2" % PVPANIC)
+        # libvirt tells of it as of a crash, before it tells of this.
+        done(d.setvcpus(3), present=3, online=3)
+        dom.lv.virsh("suspend", dom.name)
+        events.until('"paused"')
+        dom.lv.virsh("resume", dom.name)
+        events.interrupt()
+        assert "left" not in d.text(), d.text()[-2000:]
+        events.wait()
+        done(d.setvcpus(1), present=1, online=1)
+        all_agree(dom, d, [0])
 
 
 @case()
