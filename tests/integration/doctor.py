@@ -65,7 +65,7 @@ def all_is_well_and_setvcpus_works():
 @case()
 def no_agent_in_the_guest_is_an_error_and_setvcpus_fails():
     with QtestVM(agent=False) as vm, Daemon(vm, daemon={"AgentWaitSec": 1}) as d:
-        wait_for(lambda: d.info()["agent"]["why"] == "no agent has answered", 10, d.brief)
+        wait_for(lambda: (d.info()["agent"]["why"], d.info()["present"]) == ("no agent has answered", 1), 10, d.brief)
         status, found = doctor(d, "web1")
         equal((status, severities(found, "channel", "agent", "guest-kernel")), (4, ["ok", "error", "note"]))
         matches("in the guest: systemctl status vcpuhp-agent", found["agent"]["advice"])
