@@ -150,6 +150,7 @@ void api_wait(struct api *a, struct varlink_call *call, struct op *o, int64_t ti
 	w->op = op_ref(o);
 	w->trace = trace;
 	w->kernel_steps = varlink_call_bool(call, "kernel_steps", true);
+	o->ladder_watched |= trace || (w->kernel_steps && varlink_call_more(call));
 	if (waiter_start(w, a, timeout_ms) < 0) {
 		waiter_free(w);
 		api_fail(call, ERR_INTERNAL, "out of memory; operation %s goes on", o->id);

@@ -214,6 +214,7 @@ static void on_kstep(struct domain *d, const struct record_kstep *r)
 	if (!v)
 		return;
 	n.op = hostwalk_op_of(v, r->kick);
+	n.op_tag = r->kick && r->kick == v->kick ? v->kick_tag : 0;
 	place_in_time(d, r->time_ns, &n);
 	vcpu_note_step(v, &n);
 }

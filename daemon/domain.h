@@ -41,6 +41,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @since_us: CLOCK_MONOTONIC of the last change of @state
  * @entered_us: when the step it is in was entered (host clock), 0 between steps
  * @armed: host state armed to fail once (R18), 0 none
+ * @kick, @kick_tag: its last kick and the operation's tag, for the kernel's steps that come after it
  * @hw: the host's walk of it (hostwalk.c), NULL at rest
  */
 struct vcpu {
@@ -67,6 +68,7 @@ struct vcpu {
 	uint64_t since_us;
 	uint64_t entered_us;
 	int armed;
+	uint32_t kick, kick_tag;
 	struct hostwalk *hw;
 };
 

@@ -31,6 +31,7 @@ const char *event_type_name(enum event_type t); /* "step" "kstep" "operation" ..
  * @error_us: how far @t_us of a guest time may be off, 0 for host times
  * @domain: borrowed; NULL: not managed, and called @domain_name, which is borrowed too
  * @op: operation it belongs to, or NULL; borrowed
+ * @op_tag: STEP and KSTEP: of the operation, also where it has ended, 0 none
  * @vcpu: -1 none
  * @cpu: the guest's number, -1 unknown
  * @state: of STEP, KSTEP (7) and STATE
@@ -49,6 +50,7 @@ struct event {
 	struct domain *domain;
 	const char *domain_name;
 	struct op *op;
+	uint32_t op_tag;
 	int vcpu;
 	int cpu;
 	int state;

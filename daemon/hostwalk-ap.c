@@ -18,6 +18,15 @@
 
 enum { REKICKS_MAX = 3 };
 
+static uint8_t kick_flags(const struct hostwalk *h)
+{
+	bool rollback = h->rollback || h->call.rollback;
+	bool watched = h->op && h->op->ladder_watched;
+
+	return (uint8_t)((rollback ? MSG_KICK_ROLLBACK : 0) |
+			 (watched ? 0 : MSG_KICK_LADDER_LATER));
+}
+
 static int send_kick(struct hostwalk *h)
 {
 	struct msg_kick m = {
@@ -25,7 +34,7 @@ static int send_kick(struct hostwalk *h)
 		.slot = (uint16_t)h->v->vcpu,
 		.cpu = (uint16_t)h->v->cpu,
 		.target = (uint8_t)h->kick_target,
-		.flags = h->rollback || h->call.rollback ? MSG_KICK_ROLLBACK : 0,
+		.flags = kick_flags(h),
 		.slow = (uint8_t)domain_slow_factor(h->v->domain),
 	};
 
@@ -33,6 +42,8 @@ static int send_kick(struct hostwalk *h)
 	h->handed_over = h->ap_done = false;
 	h->strayed = 0;
 	h->ap = (struct record_done){ 0 };
+	h->v->kick = h->kick;
+	h->v->kick_tag = h->op ? h->op->tag : 0;
 	snprintf(m.op, sizeof(m.op), "%s", h->op ? h->op->id : "");
 	return link_kick(h->v->domain->link, &m);
 }

@@ -130,6 +130,7 @@ struct vcpu_counts {
  * @counts: at the end; until then whoever shows it counts what there is then
  * @vcpus: @n_vcpus entries, in the order of the plan
  * @deadline: counts from its acceptance, in the queue too
+ * @ladder_watched: somebody who waits for it wants the kernel's steps as they come
  * @stretched: the deadline is as long as this domain's speed asks for
  */
 struct op {
@@ -157,6 +158,7 @@ struct op {
 	struct op_run *run; /* the engine's own, NULL unless running */
 	sd_event_source *deadline;
 	bool stretched;
+	bool ladder_watched;
 	unsigned int refs;
 };
 

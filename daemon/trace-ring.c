@@ -54,7 +54,7 @@ void trace_ring_add(struct trace_ring *t, const struct event *e)
 	*r = (struct trace_record){
 		.t_us = e->t_us,
 		.error_us = e->error_us > UINT32_MAX ? UINT32_MAX : (uint32_t)e->error_us,
-		.op_tag = e->op ? e->op->tag : 0,
+		.op_tag = e->op_tag,
 		.rc = e->rc,
 		.vcpu = (uint16_t)e->vcpu,
 		.cpu = (uint16_t)e->cpu,

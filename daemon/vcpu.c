@@ -143,6 +143,7 @@ void vcpu_note_step(struct vcpu *v, const struct step_note *n)
 		.error_us = n->error_us,
 		.domain = d,
 		.op = n->op,
+		.op_tag = n->op ? n->op->tag : n->op_tag,
 		.vcpu = (int)v->vcpu,
 		.cpu = v->cpu,
 		.state = n->state,

@@ -6,11 +6,13 @@
 
 /**
  * struct step_note - a step of the ladder being entered or left
+ * @op: it belongs to; @op_tag: the tag of one that may have ended, where @op is NULL
  * @kstep, @kname: the kernel's own step beneath ap:online, -1 for one of ours
  * @t_us, @error_us: CLOCK_MONOTONIC of this host and how far off it may be
  */
 struct step_note {
 	struct op *op;
+	uint32_t op_tag;
 	int state;
 	bool enter, startup, rollback, late;
 	int rc;

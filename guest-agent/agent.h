@@ -51,6 +51,7 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
  * @ticket: place in the queue for the kernel write
  * @resume: adoption: where the record of this boot says it stood, taken up after ap:threads
  * @doubt: adoption: the call that was under way in an agent that was killed, 0 none
+ * @ladder_later: nobody watches the kernel's steps
  * @overdue: what is under way passed its deadline and cannot be ended: a kernel write that still
  *           runs, or a worker that was killed and is still there; nothing can be done beside it
  * @respawns: workers lost in this walk
@@ -70,6 +71,7 @@ struct job {
 	uint64_t ticket;
 	int resume;
 	int doubt;
+	bool ladder_later;
 	bool overdue;
 	unsigned int respawns;
 	int rc;
@@ -210,6 +212,7 @@ struct writer {
  * @ready: it can be read
  * @rc: why it is unavailable, 0 it is not
  * @told: a host has heard that
+ * @unread: writes that have returned since it was read last
  */
 struct kladder {
 	pid_t setup_pid;
@@ -219,6 +222,7 @@ struct kladder {
 	struct ktrace trace;
 	struct kstep_names names;
 	uint64_t tick_ms;
+	unsigned int unread;
 };
 
 /**
@@ -258,6 +262,7 @@ struct link {
  * @look_ms: when to look again at the CPUs that are leaving, 0 none is
  * @look_wait_ms: how long that was put off
  * @log_ms: when to write the log although CPUs are in transition, 0 nothing new is in it
+ * @rest_ms: when to do what can wait while nothing moves, 0 at once
  * @spares: workers forked ahead, of no CPU yet; pid 0 where there is none
  * @spares_due: some may be missing; not for those that died by themselves
  * @sysfs: the kernel's own list says which CPUs are online (cpulook.h)
@@ -293,6 +298,7 @@ struct agent {
 	struct link link;
 	uint32_t handovers;
 	unsigned int jobs;
+	uint64_t rest_ms;
 	uint64_t announced;
 	bool announce_due;
 	bool said_any;

@@ -57,6 +57,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 		.deadline_ms = e->deadline_ms,
 		.resume = e->resume,
 		.doubt = e->doubt,
+		.ladder_later = e->ladder_later,
 		.failed_at = -1,
 	};
 	walk_init(&j->h.walk, e->from, e->target);

@@ -18,7 +18,7 @@
  * @only: R13: the one state whose callback runs
  * @resume: adoption: the state the record of this boot says is done, at least ap:threads
  * @doubt: adoption: a state whose callback an agent that was killed left in doubt, 0 none
- * @kick, @slow, @rollback, @op: of the host's kick
+ * @kick, @slow, @rollback, @ladder_later, @op: of the host's kick
  * @deadline_ms: CLOCK_MONOTONIC, of the whole walk, 0 none
  */
 struct errand {
@@ -33,6 +33,7 @@ struct errand {
 	unsigned int slow;
 	uint64_t deadline_ms;
 	bool rollback;
+	bool ladder_later;
 	const char *op;
 };
 

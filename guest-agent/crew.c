@@ -32,22 +32,6 @@ static void expect_within(struct cpu *c, unsigned int ms)
 	c->job.step_deadline_ms = now_ms() + (uint64_t)ms * c->job.h.slow + CONTROL_GRACE_MS;
 }
 
-static int hire(struct agent *a, struct cpu *c)
-{
-	struct worker w;
-	int r = spares_take(a, &w);
-
-	if (r < 0)
-		return r;
-	r = agent_watch(a, w.fd, EPOLLIN, SOURCE_WORKER, c->cpu);
-	if (r < 0) {
-		child_hang_up(&w.fd);
-		return r;
-	}
-	c->worker = w;
-	return 0;
-}
-
 void crew_dismiss(struct cpu *c)
 {
 	c->worker.leaving = true;
@@ -59,13 +43,11 @@ void crew_dismiss(struct cpu *c)
 int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
 {
 	struct worker_message m = { .type = WORKER_WALK, .number = given->number, .h = *given };
-	int r;
+	bool is_new = c->worker.pid == 0;
+	int r = is_new ? spares_take(a, &c->worker) : 0;
 
-	if (c->worker.pid == 0) {
-		r = hire(a, c);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	/*
 	 * The worker binds itself and answers for it. Bound already while it sleeps it wakes up on its
 	 * CPU and need not be moved there, which takes longer than all the rest of ap:threads.
@@ -76,6 +58,9 @@ int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
 	/* One that takes nothing is dying: its death is what counts. */
 	if (worker_send(c->worker.fd, &m) < 0)
 		crew_kill(a, c, -EIO, "it takes no walk");
+	/* It is at work meanwhile. */
+	else if (is_new && agent_watch(a, c->worker.fd, EPOLLIN, SOURCE_WORKER, c->cpu) < 0)
+		crew_kill(a, c, -EIO, "it cannot be watched");
 	return 0;
 }
 

@@ -5,12 +5,15 @@
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
 #include "guest-agent/kick.h"
+#include "guest-agent/kladder.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { REST_MS = 10 };
 
 /**
  * struct outcome - how a job ended
@@ -104,21 +107,33 @@ static void rest(struct agent *a, struct cpu *c, const struct job *j)
 	cpu_set_state(a, c, state);
 }
 
+static void rest_log(struct agent *a, uint64_t now)
+{
+	if (a->jobs > 0 && (!a->log_ms || now < a->log_ms))
+		return;
+	log_flush(&a->log);
+	/* What was not taken is tried again, while CPUs move not at each turn. */
+	a->log_ms = a->log.used ? now + AGENT_LOG_MS : 0;
+}
+
 bool finish_rest(struct agent *a)
 {
+	uint64_t now = now_ms();
 	bool more;
-	int r = expedite_rest(&a->expedite, a->jobs > 0, now_ms());
+	int r;
 
+	rest_log(a, now);
+	/* The host hears of the result first: it may share a core with this. */
+	if (a->jobs == 0 && now < a->rest_ms)
+		return false;
+	a->rest_ms = 0;
+	r = expedite_rest(&a->expedite, a->jobs > 0, now);
 	if (r < 0)
 		agent_log(a, "cannot %s: %s",
 			  a->expedite.active ? "put rcu_expedited back" : "expedite", strerror(-r));
+	more = a->jobs == 0 && kladder_rest(a);
 	writer_prepare(a);
-	more = spares_prepare(a);
-	if (a->jobs == 0 || (a->log_ms && now_ms() >= a->log_ms)) {
-		log_flush(&a->log);
-		/* What was not taken is tried again, while CPUs move not at each turn. */
-		a->log_ms = a->log.used ? now_ms() + AGENT_LOG_MS : 0;
-	}
+	more |= spares_prepare(a);
 	return more;
 }
 
@@ -145,6 +160,7 @@ void finish_job(struct agent *a, struct cpu *c)
 	c->doubt = 0;
 	c->job.step_deadline_ms = 0;
 	a->jobs--;
+	a->rest_ms = now_ms() + REST_MS;
 	rest(a, c, &j);
 	if (j.kind == JOB_KICK) {
 		/* One that failed and is back at standby is wished there as it was before. */

@@ -11,7 +11,8 @@ void finish_job(struct agent *a, struct cpu *c);
 void finish_start_waiting(struct agent *a);
 
 /*
- * What nobody waits for: put rcu_expedited back, fork ahead, write the log.
+ * What nobody waits for: write the log; and a moment after the last result put rcu_expedited back,
+ * read the kernel's ladder that nobody watched, fork ahead.
  *
  * Return: whether there is more of it.
  */

@@ -88,6 +88,7 @@ static void start(struct agent *a, struct cpu *c)
 		.slow = k->slow,
 		.deadline_ms = c->next_deadline_ms,
 		.rollback = k->flags & MSG_KICK_ROLLBACK,
+		.ladder_later = k->flags & MSG_KICK_LADDER_LATER,
 		.op = k->op,
 	};
 

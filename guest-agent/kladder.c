@@ -10,7 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, READ_MAX = 256 << 10 };
+enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3 };
 
 /* Once to a host: the features in each HELLO tell the others. */
 void kladder_on_session(struct agent *a)
@@ -109,6 +109,7 @@ void kladder_read(struct agent *a)
 	int r = k->ready ? ktrace_read(&k->trace, READ_MAX, report, a) : 0;
 
 	k->tick_ms = now_ms() + TICK_MS;
+	k->unread = 0;
 	if (r == 0)
 		return;
 	ktrace_close(&k->trace);
@@ -128,7 +129,21 @@ void kladder_begin(struct agent *a, struct cpu *c)
 
 void kladder_end(struct agent *a, struct cpu *c)
 {
+	/* The kernel's buffer holds those of some CPUs only. */
+	if (c->job.ladder_later && ++a->kladder.unread < UNREAD_MAX)
+		return;
 	kladder_read(a);
 	if (a->writer.cpu != c->cpu)
 		c->trace_ns = 0;
+}
+
+bool kladder_rest(struct agent *a)
+{
+	if (a->kladder.unread == 0)
+		return false;
+	kladder_read(a);
+	for_each_cpu (a, c)
+		c->trace_ns = 0;
+	a->link.urgent = true;
+	return true;
 }

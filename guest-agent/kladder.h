@@ -7,8 +7,8 @@
 /*
  * The kernel's own ladder beneath ap:online, as records for the host. Set up by a child process
  * (it takes half a second where time is slow). The kernel makes its text of the steps only when they
- * are read, so that is done when the worker has its orders already: it may take longer than the
- * steps did. Records of them may thus come after that of the step of ours that they lie beneath.
+ * are read, which may take longer than the steps did. So that is done when the worker has its orders
+ * already, and where nobody watches (LADDER_LATER) when nothing moves any more, after the result.
  */
 
 void kladder_init(struct agent *a);
@@ -26,7 +26,10 @@ void kladder_begin(struct agent *a, struct cpu *c);
 /* Report what has come of the CPUs whose writes have begun; the rest is dropped. */
 void kladder_read(struct agent *a);
 
-/* The last of it: the write has returned. */
+/* The last of it: the write has returned. Where nobody watches it is read later. */
 void kladder_end(struct agent *a, struct cpu *c);
+
+/* Nothing moves: report what was left for later. Return: whether there was any. */
+bool kladder_rest(struct agent *a);
 
 #endif

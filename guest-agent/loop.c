@@ -126,7 +126,7 @@ static uint64_t next_deadline(struct agent *a)
 	if (a->writer.cpu >= 0 && a->kladder.ready)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)
-		return t;
+		return earlier(t, a->rest_ms);
 	t = earlier(t, a->log_ms);
 	for_each_cpu (a, c) {
 		if (c->job.kind)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/steps.h"
+#include "proto/ladder.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,4 +23,10 @@ void step_waits(const struct step_env *env)
 {
 	if (env->waits)
 		env->waits(env->ctx);
+}
+
+bool step_is_off(const struct agent_config *config, int state)
+{
+	return (state == CPUHP_AP_CPUSET && config->n_cpusets == 0) ||
+	       (state == CPUHP_AP_IRQ && config->irq == IRQ_OFF);
 }

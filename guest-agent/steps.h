@@ -35,6 +35,9 @@ void step_note(struct step_env *env, const char *format, ...) __attribute__((for
 /* What follows may take its time. */
 void step_waits(const struct step_env *env);
 
+/* By the configuration there is nothing that @state does. */
+bool step_is_off(const struct agent_config *config, int state);
+
 /* A timer armed on this CPU fires, the thread's CPU time grows; warns if the clocksource changed since boot. */
 int step_verify(struct step_env *env);
 

@@ -15,7 +15,8 @@
  *
  * What it reports is held back as long as what follows takes no time, since each message wakes
  * control up beside it. Steps say before they wait (step_waits()), and a callback always may: then
- * all is told. That a call is over is noted with the next call's beginning.
+ * all is told. That a call is over is noted with the next call's beginning. A step that is
+ * configured to do nothing is neither noted nor a moment for orders.
  *
  * Each call is checked to have run on the CPU, by the worker itself and for a program by what the
  * kernel says of it; otherwise it has failed with -EXDEV, whatever it returned (R1). The late
@@ -34,6 +35,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -323,8 +325,10 @@ static void run_call(struct worker_self *w, const struct walk_call *call)
 
 	w->out = (struct worker_message){ .call = *call, .ran_on = here };
 	w->told = false;
-	note(w, call, NULL);
-	w->noted = true;
+	if (!step_is_off(w->place->config, call->state)) {
+		note(w, call, NULL);
+		w->noted = true;
+	}
 	tell_with_next(w, WORKER_ENTER);
 	w->out.rc = run_operation(w, call);
 	w->out.call = *call;
@@ -361,11 +365,12 @@ static void end_leftover(const struct process_group *g)
 
 static void walk_on(struct worker_self *w)
 {
-	struct walk_call call;
+	struct walk_call call = { .state = CPUHP_AP_THREADS };
 
 	end_leftover(&w->h.leftover);
 	for (;;) {
-		take_orders(w);
+		if (!step_is_off(w->place->config, call.state))
+			take_orders(w);
 		if (!handover_is_workers(&w->h))
 			break;
 		handover_next(&w->h, &call);
@@ -435,11 +440,22 @@ static bool take_walk(struct worker_self *w, const struct worker_message *m)
 	return w->bound;
 }
 
+/* A fork maps the program's text anew, page by page as it is used: now, and not on the new CPU. */
+static void map_text(void)
+{
+	extern const char __executable_start, etext;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = (uintptr_t)&__executable_start & ~(page - 1);
+
+	(void)madvise((void *)start, (uintptr_t)&etext - start, MADV_POPULATE_READ);
+}
+
 void worker_main(const struct worker_place *place)
 {
 	struct worker_self w = { .place = place };
 	struct worker_message m;
 
+	map_text();
 	while (worker_recv(place->fd, &m, 0) == 1)
 		if (m.type == WORKER_WALK && take_walk(&w, &m))
 			walk_on(&w);

@@ -78,6 +78,7 @@ enum {
 	MSG_KICK_ROLLBACK =
 		1
 		<< 0, /* the host is rolling an operation back: states marked skip_rollback are passed */
+	MSG_KICK_LADDER_LATER = 1 << 1, /* nobody watches: KSTEPs may come after DONE */
 };
 
 struct msg_kick {

@@ -9,6 +9,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from scene import callbacks, done, running, wait_kernel_ladder
 from tap import case, equal
+from vm import wait_for
 
 KERNEL_STEPS_MIN = 25
 CLOCK_SLACK_MS = 3
@@ -102,6 +103,22 @@ def the_trace_file_is_chromes_with_host_and_guest_on_one_axis():
 
 
 @case()
+def the_trace_has_the_kernels_steps_that_nobody_watched():
+    with running() as (vm, d):
+        wait_kernel_ladder(vm)
+        answer = d.ctl("setvcpus", "web1", "2", "--op-id", "unwatched", json_output=False)
+        equal(answer.exit, 0)
+        assert "smpboot" not in answer.err, answer
+        path = vm.path("trace.json")
+
+        def kernel_steps():
+            equal(d.ctl("trace", "web1", "--op", "unwatched", "-O", path).exit, 0)
+            return any("smpboot/threads:online" in e["name"] for e in chrome_events(path))
+
+        wait_for(kernel_steps, 5, "the kernel's steps in the operation's trace")
+
+
+@case()
 def rcu_is_expedited_while_cpus_move_and_put_back():
     look = "cat /sys/kernel/rcu_expedited >> /run/expedited"
     with running(files=callbacks(_10_look=look)) as (vm, d):
@@ -109,7 +126,7 @@ def rcu_is_expedited_while_cpus_move_and_put_back():
         done(d.setvcpus(2))
         done(d.setvcpus(1))
         equal(vm.guest("cat /run/expedited").split(), ["1", "1"], "on the way up and down")
-        equal(vm.guest("cat /sys/kernel/rcu_expedited").strip(), "0", "afterwards")
+        wait_for(lambda: vm.guest("cat /sys/kernel/rcu_expedited").strip() == "0", 5, "it to be put back")
 
 
 @case()

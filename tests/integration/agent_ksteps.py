@@ -99,6 +99,44 @@ def the_steps_of_a_way_up_are_reported_before_its_end():
         equal(b.of(wire.KSTEP, cpu=2), [])
 
 
+def way_up_unwatched(b, cpu, step):
+    """One way up whose kernel steps nobody watches; its kick."""
+    b.hang(cpu)
+    kick = b.kick(cpu, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
+    b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+    b.step(cpu, step)
+    b.release(cpu)
+    return kick
+
+
+@case()
+def steps_that_nobody_watches_come_after_the_result():
+    with TracedBed() as b:
+        kick = way_up_unwatched(b, 1, 5)
+        equal(b.done(kick)["rc"], 0)
+        b.wait(lambda: b.entered(kick), what="the step")
+        order = b.order(kick)
+        assert order.index(wire.DONE) < order.index(wire.KSTEP), order
+        equal(b.entered(kick), [(1, 5)])
+        # What is done with that CPU from now on is others' doing.
+        b.step(1, 7)
+        equal(b.entered(b.kick(2, ONLINE)["kick"]), [])
+        equal(b.entered(kick), [(1, 5)])
+
+
+@case()
+def steps_that_nobody_watches_are_read_before_the_kernel_forgets_them():
+    with TracedBed() as b:
+        b.hang(3)
+        kick = way_up_unwatched(b, 1, 5)
+        other = b.kick(3, ONLINE, wait=False)
+        b.done(kick)
+        b.wait(lambda: b.entered(kick), what="the first CPU's step while another moves")
+        equal(b.of(wire.DONE, kick=other), [])
+        b.release(3)
+        equal(b.done(other)["rc"], 0)
+
+
 @case()
 def two_ways_up_at_once_have_their_own_steps():
     with TracedBed() as b:

@@ -133,20 +133,27 @@ static int announce(int cpu)
 	return rename(FOLDER "/cpus.json~", FOLDER "/cpus.json") < 0 ? errno : 0;
 }
 
-/* As it comes; an agent makes some 25 bytes of each line for its host, and so does this. */
-static size_t read_ladder(struct duties *d, char *report, size_t size)
+/* Of all that was brought online, as text, since nobody watches. */
+static void read_ladder(struct duties *d)
 {
-	enum { LINE_TO_HOST = 25 };
-	size_t lines = 0;
-	ssize_t n;
+	while (read(d->trace, d->text, sizeof(d->text)) > 0)
+		;
+}
 
-	while ((n = read(d->trace, d->text, sizeof(d->text))) > 0)
-		for (ssize_t i = 0; i < n; i++)
-			lines += d->text[i] == '\n';
-	if (lines * LINE_TO_HOST > size)
-		lines = size / LINE_TO_HOST;
-	memset(report, 'k', lines * LINE_TO_HOST);
-	return lines * LINE_TO_HOST;
+/* Return: 0 where it is so, or an errno. */
+static int confirm_online(int cpu)
+{
+	char path[64], now = '0';
+	int fd, r = 0;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (read(fd, &now, 1) != 1)
+		r = errno;
+	close(fd);
+	return r == 0 && now != '1' ? EIO : r;
 }
 
 /* What a child is asked, and its answer. */
@@ -228,7 +235,6 @@ int duties_arm(struct duties *d, bool on)
 /**
  * struct run - a batch under way
  * @queue: CPUs to be written, @n_queued of them, @n_begun of those with the writer or further
- * @report: lines of the ladder, read while the CPU's process works
  */
 struct run {
 	struct duties *d;
@@ -237,8 +243,6 @@ struct run {
 	int n_queued, n_begun, n_did;
 	bool expedited;
 	long long begin_ns;
-	char report[8192];
-	size_t report_len;
 };
 
 static int say(int port, const char *word, int cpu)
@@ -282,6 +286,8 @@ static int on_written(struct run *run)
 
 	if (r == 0)
 		r = write_next(run);
+	if (r == 0)
+		r = confirm_online(q.cpu);
 	if (r || !w)
 		return r ? r : EBUSY;
 	CPU_ZERO(&set);
@@ -289,10 +295,7 @@ static int on_written(struct run *run)
 	if (sched_setaffinity(w->pid, sizeof(set), &set) < 0)
 		return errno;
 	d->times[w - d->workers] = q.times;
-	r = ask(w, q.cpu);
-	run->report_len += read_ladder(d, run->report + run->report_len,
-				       sizeof(run->report) - run->report_len);
-	return r;
+	return ask(w, q.cpu);
 }
 
 static int on_proved(struct run *run, struct duty_child *w)
@@ -301,7 +304,7 @@ static int on_proved(struct run *run, struct duty_child *w)
 	struct duty q;
 	struct duty_times *t = &d->times[w - d->workers];
 	int r = hear(w, &q), len;
-	char line[sizeof(run->report) + 128];
+	char line[128];
 
 	t->proof_ns = bench_now_ns();
 	if (r == 0)
@@ -310,10 +313,9 @@ static int on_proved(struct run *run, struct duty_child *w)
 		r = note(d, q.cpu, 'o');
 	if (r)
 		return r;
-	len = snprintf(line, sizeof(line), "did %d %lld %lld %lld %lld %.*s\n", q.cpu, t->online_ns,
+	len = snprintf(line, sizeof(line), "did %d %lld %lld %lld %lld\n", q.cpu, t->online_ns,
 		       t->write_ns - run->begin_ns, t->proof_ns - t->write_ns - t->online_ns,
-		       bench_now_ns() - t->proof_ns, (int)run->report_len, run->report);
-	run->report_len = 0;
+		       bench_now_ns() - t->proof_ns);
 	run->n_did++;
 	return write(run->b->port, line, (size_t)len) == len ? 0 : EIO;
 }
@@ -381,6 +383,7 @@ int duties_run(struct duties *d, const struct duty_batch *b)
 	r = write_next(&run);
 	while (r == 0 && run.n_did < b->n)
 		r = wait_and_serve(&run);
-	/* Nobody waits for this. */
+	/* Nobody waits for these. */
+	read_ladder(d);
 	return r == 0 && run.expedited ? expedite(d, false) : r;
 }

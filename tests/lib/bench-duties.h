@@ -43,7 +43,7 @@ struct duties {
 
 /**
  * struct duty_batch - CPUs to take online
- * @port: where to say of each "did CPU ONLINE BEFORE PROOF ANNOUNCE REPORT": nanoseconds of the
+ * @port: where to say of each "did CPU ONLINE BEFORE PROOF ANNOUNCE": nanoseconds of the
  *	kernel's online alone, from the batch's begin to that, and behind it to the proof and the
  *	announcement
  * @uevents: CPUs that are to be added are told of there, "present CPU" is said of each, and it is
