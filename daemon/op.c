@@ -36,6 +36,8 @@ struct op *op_unref(struct op *o)
 	if (o && --o->refs == 0) {
 		op_run_drop(o);
 		sd_event_source_disable_unref(o->deadline);
+		for (int i = 0; i <= CPUHP_AP_DYN_END - CPUHP_AP_DYN; i++)
+			free(o->dyn_names[i]);
 		free(o->vcpus);
 		free(o);
 	}

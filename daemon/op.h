@@ -129,6 +129,8 @@ struct vcpu_counts {
  * @persist: of the persistent configuration, where the request has it
  * @counts: at the end; until then whoever shows it counts what there is then
  * @vcpus: @n_vcpus entries, in the order of the plan
+ * @dyn_names: of the callbacks whose steps were taken, by dynamic state, NULL none: what is called
+ *             so later, or not at all, is another matter
  * @deadline: counts from its acceptance, in the queue too
  * @ladder_watched: somebody who waits for it wants the kernel's steps as they come
  * @stretched: the deadline is as long as this domain's speed asks for
@@ -155,6 +157,7 @@ struct op {
 	struct vcpu_counts counts;
 	unsigned int n_vcpus;
 	struct op_vcpu *vcpus;
+	char *dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1];
 	struct op_run *run; /* the engine's own, NULL unless running */
 	sd_event_source *deadline;
 	bool stretched;

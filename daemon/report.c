@@ -3,6 +3,7 @@
 
 #include "daemon/json-out.h"
 #include "daemon/trace-ring.h"
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -168,24 +169,30 @@ json_object *report_event(const struct event *e)
 	return o;
 }
 
-static const char *state_name(const struct domain *d, int state, char buf[STATE_NAME_SIZE])
+static const char *state_name(const struct op *op, int state, char buf[STATE_NAME_SIZE])
 {
-	return d ? domain_state_name(d, state, buf, STATE_NAME_SIZE) : ladder_name(state);
+	const char *kept = ladder_is_dyn(state) ? op->dyn_names[state - CPUHP_AP_DYN] : NULL;
+
+	if (!kept)
+		return op->domain ? domain_state_name(op->domain, state, buf, STATE_NAME_SIZE)
+				  : ladder_name(state);
+	snprintf(buf, STATE_NAME_SIZE, "ap:dyn.%s", kept);
+	return buf;
 }
 
-static json_object *report_times(const struct op_vcpu *v, const struct domain *d)
+static json_object *report_times(const struct op_vcpu *v, const struct op *op)
 {
 	json_object *ms = json_object_new_object();
 	char name[STATE_NAME_SIZE];
 
 	for (int state = 0; state < CPUHP_STATES; state++)
 		if (v->step_us[state] != UINT64_MAX)
-			json_object_object_add(ms, state_name(d, state, name),
+			json_object_object_add(ms, state_name(op, state, name),
 					       json_out_ms_new((int64_t)v->step_us[state]));
 	return ms;
 }
 
-static json_object *report_rollback(const struct op_vcpu *v, const struct domain *d)
+static json_object *report_rollback(const struct op_vcpu *v, const struct op *op)
 {
 	char name[STATE_NAME_SIZE];
 	json_object *o;
@@ -193,7 +200,7 @@ static json_object *report_rollback(const struct op_vcpu *v, const struct domain
 	if (v->rollback_failed_at < 0)
 		return NULL;
 	o = json_object_new_object();
-	json_out_str(o, "failed_at", state_name(d, v->rollback_failed_at, name));
+	json_out_str(o, "failed_at", state_name(op, v->rollback_failed_at, name));
 	json_out_int(o, "rc", v->rollback_rc);
 	return o;
 }
@@ -206,14 +213,14 @@ static json_object *report_op_vcpu(const struct op_vcpu *v, const struct op *op)
 	json_out_int(o, "vcpu", v->vcpu);
 	json_out_known(o, "cpu", v->cpu);
 	json_out_known(o, "state", v->state);
-	json_out_str(o, "name", v->state < 0 ? NULL : state_name(op->domain, v->state, name));
+	json_out_str(o, "name", v->state < 0 ? NULL : state_name(op, v->state, name));
 	json_out_str(o, "result", vcpu_result_name(op->ended ? v->result : VCPU_PENDING));
 	json_out_known(o, "ran_on", v->ran_on);
 	json_out_text(o, "error", v->error);
 	json_out_text(o, "failed_at", v->failed_at < 0 ? NULL : v->failed_name);
 	json_out_int(o, "rc", v->rc);
-	json_object_object_add(o, "rollback", report_rollback(v, op->domain));
-	json_object_object_add(o, "ms", report_times(v, op->domain));
+	json_object_object_add(o, "rollback", report_rollback(v, op));
+	json_object_object_add(o, "ms", report_times(v, op));
 	return o;
 }
 
@@ -361,8 +368,8 @@ json_object *report_plan(const struct domain *d, const struct plan *p)
 		json_object *o = json_object_new_object();
 
 		json_out_int(o, "vcpu", m->vcpu);
-		json_out_str(o, "from", state_name(d, m->from, name));
-		json_out_str(o, "to", state_name(d, m->to, name));
+		json_out_str(o, "from", domain_state_name(d, m->from, name, sizeof(name)));
+		json_out_str(o, "to", domain_state_name(d, m->to, name, sizeof(name)));
 		json_object_array_add(moves, o);
 	}
 	return moves;

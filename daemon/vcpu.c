@@ -114,6 +114,15 @@ void vcpu_settle(struct vcpu *v)
 	vcpu_set_state(v, vcpu_observed_state(v));
 }
 
+/* Out of memory: it is shown by its present name, or by its number's. */
+static void keep_name(struct op *op, const struct domain *d, int state)
+{
+	const char *name = ladder_is_dyn(state) ? d->dyn_names[state - CPUHP_AP_DYN] : "";
+
+	if (*name && !op->dyn_names[state - CPUHP_AP_DYN])
+		op->dyn_names[state - CPUHP_AP_DYN] = strdup(name);
+}
+
 /* Add a finished step to the operation's entry and the domain's counters. */
 static void account_step(struct vcpu *v, const struct step_note *n)
 {

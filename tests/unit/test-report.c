@@ -192,6 +192,32 @@ static void result_of_a_success(void **state)
 		    "\"ap:dyn.20-log\":0.0}}]}");
 }
 
+static void a_callback_has_the_name_it_had(void **state)
+{
+	struct fake *f = *state;
+	struct op *o = new_op(f);
+	struct op_vcpu *v = o->vcpus = calloc(1, sizeof(*o->vcpus));
+	json_object *result, *vcpu, *ms, *name;
+
+	o->n_vcpus = 1;
+	init_entry(v);
+	v->state = CPUHP_AP_DYN + 1;
+	v->step_us[CPUHP_AP_DYN + 1] = 7000;
+	o->dyn_names[1] = strdup("10-was");
+	o->ended = true;
+	/* The domain's own is 20-log by now; then the domain is detached. */
+	for (int i = 0; i < 2; i++) {
+		result = report_result(o);
+		vcpu = json_object_array_get_idx(json_object_object_get(result, "vcpus"), 0);
+		ms = json_object_object_get(vcpu, "ms");
+		name = json_object_object_get(vcpu, "name");
+		assert_non_null(json_object_object_get(ms, "ap:dyn.10-was"));
+		assert_string_equal(json_object_get_string(name), "ap:dyn.10-was");
+		json_object_put(result);
+		o->domain = NULL;
+	}
+}
+
 static void warnings_are_there_where_there_are_any(void **state)
 {
 	struct fake *f = *state;
@@ -545,6 +571,7 @@ int main(void)
 		CASE(progress_of_a_step),
 		CASE(progress_of_the_kernel),
 		CASE(result_of_a_success),
+		CASE(a_callback_has_the_name_it_had),
 		CASE(warnings_are_there_where_there_are_any),
 		CASE(the_longest_result_fits_what_the_client_takes),
 		CASE(R17_result_of_a_rollback_that_failed),
