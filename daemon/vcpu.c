@@ -133,8 +133,10 @@ static void account_step(struct vcpu *v, const struct step_note *n)
 	v->domain->counters.step_count[n->state]++;
 	v->domain->counters.step_us[n->state] += spent;
 	v->domain->counters.step_failures[n->state] += n->rc != 0;
-	if (!entry)
+	/* Told pending, its walk goes on; the result stays as it was given. */
+	if (!entry || n->op->ended)
 		return;
+	keep_name(n->op, v->domain, n->state);
 	if (!n->rollback)
 		entry->step_us[n->state] = spent;
 	if (n->ran_on >= 0)

@@ -50,6 +50,9 @@ static void a_deadline_with_an_agent_that_gives_nothing_back_is_pending(void **c
 	bench_check(b, o, OP_PENDING);
 	assert_int_equal(bench_count(b, "unplug"), 0);
 	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
+	/* A step that ends later is no part of the result any more. */
+	bench_step(b, 1, CPUHP_AP_ONLINE, true, 0);
+	assert_int_equal(o->vcpus[0].step_us[CPUHP_AP_ONLINE], UINT64_MAX);
 	bench_ends(b, o, OP_PENDING, "1:pending");
 	/* It comes through after all: taken back, for nobody waits for it any more. */
 	b->agent_silent[1] = false;
