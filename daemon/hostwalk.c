@@ -237,7 +237,9 @@ void hostwalk_tell_pending(struct hostwalk *h)
 	if (h->told_pending)
 		return;
 	h->told_pending = true;
-	h->cancel_rc = o.rc;
+	/* Forwards it goes no more, once the step returns; a way back is to come to its end. */
+	if (!h->rollback)
+		h->cancel_rc = o.rc;
 	h->done(h->ctx, h->v, &o);
 }
 

@@ -203,6 +203,33 @@ static void an_undoing_kick_is_bounded_by_itself(void **ctx)
 	bench_stop(b);
 }
 
+/* The guest slept. Nobody has asked for the way back to be called off. */
+static void an_undoing_kick_that_is_taken_late_goes_on(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	b->config.deadlines.operation_ms = 20;
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_walk(b, &w, 3, CPUHP_OFFLINE, true);
+	bench_said(b, "kick 3 6 rollback");
+	bench_wait(b, bench_is_over, &w);
+	assert_true(w.pending);
+	bench_kicked(b, 3, 0);
+	bench_silent(b);
+	/* Nor in the session after it. */
+	bench_agent_up(b, 1);
+	bench_said(b, "kick 3 6 rollback");
+	bench_silent(b);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0);
+	bench_said(b, "unplug 3");
+	bench_answer_unplug(b, 3, 0, "");
+	bench_eject(b, 3);
+	bench_wait(b, bench_is_at_rest, &b->d->vcpus[3]);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
 static void a_cancel_between_kick_and_hand_over_waits_for_the_result(void **ctx)
 {
 	struct bench *b = bench_by_hand(NULL);
@@ -420,6 +447,7 @@ int main(void)
 		cmocka_unit_test(an_eject_is_asked_for_again_and_then_pending),
 		cmocka_unit_test(a_kick_that_is_not_given_back_is_pending_and_resumes),
 		cmocka_unit_test(an_undoing_kick_is_bounded_by_itself),
+		cmocka_unit_test(an_undoing_kick_that_is_taken_late_goes_on),
 		cmocka_unit_test(a_cancel_between_kick_and_hand_over_waits_for_the_result),
 		cmocka_unit_test(a_cancel_while_the_guest_is_waited_for_goes_back),
 		cmocka_unit_test(a_lost_session_sends_the_same_kick_again),
