@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The failpoints of the test build, vcpuhpd-test; never installed.
+ *
+ * $VCPUHP_TEST_FAILPOINTS names a file of lines "POINT NTH ACTION": at the NTH passing of POINT in this
+ * process ("*" any point, "+" behind the number: and at each later one) ACTION is done: "kill" ends the
+ * process with SIGKILL, a number is the errno with which the step fails. The file is read again at
+ * each passing, so a test can change its mind. Where FILE.passed exists, the name of each point is
+ * appended to it as it is passed: that is how a test finds out what there is.
+ */
+#include "daemon/failpoint.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POINTS_MAX = 64, NAME_MAX_LEN = 40 };
+
+static struct passed {
+	char name[NAME_MAX_LEN];
+	unsigned int n;
+} passed[POINTS_MAX], any;
+
+static unsigned int count(const char *point)
+{
+	for (size_t i = 0; i < POINTS_MAX; i++) {
+		if (!*passed[i].name)
+			snprintf(passed[i].name, sizeof(passed[i].name), "%s", point);
+		if (strcmp(passed[i].name, point) == 0)
+			return ++passed[i].n;
+	}
+	abort();
+}
+
+static void note(const char *path, const char *point)
+{
+	char name[4096];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s.passed", path);
+	fd = open(name, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dprintf(fd, "%s\n", point);
+	close(fd);
+}
+
+static int act(const char *action)
+{
+	if (strcmp(action, "kill") == 0)
+		raise(SIGKILL);
+	return -atoi(action);
+}
+
+int failpoint(const char *point)
+{
+	const char *path = getenv("VCPUHP_TEST_FAILPOINTS");
+	char name[NAME_MAX_LEN], more, action[16], line[128];
+	unsigned int nth, at, all;
+	int rc = 0;
+	FILE *f;
+
+	if (!path)
+		return 0;
+	at = count(point);
+	all = ++any.n;
+	note(path, point);
+	f = fopen(path, "re");
+	while (f && rc == 0 && fgets(line, sizeof(line), f)) {
+		bool is_any;
+		unsigned int now;
+
+		more = ' ';
+		if (sscanf(line, "%39s %u%c %15s", name, &nth, &more, action) != 4)
+			continue;
+		is_any = strcmp(name, "*") == 0;
+		now = is_any ? all : at;
+		if ((is_any || strcmp(name, point) == 0) &&
+		    (now == nth || (more == '+' && now > nth)))
+			rc = act(action);
+	}
+	if (f)
+		fclose(f);
+	return rc;
+}

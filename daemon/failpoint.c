@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/failpoint.h"
+
+int failpoint(const char *point)
+{
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_INTENT_FILE_H
+#define DAEMON_INTENT_FILE_H
+
+#include "daemon/intent.h"
+
+struct intent_store;
+struct intent_file;
+
+/**
+ * intent_store_open() - the folder of the intents, RUNTIME-DIR/intent; made where it is missing
+ * @ret: returned to the caller, intent_store_free(); also where the folder cannot be had: each
+ *       writing tries again and says why not
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int intent_store_open(struct intent_store **ret, const char *runtime_dir);
+struct intent_store *intent_store_free(struct intent_store *s);
+
+/**
+ * intent_file_new() - the intent of one domain
+ * @name: of the domain; with @uuid, which is "" or libvirt's, no two are the same file
+ *
+ * Nothing is made on the disk before there is something to be written.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int intent_file_new(struct intent_file **ret, struct intent_store *store, const char *name,
+		    const char *uuid);
+struct intent_file *intent_file_free(struct intent_file *f);
+
+/**
+ * intent_file_load() - read what was written last
+ * @ret: returned to the caller, intent_done(); untouched where there is nothing
+ * @ret_why: on an error why what was there is of no use: a sentence, for the log; it has been removed
+ *
+ * Return: 1 with an intent, 0 there is none, or -errno.
+ */
+int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_TEXT_MAX]);
+
+/**
+ * intent_file_store() - keep @i, from now on
+ * @i: its @seq is set
+ * @ret_why: on an error a sentence: which file, why, and what to do
+ *
+ * One pwrite() into a file of a fixed size; made or made larger only when it must be.
+ *
+ * Return: 0 or -errno; what was kept before is kept then.
+ */
+int intent_file_store(struct intent_file *f, struct intent *i, char ret_why[OP_TEXT_MAX]);
+
+/* Would the next daemon find it there? As intent_file_store(); a file that has gone is made anew. */
+int intent_file_check(struct intent_file *f, struct intent *i, char ret_why[OP_TEXT_MAX]);
+
+/* The domain is no more. */
+void intent_file_remove(struct intent_file *f);
+
+/* This boot of the host, and the kernel's tick at which a process started; all 0 and 0 unknown. */
+void intent_host_boot(uint8_t ret[16]);
+uint64_t intent_process_started(int pid);
+
+#endif

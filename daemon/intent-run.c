@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which run of the host and of a process this is, as the kernel tells. */
+#include "daemon/intent-file.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Up to @size - 1 bytes of a file in /proc. Return: how many, or -1. */
+static ssize_t read_text(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+void intent_host_boot(uint8_t ret[16])
+{
+	char buf[64], *p = buf;
+
+	memset(ret, 0, 16);
+	if (read_text("/proc/sys/kernel/random/boot_id", buf, sizeof(buf)) < 36)
+		return;
+	for (int i = 0; i < 16; i++, p += 2) {
+		unsigned int byte;
+
+		p += *p == '-';
+		if (sscanf(p, "%2x", &byte) == 1)
+			ret[i] = (uint8_t)byte;
+	}
+}
+
+uint64_t intent_process_started(int pid)
+{
+	char path[64], buf[1024], *p;
+	unsigned long long started = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (pid <= 0 || read_text(path, buf, sizeof(buf)) < 0)
+		return 0;
+	/* The name in it may have anything inside, a parenthesis too; field 22 counts from its end. */
+	p = strrchr(buf, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		sscanf(p, " %llu", &started);
+	return started;
+}

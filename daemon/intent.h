@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DAEMON_INTENT_H
+#define DAEMON_INTENT_H
+
+#include "daemon/op.h"
+
+/*
+ * What the next daemon must know of a domain and can ask neither QEMU nor the guest, as numbers and
+ * as bytes. Keeping the bytes is intent-file.c's.
+ */
+
+enum {
+	INTENT_VERSION = 1,
+	INTENT_HEADER = 32,
+	INTENT_QUEUED_MAX = OP_QUEUE_MAX + 1, /* and the one that is being admitted */
+	INTENT_BYTES_MAX = 4 << 20,           /* of one slot */
+};
+
+/**
+ * struct intent_run - which run of a VM this is about
+ * @host_boot: of the host; CLOCK_MONOTONIC and process numbers mean nothing in another
+ * @known: QEMU had been seen; else nothing below counts
+ * @pid, @pid_started: the process behind QEMU's socket and the kernel's tick of its start, 0 unknown
+ */
+struct intent_run {
+	uint8_t host_boot[16];
+	bool known;
+	char uuid[40];
+	unsigned int maximum;
+	int libvirt_id;
+	int pid;
+	uint64_t pid_started;
+};
+
+/**
+ * struct intent_vcpu - what stands of a slot, whatever runs
+ * @wish: where it is wished to be, -1 nothing is wished
+ * @owned: this daemon's kind plugged it, where its device id does not say so
+ * @leaving: device_del was sent in an operation that has ended, and nobody has confirmed it
+ * @returning: it was plugged in an operation that had ended by then, and goes back to @back
+ */
+struct intent_vcpu {
+	int wish;
+	bool owned, leaving, returning;
+	int back;
+};
+
+enum intent_stage {
+	INTENT_QUEUED,   /* accepted; nothing has been done for it */
+	INTENT_CLIMBING, /* its vCPUs go to their goals; nothing was taken away from QEMU */
+	INTENT_SETTLING, /* the decision has been made, and its goals are final: removals, or the way back */
+	INTENT_ENDED, /* @result and what belongs to it are final */
+};
+
+/* A vCPU of an operation: of struct move and struct op_vcpu what does not show by looking. */
+struct intent_move {
+	unsigned int vcpu;
+	int from, to, goal, at;
+	bool started, undoing, failed, refused, called_back, pending, stuck, gone;
+	int cpu, state, ran_on;
+	enum vcpu_result result;
+	int failed_at, rc, rollback_failed_at, rollback_rc;
+	char failed_name[MSG_NAME_MAX + 16];
+	char error[OP_TEXT_MAX];
+};
+
+/**
+ * struct intent_op - an operation; times are CLOCK_MONOTONIC
+ * @stop_rc: it was being stopped: -ECANCELED, -ETIMEDOUT; 0 not
+ * @kick_base: the highest kick number before its first, so its own are above
+ * @refused_by: as in struct plan, NULL none
+ * @moves: @n_moves, owned; none where it is queued
+ */
+struct intent_op {
+	enum intent_stage stage;
+	char id[MSG_OP_MAX + 1];
+	struct op_request request;
+	uint64_t accepted_us, accepted_realtime_us, deadline_us, ended_us;
+	bool stretched, planned_anew;
+	int stop_rc;
+	uint32_t kick_base;
+	enum op_result result;
+	const char *refused_by;
+	char error[OP_TEXT_MAX], warning[OP_TEXT_MAX];
+	struct persist_outcome persist;
+	struct vcpu_counts counts;
+	unsigned int n_moves;
+	struct intent_move *moves;
+};
+
+/**
+ * struct intent - all of a domain
+ * @guest_boot: the guest's boot id that the wishes and kick numbers belong to; all 0 unknown
+ * @vcpus: @n_vcpus, owned; none before QEMU was seen
+ * @op: the one that runs, else the last that has ended; where @has_op
+ * @queued: the ids, requests and times of those that wait, in their order
+ */
+struct intent {
+	uint64_t seq;
+	struct intent_run run;
+	uint8_t guest_boot[16];
+	unsigned int n_vcpus;
+	struct intent_vcpu *vcpus;
+	bool has_op;
+	struct intent_op op;
+	unsigned int n_queued;
+	struct intent_op queued[INTENT_QUEUED_MAX];
+};
+
+/* Frees what @i owns; @i itself is the caller's. */
+void intent_done(struct intent *i);
+
+/* An upper bound of what intent_encode() needs. */
+size_t intent_size(const struct intent *i);
+
+/**
+ * intent_encode() - bytes of a slot: header, CRC32C and all
+ * @i: left as it is, but where it does not fit or has a number out of range
+ *
+ * Return: how many, or -ENOBUFS.
+ */
+int intent_encode(struct intent *i, uint8_t *out, size_t size);
+
+/**
+ * intent_decode() - read a slot
+ * @data: @size bytes of it; what follows its own length does not count
+ * @ret: returned to the caller, intent_done(); untouched on error
+ *
+ * Every number is checked against its range, whoever wrote it.
+ *
+ * Return: 0; -ENODATA never written; -EBADMSG torn, damaged or out of range; -EPROTONOSUPPORT of
+ * another version; -ENOMEM.
+ */
+int intent_decode(const uint8_t *data, size_t size, struct intent *ret);
+
+/**
+ * intent_newest() - of two slots the one that counts
+ *
+ * One that is torn or damaged leaves the other, which is the state before that write.
+ *
+ * Return: 0 or 1, the slot that was read; or what intent_decode() says of the better one.
+ */
+int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret);
+
+/* Is @now the run that @then was about? A number that one of them does not know decides nothing. */
+bool intent_is_same_run(const struct intent_run *then, const struct intent_run *now);
+
+#endif
