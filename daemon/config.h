@@ -60,6 +60,7 @@ struct deadlines {
  *             NULL for none
  * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
  * @domains: NULL-terminated array, each owned
+ * @runtime_dir: where what is to be done is kept; main()'s, borrowed; NULL nowhere
  */
 struct config {
 	bool allow_fault_injection;
@@ -69,6 +70,7 @@ struct config {
 	struct deadlines deadlines;
 	struct domain_config **domains;
 	size_t n_domains;
+	const char *runtime_dir;
 };
 
 /**

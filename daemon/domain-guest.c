@@ -134,12 +134,14 @@ static void note_taken(struct vcpu *v, bool taken)
 static void on_cpu(struct domain *d, const struct record_cpu *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
+	bool was_walking;
 
 	/* Present, and yet in one of the host's states: nonsense. */
 	if (!v || r->state > CPUHP_ONLINE ||
 	    ((r->flags & RECORD_CPU_PRESENT) &&
 	     (r->state < CPUHP_STANDBY || is_taken(d, v, r->cpu))))
 		return;
+	was_walking = v->guest_walking;
 	v->heard = true;
 	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;
@@ -154,8 +156,8 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	vcpu_settle(v);
 	if (d->agent_up)
 		drift_look(d);
-	/* OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
-	if (domain_is_one_by_one(d))
+	/* What the agent was at is over: an operation may have waited for that. OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
+	if (domain_is_one_by_one(d) || (was_walking && !v->guest_walking && d->running))
 		op_run_poke(d);
 }
 
@@ -223,7 +225,13 @@ static void on_done(struct domain *d, const struct record_done *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
 
-	link_ack(d->link, r->kick);
+	/* A failure is kept by the agent until it has been written down, or a daemon that is killed
+	 * before that would have the step run once more to hear of it. */
+	if (v && r->rc && d->intent && d->running &&
+	    (hostwalk_op_of(v, r->kick) || op_resume_on_done(d, r)))
+		v->unacked = r->kick;
+	else
+		link_ack(d->link, r->kick);
 	if (v)
 		hostwalk_on_done(v, r);
 }

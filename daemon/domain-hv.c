@@ -8,6 +8,7 @@
 #include "daemon/domain-hv.h"
 #include "daemon/domain-guest.h"
 #include "daemon/drift.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
 #include <errno.h>
@@ -58,6 +59,7 @@ void domain_hv_forget(struct domain *d)
 	d->vcpus = NULL;
 	d->n_vcpus = 0;
 	d->table_known = d->agent_up = false;
+	memset(d->boot_id, 0, sizeof(d->boot_id));
 }
 
 /* A VM started anew with the same arguments differs by its process alone. */
@@ -92,6 +94,7 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	}
 	d->facts = *facts;
 	d->attached = true;
+	intent_domain_on_attached(d);
 	d->lost_why[0] = d->why[0] = '\0';
 	/* What an agent said before QEMU was there had no place to go: it is asked again. */
 	if (!d->table_known)
@@ -131,7 +134,9 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 	v->present = s->present;
 	v->removable = s->removable;
 	v->boot = s->present && !s->removable;
-	v->owned = s->present && vcpu_is_own_id(s->id, v->vcpu);
+	/* libvirt's own id for it says nothing: there what was ours once is ours until it leaves. */
+	v->owned = s->present && (vcpu_is_own_id(s->id, v->vcpu) ||
+				  (v->owned && v->domain->hv->ops->names_devices));
 	v->thread_id = s->thread_id;
 	v->apic_id = s->apic_id;
 	snprintf(v->id, sizeof(v->id), "%s", s->id);
@@ -157,6 +162,7 @@ static void on_table(void *ctx, const struct hv_table *table)
 	snprintf(d->unsupported_why, sizeof(d->unsupported_why), "%s", table->why);
 	for (unsigned int i = 0; i < table->n && i < d->n_vcpus; i++)
 		take_slot(&d->vcpus[i], &table->slots[i]);
+	intent_domain_on_table(d);
 	drift_check(d);
 }
 
@@ -201,6 +207,7 @@ static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)
 		vcpu_settle(v);
 	}
 	d->table_known = false;
+	memset(d->boot_id, 0, sizeof(d->boot_id));
 	publish_domain(d, "gone");
 	return 0;
 }

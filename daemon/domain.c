@@ -13,6 +13,7 @@
 #include "daemon/domain.h"
 #include "daemon/domain-guest.h"
 #include "daemon/domain-hv.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
 #include "daemon/plan.h"
@@ -35,7 +36,7 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 	d->configured = configured;
 	d->status = HV_CONNECTING;
 	d->config = domain_config_copy(config);
-	rc = d->config ? 0 : -ENOMEM;
+	rc = d->config ? intent_domain_init(d) : -ENOMEM;
 	if (!rc)
 		rc = link_new(&d->link, m->event, config->agent, &domain_guest_ops, d);
 	if (!rc && config->qmp)
@@ -77,6 +78,7 @@ struct domain *domain_free(struct domain *d)
 	sd_event_source_disable_unref(d->lost);
 	sd_event_source_disable_unref(d->next);
 	sd_event_source_disable_unref(d->look);
+	intent_domain_done(d);
 	trace_ring_done(&d->trace);
 	domain_config_free(d->config);
 	free(d);
@@ -321,24 +323,33 @@ void domain_on_removed(struct vcpu *v, struct op *op)
 				       });
 }
 
+void domain_on_at_rest(struct vcpu *v)
+{
+	v->leaving = v->returning = false;
+	vcpu_settle(v);
+	v->wish = v->state;
+	domain_remember_later(v->domain);
+	op_run_poke(v->domain);
+}
+
 static void on_undone(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
 {
 	if (o->pending)
 		return;
 	if (o->rc)
 		log_line(LOG_WARNING, "%s: vcpu %u: %s", v->domain->config->name, v->vcpu, o->text);
-	vcpu_settle(v);
-	v->wish = v->state;
-	op_run_poke(v->domain);
+	domain_on_at_rest(v);
+}
+
+int domain_take_back(struct vcpu *v, int to)
+{
+	return hostwalk_start(v, NULL, to, true, on_undone, NULL);
 }
 
 void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o)
 {
 	/* A removal that came true, or was refused late, stands as it is; a plug goes back. */
-	if (v->state > from && v->present && from < CPUHP_STANDBY &&
-	    hostwalk_start(v, NULL, from, true, on_undone, NULL) >= 0)
+	if (v->state > from && v->present && from < CPUHP_STANDBY && domain_take_back(v, from) >= 0)
 		return;
-	vcpu_settle(v);
-	v->wish = v->state;
-	op_run_poke(v->domain);
+	domain_on_at_rest(v);
 }

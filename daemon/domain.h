@@ -7,6 +7,7 @@
 #include "daemon/config.h"
 #include "daemon/event.h"
 #include "daemon/hv.h"
+#include "daemon/intent.h"
 #include "daemon/kvm.h"
 #include "daemon/link.h"
 #include "daemon/op.h"
@@ -25,7 +26,8 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  *
  * @vcpu: slot number
  * @present, @boot, @removable, @id, @thread_id, @apic_id: QEMU's word; @boot: plugged without a device id
- * @owned: its device id says that this daemon's kind plugged it
+ * @owned: this daemon's kind plugged it: its device id says so, or the intent where libvirt names
+ *              the devices
  * @arrived: others plugged it while it was at rest, and nobody has asked for anything since
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
@@ -33,6 +35,9 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  *              guest's word
  * @state: -1 unknown (no agent heard yet)
  * @wish: CPUHP_OFFLINE, CPUHP_STANDBY, ... or -1 none
+ * @leaving, @returning, @back: what an operation of an earlier daemon has left pending, as in
+ *              struct intent_vcpu; a walk takes it over
+ * @unacked: a kick whose failure the agent keeps until it has been written down, 0 none
  * @ran_on: CPU its worker last proved itself on, -1 none
  * @drift: a sentence, "" none
  * @drift_told: the listeners were told a drift last; @drift_untold, @state_untold: what it is now
@@ -59,6 +64,9 @@ struct vcpu {
 	char guest_text[OP_TEXT_MAX];
 	int state;
 	int wish;
+	bool leaving, returning;
+	int back;
+	uint32_t unacked;
 	int ran_on;
 	enum vcpu_pending pending;
 	char drift[OP_TEXT_MAX];
@@ -152,7 +160,12 @@ struct domain {
 	sd_event_source *next; /* takes the next operation from the queue */
 	sd_event_source *look; /* looks for drift, once for all that came in before */
 	char lost_why[OP_TEXT_MAX];
-	char why[OP_TEXT_MAX]; /* it is not attached, as last heard; "" while it is */
+	char why[OP_TEXT_MAX];      /* it is not attached, as last heard; "" while it is */
+	struct intent_file *intent; /* where its intent is kept, NULL nowhere */
+	struct intent *found;       /* what an earlier daemon has left, until QEMU is there */
+	struct intent_run run;      /* of the VM that is there, or was last */
+	bool unsaved;               /* what is in the file is not all; written with the next look */
+	char store_why[OP_TEXT_MAX]; /* why it could not be written last, "" it could */
 };
 
 /**
@@ -182,6 +195,8 @@ struct manager {
 	struct event_bus *bus;
 	struct domain **domains;
 	unsigned int n_domains;
+	struct intent_store *store; /* NULL: nothing is kept */
+	uint8_t host_boot[16];
 	sd_event_source *tick; /* the one timer of all domains, within 5 s: QEMU's table, drift */
 	uint64_t started_us;
 };

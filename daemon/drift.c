@@ -3,8 +3,10 @@
  * Theory of operation
  *
  * Drift is a vCPU at rest that is not where it was wished to be. QEMU's table and the guest's word
- * move what is observed; only operations move wishes. So drift is found by comparing the two, here
- * and nowhere else, whenever one of them may have changed, and again with every tick's table.
+ * move what is observed; only operations move wishes. What follows from the two is reconcile()'s
+ * decision; it is asked for and carried out here, whenever one of them may have changed, and again
+ * with every tick's table. What an operation had left pending when the daemon was killed is taken
+ * up in the same way.
  *
  * What an operation is about, or the guest is at work on, is no drift: it is looked at when that is
  * over. All else is shown. Two kinds are acted on, each once: standby vCPUs that a reboot of the
@@ -16,27 +18,47 @@
  */
 #include "daemon/drift.h"
 #include "daemon/domain-guest.h"
+#include "daemon/hostwalk.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
+#include "daemon/reconcile.h"
 #include "daemon/vcpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *drift_reason(const struct vcpu *v)
+static enum reconcile_intent intent_of(const struct vcpu *v)
 {
-	if (v->wish < 0 || v->state < 0 || v->state == v->wish)
-		return "";
-	if (v->pending == VCPU_PENDING_UNPLUG)
-		return "";
-	if (!v->present)
-		return "it left QEMU without being asked";
-	if (*v->guest_text)
-		return v->guest_text;
-	if (v->wish == CPUHP_OFFLINE)
-		return v->owned ? "its removal did not happen" : "it was plugged by another";
-	if (v->state < v->wish)
-		return "the guest took it down without being asked";
-	return "the guest brought it up without being asked";
+	return v->leaving ? RECONCILE_LEAVE : v->returning ? RECONCILE_RETURN : RECONCILE_REST;
+}
+
+static struct reconcile_view view_of(const struct vcpu *v)
+{
+	return (struct reconcile_view){
+		.intent = intent_of(v),
+		.goal = v->back,
+		.wish = v->wish,
+		.present = v->present,
+		.boot = v->boot,
+		.owned = v->owned,
+		.arrived = v->arrived,
+		.removal_pending = v->pending == VCPU_PENDING_UNPLUG,
+		.state = v->state,
+		.guest_present = v->guest_present,
+		.guest_online = v->guest_online,
+		.guest_walking = v->guest_walking,
+		.parked = v->guest_parked,
+		.park_again = v->park_again,
+		.raise_foreign = v->domain->config->foreign == FOREIGN_ONLINE,
+		.guest_text = v->guest_text,
+	};
+}
+
+static struct reconcile_answer next_of(const struct vcpu *v)
+{
+	const struct reconcile_view view = view_of(v);
+
+	return reconcile(&view);
 }
 
 static void publish_drift(struct vcpu *v)
@@ -75,25 +97,6 @@ static bool in_operation(const struct vcpu *v)
 	return v->hw || op_find_vcpu(d->running, v->vcpu) || is_asked_for(d->running, v);
 }
 
-static bool is_foreign(const struct vcpu *v)
-{
-	return v->present && !v->owned && !v->boot;
-}
-
-/* Where it is to be taken of our own accord, or -1; of a vCPU in no operation. */
-static int own_target(const struct vcpu *v)
-{
-	if (v->hw)
-		return -1;
-	if (v->park_again && v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY)
-		return CPUHP_STANDBY;
-	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v) &&
-	    (v->wish == CPUHP_OFFLINE || (v->arrived && v->wish > CPUHP_STANDBY)) &&
-	    v->guest_present && !v->guest_walking && v->state == CPUHP_STANDBY)
-		return CPUHP_ONLINE;
-	return -1;
-}
-
 /* One operation for all that go there, each on its own: what cannot go holds nobody up. */
 static void submit(struct domain *d, const struct cpulist *list, int target)
 {
@@ -121,6 +124,13 @@ static void submit(struct domain *d, const struct cpulist *list, int target)
 	op_unref(op);
 }
 
+static bool is_to_operate(const struct vcpu *v, int target)
+{
+	struct reconcile_answer a = next_of(v);
+
+	return !v->hw && a.action == RECONCILE_OPERATE && a.target == target;
+}
+
 /*
  * Operations of our own accord give way to all others: what those leave behind is looked at again
  * at the end of each.
@@ -132,11 +142,11 @@ static void act(struct domain *d)
 	for (size_t t = 0; t < sizeof(targets) / sizeof(targets[0]); t++) {
 		struct cpulist list;
 
-		if (d->running || d->n_queued)
+		if (d->running || d->n_queued || *d->store_why)
 			return;
 		cpulist_zero(&list);
 		for (unsigned int i = 0; i < d->n_vcpus; i++)
-			if (own_target(&d->vcpus[i]) == targets[t])
+			if (is_to_operate(&d->vcpus[i], targets[t]))
 				cpulist_set(&list, i);
 		if (cpulist_count(&list))
 			submit(d, &list, targets[t]);
@@ -163,7 +173,7 @@ static void check_one(struct vcpu *v)
 	/* An adoption or a registration is at work on it: where it comes to rest is what counts. */
 	if (in_operation(v) || v->guest_walking)
 		return;
-	reason = drift_reason(v);
+	reason = next_of(v).why;
 	if (strncmp(reason, v->drift, sizeof(v->drift) - 1) != 0) {
 		snprintf(v->drift, sizeof(v->drift), "%s", reason);
 		v->domain->counters.drift += *v->drift != '\0';
@@ -175,10 +185,29 @@ static void check_one(struct vcpu *v)
 	tell_drift(v);
 }
 
+/* What an operation of an earlier daemon had left pending when it ended. */
+static void mind_pending(struct vcpu *v)
+{
+	struct reconcile_answer a = next_of(v);
+
+	if (v->hw || intent_of(v) == RECONCILE_REST)
+		return;
+	if (a.action == RECONCILE_SETTLED)
+		domain_on_at_rest(v);
+	else if (a.action == RECONCILE_AWAIT && hostwalk_await(v) == 0)
+		v->leaving = false;
+	else if (a.action == RECONCILE_WALK && domain_take_back(v, a.target) == 0)
+		v->returning = false;
+}
+
 void drift_check(struct domain *d)
 {
-	for (unsigned int i = 0; i < d->n_vcpus; i++)
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		vcpu_tell_state(&d->vcpus[i]);
+		mind_pending(&d->vcpus[i]);
+	}
+	if (d->unsaved)
+		(void)domain_remember(d);
 	if (!d->table_known)
 		return;
 	act(d);
@@ -201,33 +230,20 @@ void drift_look(struct domain *d)
 		log_line(LOG_ERR, "%s: out of memory; drift is looked for later", d->config->name);
 }
 
-/*
- * The wish of a vCPU whose past nobody knows is what it is found at. What the kernel has online is
- * in service; its adoption may still be under way. What another plugged he may have wished online
- * or not: where the configuration decides that, it decides it for those found as well. One that the
- * agent was asked to park was not left offline: that wish came along in the guest's memory, from
- * before a restore, from the host it was migrated from, or from a daemon before this one.
- */
-static int wish_as_found(const struct vcpu *v)
-{
-	if (v->present && v->guest_online)
-		return CPUHP_ONLINE;
-	if (v->domain->config->foreign == FOREIGN_ONLINE && is_foreign(v) && !v->guest_parked)
-		return CPUHP_OFFLINE;
-	return v->state;
-}
-
 void drift_on_session(struct domain *d, bool same_boot)
 {
 	bool first = !d->table_known;
 
 	d->table_known = true;
+	d->unsaved |= d->intent && (first || !same_boot);
 	memcpy(d->boot_id, d->hello.boot_id, sizeof(d->boot_id));
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		struct vcpu *v = &d->vcpus[i];
 
+		const struct reconcile_view view = view_of(v);
+
 		if (v->wish < 0 && !v->hw)
-			v->wish = wish_as_found(v);
+			v->wish = reconcile_wish_as_found(&view);
 		if (!first && !same_boot)
 			v->park_again = v->wish == CPUHP_STANDBY && v->state > CPUHP_STANDBY;
 	}

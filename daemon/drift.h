@@ -4,9 +4,6 @@
 
 #include "daemon/domain.h"
 
-/* PURE: why a vCPU at rest is not where it was wished to be, as a static or borrowed sentence; "" agreed. */
-const char *drift_reason(const struct vcpu *v);
-
 /* Compare wish and reality of every vCPU at rest; tell what is new or was left untold, act as
  * configured. */
 void drift_check(struct domain *d);

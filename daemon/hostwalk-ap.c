@@ -191,20 +191,34 @@ static void ap_succeeded(struct hostwalk *h)
 	}
 }
 
+void hostwalk_read_result(const struct record_done *r, bool teardown, struct hostwalk_outcome *ret)
+{
+	*ret = (struct hostwalk_outcome){
+		.rc = r->rc,
+		.teardown = teardown,
+		.failed_at = r->failed_at < CPUHP_STATES ? r->failed_at : CPUHP_AP_KICK,
+		.rollback_rc = r->rollback_rc,
+		.rollback_failed_at = -1,
+	};
+	snprintf(ret->text, sizeof(ret->text), "%s", r->text);
+	if (r->rollback_rc)
+		ret->rollback_failed_at = r->rollback_failed_at < CPUHP_STATES
+						  ? r->rollback_failed_at
+						  : ret->failed_at;
+}
+
 static void ap_failed(struct hostwalk *h)
 {
 	const struct record_done *r = &h->ap;
-	int failed_at = r->failed_at < CPUHP_STATES ? r->failed_at : CPUHP_AP_KICK;
 	int rc = r->rc == -ECANCELED && h->cancel_rc ? h->cancel_rc : r->rc;
+	struct hostwalk_outcome o;
 
+	hostwalk_read_result(r, h->target < h->from, &o);
 	if (r->rc != -ECANCELED)
 		hostwalk_say(h, "%s", r->text);
-	hostwalk_finish(h, rc, failed_at, h->target < h->from);
-	if (!r->rollback_rc)
-		return;
-	h->outcome.rollback_rc = r->rollback_rc;
-	h->outcome.rollback_failed_at =
-		r->rollback_failed_at < CPUHP_STATES ? r->rollback_failed_at : failed_at;
+	hostwalk_finish(h, rc, o.failed_at, o.teardown);
+	h->outcome.rollback_rc = o.rollback_rc;
+	h->outcome.rollback_failed_at = o.rollback_failed_at;
 }
 
 void hostwalk_take_result(struct hostwalk *h)

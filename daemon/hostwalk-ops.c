@@ -150,7 +150,9 @@ static int device_teardown(struct hostwalk *h)
 	/* The guest may have ejected it by itself meanwhile. */
 	if (!h->v->present)
 		return 0;
-	rc = host_unplug(h);
+	if (h->asked_before)
+		h->wait = WAIT_EJECT;
+	rc = h->asked_before ? 0 : host_unplug(h);
 	if (rc < 0) {
 		hostwalk_say(h, "device_del could not be sent: %s", strerror(-rc));
 		return rc;

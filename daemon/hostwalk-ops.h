@@ -34,6 +34,7 @@ enum host_wait {
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
  *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
+ * @asked_before: an earlier daemon has sent device_del
  * @told_pending: the operation has been told and has gone on; nobody waits for @done any more
  */
 struct hostwalk {
@@ -55,7 +56,7 @@ struct hostwalk {
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
-	bool unsent, refused, reissued, told_pending, firmware_answered;
+	bool unsent, refused, reissued, told_pending, firmware_answered, asked_before;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;

@@ -243,6 +243,19 @@ void hostwalk_tell_pending(struct hostwalk *h)
 	h->done(h->ctx, h->v, &o);
 }
 
+/* QEMU has shown that it is still there: only then it is asked for a second time. */
+static void on_still_there(void *arg, int rc, const char *text)
+{
+	struct vcpu *v = arg;
+	struct hostwalk *h = v->hw;
+	struct hv *hv = v->domain->hv;
+
+	if (!h || h->wait != WAIT_EJECT || !h->reissued || rc || !v->present)
+		return;
+	if (hv->ops->unplug(hv, v->vcpu, hv_ignore, NULL) == 0)
+		h->unsent = false;
+}
+
 static void eject_deadline(struct hostwalk *h)
 {
 	struct domain *d = h->v->domain;
@@ -257,9 +270,7 @@ static void eject_deadline(struct hostwalk *h)
 	}
 	h->reissued = true;
 	hostwalk_arm(h, rest_ms * domain_slow_factor(d));
-	d->hv->ops->query(d->hv, hv_ignore, NULL);
-	if (h->wait == WAIT_EJECT && d->hv->ops->unplug(d->hv, h->v->vcpu, hv_ignore, NULL) == 0)
-		h->unsent = false;
+	d->hv->ops->query(d->hv, on_still_there, h->v);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -299,43 +310,82 @@ int hostwalk_arm(struct hostwalk *h, unsigned int ms)
 	return rc < 0 ? rc : sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
-int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hostwalk_done_fn done,
-		   void *ctx)
+static struct hostwalk *make_walk(struct vcpu *v, struct op *op, int from, int target)
 {
 	sd_event *event = v->domain->manager->event;
-	struct hostwalk *h;
-	int rc;
+	struct hostwalk *h = calloc(1, sizeof(*h));
 
-	assert(!v->hw && v->state >= 0);
-	h = calloc(1, sizeof(*h));
+	assert(!v->hw);
 	if (!h)
-		return -ENOMEM;
+		return NULL;
 	*h = (struct hostwalk){
 		.v = v,
 		.op = op ? op_ref(op) : NULL,
-		.from = v->state,
+		.from = from,
 		.target = target,
-		.rollback = rollback,
-		.from_ap = v->state >= CPUHP_STANDBY,
-		.done = done,
-		.ctx = ctx,
 	};
-	walk_init(&h->w, v->state < CPUHP_STANDBY ? v->state : CPUHP_STANDBY,
+	walk_init(&h->w, from < CPUHP_STANDBY ? from : CPUHP_STANDBY,
 		  target < CPUHP_STANDBY ? target : CPUHP_STANDBY);
-	h->kick_target = target > CPUHP_STANDBY ? target : CPUHP_STANDBY;
-	rc = sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, h);
-	if (rc >= 0)
-		rc = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-	if (rc < 0) {
+	if (sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, h) <
+		    0 ||
+	    sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0) {
 		hostwalk_free(h);
-		return rc;
+		return NULL;
 	}
 	v->hw = h;
+	return h;
+}
+
+int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hostwalk_done_fn done,
+		   void *ctx)
+{
+	struct hostwalk *h;
+
+	assert(v->state >= 0);
+	h = make_walk(v, op, v->state, target);
+	if (!h)
+		return -ENOMEM;
+	h->rollback = rollback;
+	h->from_ap = v->state >= CPUHP_STANDBY;
+	h->done = done;
+	h->ctx = ctx;
+	h->kick_target = target > CPUHP_STANDBY ? target : CPUHP_STANDBY;
 	if (h->from_ap)
 		hostwalk_kick_first(h);
 	else
 		hostwalk_run(h);
 	return 0;
+}
+
+int hostwalk_await(struct vcpu *v)
+{
+	struct hostwalk *h = make_walk(v, NULL, CPUHP_STANDBY, CPUHP_OFFLINE);
+
+	if (!h)
+		return -ENOMEM;
+	h->asked_before = h->told_pending = true;
+	h->cancel_rc = -ETIMEDOUT;
+	hostwalk_run(h);
+	return 0;
+}
+
+void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back)
+{
+	const struct hostwalk *h = v->hw;
+
+	if (!h)
+		return;
+	if (h->told_pending && h->target < h->from) {
+		*ret_leaving = true;
+	} else if (h->told_pending || (!h->op && h->rollback)) {
+		*ret_returning = true;
+		*ret_back = h->told_pending ? h->from : h->target;
+	}
+}
+
+bool hostwalk_has_kick(const struct vcpu *v, uint32_t kick)
+{
+	return v->hw && kick && v->hw->kick == kick;
 }
 
 void hostwalk_drop(struct vcpu *v)

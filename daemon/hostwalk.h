@@ -40,6 +40,33 @@ typedef void (*hostwalk_done_fn)(void *ctx, struct vcpu *v, const struct hostwal
 int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hostwalk_done_fn done,
 		   void *ctx);
 
+/**
+ * hostwalk_await() - watch a removal that an earlier daemon has asked for
+ * @v: at rest and in QEMU
+ *
+ * As of a walk whose operation has been told "pending": it ends when the slot is empty or the guest
+ * refuses, and domain_on_settled() hears of it. device_del is sent again only after the soft
+ * deadline and a fresh table.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int hostwalk_await(struct vcpu *v);
+
+/**
+ * hostwalk_pending() - what of a walk outlives its operation
+ * @ret_leaving: it is being removed, unconfirmed
+ * @ret_returning: a plug goes back, to @ret_back
+ *
+ * All are left as they are where there is nothing of the kind.
+ */
+void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back);
+
+/* The agent's own account of a kick that failed, as an outcome. */
+void hostwalk_read_result(const struct record_done *r, bool teardown, struct hostwalk_outcome *ret);
+
+/* Whether @kick is the one under way. */
+bool hostwalk_has_kick(const struct vcpu *v, uint32_t kick);
+
 /* Fail the walk with @rc at the next point where that is possible; the way back runs (R8). */
 void hostwalk_cancel(struct vcpu *v, int rc);
 

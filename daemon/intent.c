@@ -272,32 +272,44 @@ static void vcpus(struct codec *c, struct intent *i)
 		vcpu(c, &i->vcpus[k]);
 }
 
+static void ops(struct codec *c, struct intent *i)
+{
+	void *room = i->ops;
+	unsigned int n = (unsigned int)within(c, (int)i->n_ops, 0, INTENT_OPS_MAX);
+
+	if (!make_room(c, &room, n, sizeof(*i->ops)))
+		return;
+	i->ops = room;
+	i->n_ops = n;
+	for (unsigned int k = 0; !c->bad && k < n; k++)
+		op(c, &i->ops[k]);
+}
+
 static void payload(struct codec *c, struct intent *i)
 {
 	run(c, &i->run);
 	bytes(c, i->guest_boot, sizeof(i->guest_boot));
 	vcpus(c, i);
-	i->has_op = flag(c, i->has_op);
-	if (i->has_op)
-		op(c, &i->op);
-	i->n_queued = (unsigned int)within(c, (int)i->n_queued, 0, INTENT_QUEUED_MAX);
-	for (unsigned int k = 0; !c->bad && k < i->n_queued; k++)
-		op(c, &i->queued[k]);
+	ops(c, i);
 }
 
 void intent_done(struct intent *i)
 {
+	for (unsigned int k = 0; k < i->n_ops; k++)
+		free(i->ops[k].moves);
+	free(i->ops);
 	free(i->vcpus);
-	free(i->op.moves);
-	for (unsigned int k = 0; k < INTENT_QUEUED_MAX; k++)
-		free(i->queued[k].moves);
 	*i = (struct intent){ 0 };
 }
 
 size_t intent_size(const struct intent *i)
 {
-	return INTENT_HEADER + OP_BYTES * (1 + (size_t)i->n_queued) +
-	       MOVE_BYTES * (size_t)i->op.n_moves + VCPU_BYTES * (size_t)i->n_vcpus;
+	size_t moves_all = 0;
+
+	for (unsigned int k = 0; k < i->n_ops; k++)
+		moves_all += i->ops[k].n_moves;
+	return INTENT_HEADER + OP_BYTES * (1 + (size_t)i->n_ops) + MOVE_BYTES * moves_all +
+	       VCPU_BYTES * (size_t)i->n_vcpus;
 }
 
 static uint32_t checksum(const uint8_t *slot, size_t length)

@@ -12,8 +12,10 @@
 enum {
 	INTENT_VERSION = 1,
 	INTENT_HEADER = 32,
-	INTENT_QUEUED_MAX = OP_QUEUE_MAX + 1, /* and the one that is being admitted */
-	INTENT_BYTES_MAX = 4 << 20,           /* of one slot */
+	INTENT_ENDED_MAX = 8,
+	/* and those that wait, the one that runs, or is being admitted */
+	INTENT_OPS_MAX = INTENT_ENDED_MAX + OP_QUEUE_MAX + 1,
+	INTENT_BYTES_MAX = 4 << 20, /* of one slot */
 };
 
 /**
@@ -92,8 +94,7 @@ struct intent_op {
  * struct intent - all of a domain
  * @guest_boot: the guest's boot id that the wishes and kick numbers belong to; all 0 unknown
  * @vcpus: @n_vcpus, owned; none before QEMU was seen
- * @op: the one that runs, else the last that has ended; where @has_op
- * @queued: the ids, requests and times of those that wait, in their order
+ * @ops: @n_ops, owned: the last that have ended, the one that runs, and those that wait, in this order
  */
 struct intent {
 	uint64_t seq;
@@ -101,10 +102,8 @@ struct intent {
 	uint8_t guest_boot[16];
 	unsigned int n_vcpus;
 	struct intent_vcpu *vcpus;
-	bool has_op;
-	struct intent_op op;
-	unsigned int n_queued;
-	struct intent_op queued[INTENT_QUEUED_MAX];
+	unsigned int n_ops;
+	struct intent_op *ops;
 };
 
 /* Frees what @i owns; @i itself is the caller's. */

@@ -261,6 +261,11 @@ uint32_t link_next_kick(struct link *l)
 	return ++l->last_kick;
 }
 
+uint32_t link_last_kick(const struct link *l)
+{
+	return l->last_kick;
+}
+
 int link_kick(struct link *l, const struct msg_kick *k)
 {
 	return link_send(l, MSG_KICK, k);

@@ -69,6 +69,8 @@ const char *link_why_down(const struct link *l);
 
 /* A fresh number, never 0, above everything the agent has seen (R7). */
 uint32_t link_next_kick(struct link *l);
+/* The highest that either side has used. */
+uint32_t link_last_kick(const struct link *l);
 
 /*
  * Requests. Each is written at once or queued; a peer that leaves 64 KiB unread loses the

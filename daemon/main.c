@@ -140,6 +140,7 @@ static int prepare_manager(struct program *p)
 	const struct varlink_interface *interfaces[2] = { NULL };
 	int r;
 
+	p->config->runtime_dir = p->options->runtime_dir;
 	r = manager_new(&p->manager, p->event, p->config);
 	if (r < 0)
 		return r;

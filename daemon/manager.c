@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/domain.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
 #include <errno.h>
@@ -68,6 +69,12 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 	m->config = config;
 	m->started_us = now_us();
 	m->bus = event_bus_new();
+	intent_host_boot(m->host_boot);
+	if (config->runtime_dir && intent_store_open(&m->store, config->runtime_dir) < 0) {
+		m->config = NULL;
+		manager_free(m);
+		return -ENOMEM;
+	}
 	kvm_limits_read(&m->kvm);
 	rc = m->bus ? sd_event_add_time(event, &m->tick, CLOCK_MONOTONIC, m->started_us + TICK_US,
 					TICK_SLACK_US, on_tick, m)
@@ -98,6 +105,7 @@ struct manager *manager_free(struct manager *m)
 	free(m->domains);
 	sd_event_source_disable_unref(m->tick);
 	event_bus_free(m->bus);
+	intent_store_free(m->store);
 	config_free(m->config);
 	sd_event_unref(m->event);
 	free(m);
@@ -177,6 +185,7 @@ void manager_remove(struct manager *m, struct domain *d, const char *why)
 		m->domains[i] = m->domains[--m->n_domains];
 		break;
 	}
+	intent_domain_remove(d);
 	domain_free(d);
 }
 

@@ -16,7 +16,9 @@
  * agent is away nothing is known of it. A walk can only start from a known state, so a move of
  * such a vCPU stays todo until the agent has told its table again, or is given up.
  */
+#include "daemon/intent-domain.h"
 #include "daemon/op-run.h"
+#include "daemon/reconcile.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -157,6 +159,7 @@ void op_moves_call_back(struct op_run *run, int rc)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		call_back(run, &run->moves[i], rc);
+	op_resume_recall(run);
 }
 
 static void note_rollback(struct op_vcpu *e, const struct hostwalk_outcome *o)
@@ -200,6 +203,7 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 		m->goal = m->entry->from;
 		m->undoing = m->todo = m->at != m->goal;
 	}
+	(void)domain_remember(run->domain);
 	if (own && run->op->request.policy == OP_POLICY_ALL)
 		op_moves_call_back(run, -ECANCELED);
 }
@@ -221,17 +225,9 @@ static void on_left_by_itself(struct op_run *run, struct move *m)
 	m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
 }
 
-static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
+void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_outcome *o)
 {
-	struct op_run *run = ctx;
-	struct move *m = NULL;
-
-	for (unsigned int i = 0; i < run->n_moves; i++)
-		if (run->moves[i].v == v)
-			m = &run->moves[i];
-	assert(m);
 	m->walking = false;
-	m->at = v->state;
 	if (o->pending)
 		on_walk_pending(run, m, o);
 	else if (o->rc && m->undoing)
@@ -243,9 +239,34 @@ static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 	op_run_look_again(run);
 }
 
+static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)
+{
+	struct op_run *run = ctx;
+	struct move *m = NULL;
+
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].v == v)
+			m = &run->moves[i];
+	assert(m);
+	m->at = v->state;
+	op_moves_take(run, m, o);
+}
+
+static struct reconcile_answer next_of(const struct move *m)
+{
+	return reconcile(&(struct reconcile_view){
+		.intent = RECONCILE_MOVE,
+		.goal = m->goal,
+		.undoing = m->undoing,
+		.state = m->v->state,
+		/* The kick of an earlier daemon; another walk of the agent's gives way to ours. */
+		.guest_walking = m->resumed && m->v->guest_walking,
+	});
+}
+
 static bool is_startable(const struct move *m)
 {
-	return m->todo && !m->v->hw && m->v->state >= 0;
+	return m->todo && !m->v->hw && next_of(m).action != RECONCILE_WAIT;
 }
 
 static struct move *highest_removal(struct op_run *run)
@@ -261,12 +282,6 @@ static struct move *highest_removal(struct op_run *run)
 	return best;
 }
 
-/* A way back never plugs: who took the vCPU away meanwhile has wished it so. */
-static bool is_beyond_return(const struct move *m)
-{
-	return m->undoing && m->v->state < CPUHP_QEMU_DEVICE && m->goal >= CPUHP_QEMU_DEVICE;
-}
-
 static void give_up_return(struct op_run *run, struct move *m)
 {
 	const struct hostwalk_outcome o = {
@@ -280,12 +295,27 @@ static void give_up_return(struct op_run *run, struct move *m)
 	on_stuck(m, run->domain, &o);
 }
 
+/* Its worker has run on it; else a kick to where it is has that shown (R4). */
+static bool is_proved(const struct vcpu *v)
+{
+	return v->state < CPUHP_AP_THREADS || (v->cpu >= 0 && v->ran_on == v->cpu);
+}
+
 static void start_walk(struct op_run *run, struct move *m)
 {
+	enum reconcile_action next = next_of(m).action;
+
 	m->todo = false;
 	m->started = true;
-	if (is_beyond_return(m)) {
+	/* A way back never plugs: who took the vCPU away meanwhile has wished it so. */
+	if (next == RECONCILE_LOST) {
 		give_up_return(run, m);
+		return;
+	}
+	/* It has come there while no daemon was looking. */
+	if (next == RECONCILE_NOTHING && m->resumed && is_proved(m->v)) {
+		m->at = m->v->state;
+		op_run_look_again(run);
 		return;
 	}
 	m->walking = hostwalk_start(m->v, run->op, m->goal, m->undoing, on_walked, run) >= 0;
@@ -382,6 +412,14 @@ void op_moves_settle(struct op_run *run)
 		m->todo = m->started && at != m->goal;
 		m->undoing = !keep && m->todo;
 	}
+}
+
+bool op_moves_have_work(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].todo)
+			return true;
+	return false;
 }
 
 bool op_moves_lack_agent(const struct op_run *run)

@@ -30,6 +30,7 @@
  * names the rest pending. Walks told pending go on without the operation.
  */
 #include "daemon/op-run.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +106,26 @@ static void warn(struct op *op, const char *warning)
 		log_line(LOG_WARNING, "%s: operation %s: %s", op->domain_name, op->id, warning);
 }
 
+/* Nothing has been sent yet, and nothing will be. */
+static void end_unremembered(struct op_run *run, const char *why)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		run->moves[i].called_back = true;
+	end_with(run, OP_REFUSED, "policy", why);
+}
+
+static void begin(struct op_run *run)
+{
+	struct domain *d = run->domain;
+
+	run->kick_base = link_last_kick(d->link);
+	run->phase = RUN_CLIMB;
+	if (domain_remember(d) < 0)
+		end_unremembered(run, d->store_why);
+	else
+		go_on(run);
+}
+
 static void on_admitted(void *ctx, const struct verdict *v)
 {
 	struct op_run *run = ctx;
@@ -117,8 +138,7 @@ static void on_admitted(void *ctx, const struct verdict *v)
 		end_with(run, OP_FAILED, NULL, "out of memory");
 	} else {
 		warn(run->op, v->plan->warning);
-		run->phase = RUN_CLIMB;
-		go_on(run);
+		begin(run);
 	}
 }
 
@@ -170,8 +190,10 @@ static bool plan_again(struct op_run *run)
 		return false;
 	begun = !plan.n_refusals && op_moves_add(run, &plan) > 0;
 	plan_done(&plan);
-	if (begun)
+	if (begun) {
 		run->phase = RUN_CLIMB;
+		(void)domain_remember(run->domain);
+	}
 	return begun;
 }
 
@@ -235,6 +257,10 @@ static void go_on(struct op_run *run)
 	case RUN_PERSIST:
 	case RUN_OVER:
 		return;
+	case RUN_RESUME:
+		if (!op_resume_bind(run))
+			return;
+		break;
 	case RUN_CLIMB:
 	case RUN_SETTLE:
 		break;
@@ -246,6 +272,9 @@ static void go_on(struct op_run *run)
 	if (run->phase == RUN_CLIMB) {
 		run->phase = RUN_SETTLE;
 		op_moves_settle(run);
+		/* What is taken away, or undone, is decided now; the next daemon does not decide anew. */
+		if (op_moves_have_work(run))
+			(void)domain_remember(run->domain);
 		if (is_busy(run))
 			return;
 	}
@@ -300,6 +329,8 @@ void op_run_stop(struct op *op, int rc)
 		op_persist_stop(run, rc);
 		return;
 	}
+	if (run->phase == RUN_RESUME && op_resume_stop(run, rc))
+		return;
 	if (run->phase == RUN_ADMIT) {
 		if (rc == -ECANCELED)
 			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");
@@ -310,6 +341,7 @@ void op_run_stop(struct op *op, int rc)
 	run->stop_rc = rc;
 	snprintf(op->error, sizeof(op->error), "%s",
 		 rc == -ETIMEDOUT ? "the operation's deadline passed" : "cancelled");
+	(void)domain_remember(run->domain);
 	op_moves_call_back(run, rc);
 	op_run_look_again(run);
 }
@@ -320,6 +352,8 @@ void op_run_vm_gone(struct domain *d, const char *why)
 	struct op_run *run = op ? op->run : NULL;
 
 	if (run) {
+		if (run->phase == RUN_RESUME)
+			op_resume_fail(run, VCPU_GONE, "the VM is gone");
 		op_moves_gone(run);
 		op_persist_drop(run);
 		end_with(run, OP_VM_GONE, NULL, why);
@@ -339,6 +373,7 @@ void op_run_drop(struct op *op)
 	admission_drop(&run->admission);
 	sd_event_source_disable_unref(run->give_up);
 	sd_event_source_disable_unref(run->next);
+	op_resume_drop(run);
 	free(run->moves);
 	free(run);
 	op->run = NULL;

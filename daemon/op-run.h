@@ -7,11 +7,12 @@
 
 /*
  * The engine: takes a running operation through its phases. RUN_LOOK, where the persistent
- * configuration is to be changed as well, and RUN_ADMIT only wait and change nothing; RUN_CLIMB moves
+ * configuration is to be changed as well, and RUN_ADMIT only wait and change nothing; RUN_RESUME
+ * waits for QEMU to go on with what an earlier daemon has begun (op-resume.c); RUN_CLIMB moves
  * every vCPU but takes nothing away from QEMU; RUN_SETTLE removes what is to be removed, or undoes;
  * RUN_PERSIST changes the configuration.
  */
-enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_CLIMB, RUN_SETTLE, RUN_PERSIST, RUN_OVER };
+enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_RESUME, RUN_CLIMB, RUN_SETTLE, RUN_PERSIST, RUN_OVER };
 
 /**
  * struct move - one vCPU of a running operation
@@ -21,16 +22,18 @@ enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_CLIMB, RUN_SETTLE, RUN_PERSIST, RUN_OV
  * @failed: a step of its own failed; @refused: that was a teardown
  * @called_back: its walk was stopped because of another's failure, a cancel or the deadline
  * @pending, @stuck, @gone: as in the results
+ * @resumed: begun by an earlier daemon, whose kick the agent may still be at
  */
 struct move {
 	struct vcpu *v;
 	struct op_vcpu *entry;
 	int goal, at;
 	bool todo, started, walking, undoing;
-	bool failed, refused, called_back, pending, stuck, gone;
+	bool failed, refused, called_back, pending, stuck, gone, resumed;
 };
 
 struct waiting;
+struct op_resume;
 
 struct op_run {
 	struct op *op;
@@ -43,6 +46,8 @@ struct op_run {
 	bool planned_anew; /* the count was missed once, and what was left has been planned again */
 	sd_event_source *give_up; /* what cannot be undone without an agent */
 	sd_event_source *next;    /* a look at what can go on, from the loop */
+	uint32_t kick_base;       /* the highest kick number before its first */
+	struct op_resume *resume; /* op-resume.c: what an earlier daemon has begun, NULL not */
 	struct waiting *waiting;  /* op-persist.c: what libvirt has been asked for it */
 };
 
@@ -76,6 +81,18 @@ void op_persist_stop(struct op_run *run, int rc);
 /* The operation ends: what waits for an earlier change is not made. */
 void op_persist_drop(struct op_run *run);
 
+/* op-resume.c: the vCPUs are there: make its moves of what was remembered. False: not yet. */
+bool op_resume_bind(struct op_run *run);
+/* It is stopped in RUN_RESUME. True: it has ended by that. */
+bool op_resume_stop(struct op_run *run, int rc);
+/* The VM is gone, or will not be seen in time, and its vCPUs end as @result. */
+void op_resume_fail(struct op_run *run, enum vcpu_result result, const char *why);
+/* A kick's result of this operation that an earlier daemon has sent. False: it is not. */
+bool op_resume_on_done(struct domain *d, const struct record_done *r);
+/* Ask the agent to give back what an earlier daemon has kicked. */
+void op_resume_recall(struct op_run *run);
+void op_resume_drop(struct op_run *run);
+
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
 int op_moves_add(struct op_run *run, const struct plan *plan);
 /* Start what may start: removals the highest slot first, all else in the plan's order. Return:
@@ -83,8 +100,12 @@ int op_moves_add(struct op_run *run, const struct plan *plan);
 bool op_moves_start(struct op_run *run);
 /* The climb is over: what is kept goes to its end, the rest back to where it was. */
 void op_moves_settle(struct op_run *run);
+/* How a walk of this move has ended: on with it. */
+void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_outcome *o);
 /* Stop what can be stopped: because of a failure or a cancel (-ECANCELED), or the deadline. */
 void op_moves_call_back(struct op_run *run, int rc);
+/* Is there any walk to be started? */
+bool op_moves_have_work(const struct op_run *run);
 /* Is there anything to start from a state that only an agent could tell? */
 bool op_moves_lack_agent(const struct op_run *run);
 /* Leave that where it is, as stuck. */
@@ -103,7 +124,18 @@ enum vcpu_result move_judge(const struct move *m);
 void op_vcpu_describe(struct op_vcpu *entry, const struct domain *d,
 		      const struct hostwalk_outcome *o, bool startup);
 
-/* op.c: the operation is over; the next one starts from the loop. */
+/* op-new.c: one that is not queued yet, with a reference for the caller. Return: 0 or -errno. */
+int op_new(struct op **ret, struct domain *d, const struct op_request *request);
+/* Whether an id that is used again asks for the same. */
+bool op_is_same_request(const struct op_request *a, const struct op_request *b);
+
+/* op.c: its deadline is at that time, also where that has passed. Return: 0 or -errno. */
+int op_arm_deadline(struct op *op, uint64_t at_us);
+/* Tell the listeners how it stands. */
+void op_publish(struct op *op);
+/* Keep it among the last results, with the caller's reference; the oldest makes room. */
+void op_keep(struct domain *d, struct op *op);
+/* The operation is over; the next one starts from the loop. */
 void op_end(struct op *op, enum op_result result);
 /* End all that wait in the queue. */
 void op_end_queued(struct domain *d, enum op_result result, const char *why);

@@ -14,93 +14,16 @@
  * each client and each walk another. One whose domain was detached has ended and has no domain.
  */
 #include "daemon/drift.h"
+#include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
-#include "proto/frame.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-struct op *op_ref(struct op *o)
-{
-	o->refs++;
-	return o;
-}
-
-struct op *op_unref(struct op *o)
-{
-	if (o && --o->refs == 0) {
-		op_run_drop(o);
-		sd_event_source_disable_unref(o->deadline);
-		for (int i = 0; i <= CPUHP_AP_DYN_END - CPUHP_AP_DYN; i++)
-			free(o->dyn_names[i]);
-		free(o->vcpus);
-		free(o);
-	}
-	return NULL;
-}
-
-static bool is_same_request(const struct op_request *a, const struct op_request *b)
-{
-	return a->goal == b->goal && a->count == b->count && a->standby == b->standby &&
-	       memcmp(&a->list, &b->list, sizeof(a->list)) == 0 && a->target == b->target &&
-	       strcmp(a->callback, b->callback) == 0 && a->policy == b->policy &&
-	       a->at_least == b->at_least && a->timeout_ms == b->timeout_ms &&
-	       a->foreign == b->foreign && a->persist == b->persist;
-}
-
-static int make_id(char id[MSG_OP_MAX + 1])
-{
-	uint64_t r;
-
-	if (getrandom(&r, sizeof(r), 0) != sizeof(r))
-		return -EIO;
-	snprintf(id, MSG_OP_MAX + 1, "%016llx", (unsigned long long)r);
-	return 0;
-}
-
-static uint64_t realtime_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static int op_new(struct op **ret, struct domain *d, const struct op_request *request)
-{
-	struct op *o = calloc(1, sizeof(*o));
-	int rc = 0;
-
-	if (!o)
-		return -ENOMEM;
-	o->refs = 1;
-	o->domain = d;
-	o->request = *request;
-	o->result = OP_ACCEPTED;
-	o->persist.present = o->persist.maximum = -1;
-	o->accepted_us = now_us();
-	o->accepted_realtime_us = realtime_us();
-	o->asked = request->goal == OP_GOAL_COUNT ? request->count : cpulist_count(&request->list);
-	snprintf(o->domain_name, sizeof(o->domain_name), "%s", d->config->name);
-	if (*request->id)
-		snprintf(o->id, sizeof(o->id), "%s", request->id);
-	else
-		rc = make_id(o->id);
-	o->tag = crc32c(0, o->id, strlen(o->id));
-	if (rc) {
-		op_unref(o);
-		return rc;
-	}
-	*ret = o;
-	return 0;
-}
-
-static void publish_op(struct op *o)
+void op_publish(struct op *o)
 {
 	struct event e = {
 		.type = EVENT_OPERATION,
@@ -145,6 +68,12 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+int op_arm_deadline(struct op *o, uint64_t at_us)
+{
+	return sd_event_add_time(o->domain->manager->event, &o->deadline, CLOCK_MONOTONIC, at_us,
+				 1000, on_deadline, o);
+}
+
 /* Without a --timeout the configured one, as long as this domain's speed asks for where that is known. */
 static int arm_deadline(struct op *o)
 {
@@ -155,8 +84,7 @@ static int arm_deadline(struct op *o)
 	if (!ms)
 		ms = (uint64_t)d->manager->config->deadlines.operation_ms *
 		     (d->attached ? domain_slow_factor(d) : 1);
-	return sd_event_add_time(d->manager->event, &o->deadline, CLOCK_MONOTONIC,
-				 o->accepted_us + ms * 1000, 1000, on_deadline, o);
+	return op_arm_deadline(o, o->accepted_us + ms * 1000);
 }
 
 static int on_next_op(sd_event_source *s, void *userdata)
@@ -169,7 +97,7 @@ static int on_next_op(sd_event_source *s, void *userdata)
 		return 0;
 	d->running = d->queue[0];
 	leave_queue(d->running);
-	publish_op(d->running);
+	op_publish(d->running);
 	rc = op_run_start(d->running);
 	if (rc < 0)
 		op_end(d->running, OP_FAILED);
@@ -183,8 +111,7 @@ static int take_next(struct domain *d)
 	return sd_event_add_defer(d->manager->event, &d->next, on_next_op, d);
 }
 
-/* Keep the last results; the oldest makes room. */
-static void keep(struct domain *d, struct op *o)
+void op_keep(struct domain *d, struct op *o)
 {
 	if (d->n_kept == OP_KEPT_MAX) {
 		op_unref(d->kept[0]);
@@ -289,8 +216,10 @@ void op_end(struct op *o, enum op_result result)
 	d->counters.operations[result]++;
 	d->counters.guest_refusals += is_refused_by_guest(o);
 	log_end(o);
-	keep(d, o);
-	publish_op(o);
+	op_keep(d, o);
+	/* Before anybody is told: there is one result, also for who asks the next daemon. */
+	(void)domain_remember(d);
+	op_publish(o);
 	take_next(d);
 	drift_look(d);
 }
@@ -351,7 +280,7 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 	int rc;
 	char why[OP_TEXT_MAX];
 
-	if (o && (o->domain != d || !is_same_request(&o->request, request)))
+	if (o && (o->domain != d || !op_is_same_request(&o->request, request)))
 		return deny(ret_error, ret_text, ERR_CONFLICT,
 			    "operation %s exists with other arguments", request->id);
 	if (o) {
@@ -369,8 +298,13 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",
 			    strerror(-rc));
 	d->queue[d->n_queued++] = o;
-	publish_op(o);
 	rc = arm_deadline(o);
+	if (rc >= 0 && domain_may_accept(d, why) < 0) {
+		leave_queue(o);
+		op_unref(o);
+		return deny(ret_error, ret_text, ERR_REFUSED, "%s: %s", d->config->name, why);
+	}
+	op_publish(o);
 	if (rc >= 0)
 		rc = take_next(d);
 	if (rc < 0) {

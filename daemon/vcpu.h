@@ -61,5 +61,9 @@ void domain_on_removed(struct vcpu *v, struct op *op);
 struct hostwalk_outcome;
 /* A walk whose operation had ended as pending is over; @from: where it began. */
 void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o);
+/* A plug of an operation that has ended goes back. Return: 0 or -ENOMEM. */
+int domain_take_back(struct vcpu *v, int to);
+/* What was pending has come to its end: where it is now it is to stay. */
+void domain_on_at_rest(struct vcpu *v);
 
 #endif

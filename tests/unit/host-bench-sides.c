@@ -320,6 +320,11 @@ uint32_t link_next_kick(struct link *l)
 	return ++l->b->next_kick;
 }
 
+uint32_t link_last_kick(const struct link *l)
+{
+	return l->b->next_kick;
+}
+
 int link_kick(struct link *l, const struct msg_kick *k)
 {
 	struct bench *b = l->b;

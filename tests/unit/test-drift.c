@@ -16,56 +16,6 @@
 
 #include <cmocka.h>
 
-static const struct {
-	const char *what;
-	struct vcpu v;
-	const char *want;
-} reasons[] = {
-	{ "as wished", { .present = true, .state = CPUHP_ONLINE, .wish = CPUHP_ONLINE }, "" },
-	{ "nothing wished yet", { .present = true, .state = CPUHP_ONLINE, .wish = -1 }, "" },
-	{ "nothing known now", { .present = true, .state = -1, .wish = CPUHP_ONLINE }, "" },
-	{ "being removed",
-	  { .present = true,
-	    .state = CPUHP_STANDBY,
-	    .wish = CPUHP_OFFLINE,
-	    .pending = VCPU_PENDING_UNPLUG },
-	  "" },
-	{ "gone",
-	  { .state = CPUHP_OFFLINE, .wish = CPUHP_ONLINE },
-	  "it left QEMU without being asked" },
-	{ "ours, and still there",
-	  { .present = true, .owned = true, .state = CPUHP_STANDBY, .wish = CPUHP_OFFLINE },
-	  "its removal did not happen" },
-	{ "somebody's",
-	  { .present = true, .state = CPUHP_STANDBY, .wish = CPUHP_OFFLINE },
-	  "it was plugged by another" },
-	{ "taken down",
-	  { .present = true, .state = CPUHP_STANDBY, .wish = CPUHP_ONLINE },
-	  "the guest took it down without being asked" },
-	{ "brought up",
-	  { .present = true, .state = CPUHP_ONLINE, .wish = CPUHP_STANDBY },
-	  "the guest brought it up without being asked" },
-	{ "somebody's, and the agent has a reason to tell",
-	  { .present = true,
-	    .state = CPUHP_AP_ONLINE,
-	    .wish = CPUHP_OFFLINE,
-	    .guest_text = "cannot be parked again: busy" },
-	  "cannot be parked again: busy" },
-	{ "the agent knows better",
-	  { .present = true,
-	    .state = CPUHP_AP_THREADS,
-	    .wish = CPUHP_ONLINE,
-	    .guest_text = "not in service: 10-log failed" },
-	  "not in service: 10-log failed" },
-};
-
-static void the_reasons(void **ctx)
-{
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (strcmp(drift_reason(&reasons[i].v), reasons[i].want) != 0)
-			fail_msg("%s: \"%s\"", reasons[i].what, drift_reason(&reasons[i].v));
-}
-
 static void what_is_found_first_is_what_is_wished(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true, .online = 2 });
@@ -518,7 +468,6 @@ static void another_vm_voids_the_wishes(void **ctx)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_reasons),
 		cmocka_unit_test(what_is_found_first_is_what_is_wished),
 		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
 		cmocka_unit_test(root_takes_one_offline),

@@ -47,8 +47,7 @@ static struct intent make_intent(unsigned int vcpus, unsigned int moves)
 				     .pid_started = 1ULL << 40 },
 			    .guest_boot = { 1, 2, 3 },
 			    .n_vcpus = vcpus,
-			    .has_op = true,
-			    .n_queued = 2 };
+			    .n_ops = 3 };
 
 	snprintf(i.run.uuid, sizeof(i.run.uuid), "c7a5fdbd-cdaf-9455-926a-d65c16db1809");
 	i.vcpus = calloc(vcpus, sizeof(*i.vcpus));
@@ -59,33 +58,39 @@ static struct intent make_intent(unsigned int vcpus, unsigned int moves)
 						   .leaving = k % 3 == 0,
 						   .returning = k % 5 == 0,
 						   .back = k % 4 };
-	i.op = (struct intent_op){ .stage = INTENT_SETTLING,
-				   .request = { .count = 4, .standby = -1, .target = -1, .uid = 5 },
-				   .accepted_us = 1,
-				   .deadline_us = UINT64_MAX,
-				   .stop_rc = -ETIMEDOUT,
-				   .kick_base = 4000000000U,
-				   .result = OP_ACCEPTED,
-				   .refused_by = "policy",
-				   .persist = { .present = -1, .maximum = 9 },
-				   .counts = { 8, 7, -1, 0 },
-				   .n_moves = moves };
-	snprintf(i.op.id, sizeof(i.op.id), "job-1");
-	i.op.moves = calloc(moves, sizeof(*i.op.moves));
-	assert_non_null(i.op.moves);
+	i.ops = calloc(INTENT_OPS_MAX + 1, sizeof(*i.ops));
+	assert_non_null(i.ops);
+	i.ops[0] = (struct intent_op){
+		.stage = INTENT_SETTLING,
+		.request = { .count = 4, .standby = -1, .target = -1, .uid = 5 },
+		.accepted_us = 1,
+		.deadline_us = UINT64_MAX,
+		.stop_rc = -ETIMEDOUT,
+		.kick_base = 4000000000U,
+		.result = OP_ACCEPTED,
+		.refused_by = "policy",
+		.persist = { .present = -1, .maximum = 9 },
+		.counts = { 8, 7, -1, 0 },
+		.n_moves = moves
+	};
+	snprintf(i.ops[0].id, sizeof(i.ops[0].id), "job-1");
+	i.ops[0].moves = calloc(moves, sizeof(*i.ops[0].moves));
+	assert_non_null(i.ops[0].moves);
 	for (unsigned int k = 0; k < moves; k++)
-		i.op.moves[k] = make_move(k);
-	for (unsigned int k = 0; k < 2; k++) {
-		i.queued[k].request.goal = OP_GOAL_TARGET;
-		i.queued[k].request.target = CPUHP_STANDBY;
-		cpulist_set(&i.queued[k].request.list, 4095 - k);
-		snprintf(i.queued[k].id, sizeof(i.queued[k].id), "waits-%u", k);
+		i.ops[0].moves[k] = make_move(k);
+	for (unsigned int k = 1; k < 3; k++) {
+		i.ops[k].request.goal = OP_GOAL_TARGET;
+		i.ops[k].request.target = CPUHP_STANDBY;
+		cpulist_set(&i.ops[k].request.list, 4095 - k);
+		snprintf(i.ops[k].id, sizeof(i.ops[k].id), "waits-%u", k);
 	}
 	return i;
 }
 
 static void check_same(const struct intent *a, const struct intent *b)
 {
+	const struct intent_op *x = &a->ops[0], *y = &b->ops[0];
+
 	assert_int_equal(a->seq, b->seq);
 	assert_memory_equal(&a->run, &b->run, sizeof(a->run));
 	assert_memory_equal(a->guest_boot, b->guest_boot, sizeof(a->guest_boot));
@@ -97,23 +102,24 @@ static void check_same(const struct intent *a, const struct intent *b)
 			a->vcpus[k].owned | a->vcpus[k].leaving << 1 | a->vcpus[k].returning << 2,
 			b->vcpus[k].owned | b->vcpus[k].leaving << 1 | b->vcpus[k].returning << 2);
 	}
-	assert_string_equal(a->op.id, b->op.id);
-	assert_int_equal(a->op.deadline_us, b->op.deadline_us);
-	assert_int_equal(a->op.stop_rc, b->op.stop_rc);
-	assert_int_equal(a->op.kick_base, b->op.kick_base);
-	assert_string_equal(a->op.refused_by, b->op.refused_by);
-	assert_memory_equal(&a->op.counts, &b->op.counts, sizeof(a->op.counts));
-	assert_int_equal(a->op.n_moves, b->op.n_moves);
-	for (unsigned int k = 0; k < a->op.n_moves; k++) {
-		assert_int_equal(a->op.moves[k].undoing, b->op.moves[k].undoing);
-		assert_int_equal(a->op.moves[k].at, b->op.moves[k].at);
-		assert_int_equal(a->op.moves[k].rc, b->op.moves[k].rc);
-		assert_string_equal(a->op.moves[k].error, b->op.moves[k].error);
+	assert_int_equal(a->n_ops, b->n_ops);
+	assert_string_equal(x->id, y->id);
+	assert_int_equal(x->deadline_us, y->deadline_us);
+	assert_int_equal(x->stop_rc, y->stop_rc);
+	assert_int_equal(x->kick_base, y->kick_base);
+	assert_string_equal(x->refused_by, y->refused_by);
+	assert_memory_equal(&x->counts, &y->counts, sizeof(x->counts));
+	assert_int_equal(x->n_moves, y->n_moves);
+	for (unsigned int k = 0; k < x->n_moves; k++) {
+		assert_int_equal(x->moves[k].undoing, y->moves[k].undoing);
+		assert_int_equal(x->moves[k].at, y->moves[k].at);
+		assert_int_equal(x->moves[k].rc, y->moves[k].rc);
+		assert_string_equal(x->moves[k].error, y->moves[k].error);
 	}
-	for (unsigned int k = 0; k < a->n_queued; k++) {
-		assert_string_equal(a->queued[k].id, b->queued[k].id);
-		assert_memory_equal(&a->queued[k].request, &b->queued[k].request,
-				    sizeof(a->queued[k].request));
+	for (unsigned int k = 1; k < a->n_ops; k++) {
+		assert_string_equal(a->ops[k].id, b->ops[k].id);
+		assert_memory_equal(&a->ops[k].request, &b->ops[k].request,
+				    sizeof(a->ops[k].request));
 	}
 }
 
@@ -180,12 +186,12 @@ static void a_number_out_of_range_is_refused(void **state)
 	struct intent i = make_intent(8, 3);
 	uint8_t data[SLOT];
 
-	i.op.moves[1].from = CPUHP_ONLINE + 1;
+	i.ops[0].moves[1].from = CPUHP_ONLINE + 1;
 	assert_int_equal(intent_encode(&i, data, sizeof(data)), -ENOBUFS);
-	i.op.moves[1].from = 0;
-	i.n_queued = INTENT_QUEUED_MAX + 1;
+	i.ops[0].moves[1].from = 0;
+	i.n_ops = INTENT_OPS_MAX + 1;
 	assert_int_equal(intent_encode(&i, data, sizeof(data)), -ENOBUFS);
-	i.n_queued = 2;
+	i.n_ops = 3;
 	intent_done(&i);
 }
 
@@ -295,7 +301,7 @@ static void loads(struct place *p, unsigned int moves, unsigned int seq)
 
 	reopen(p);
 	assert_int_equal(intent_file_load(p->f, &i, p->why), 1);
-	assert_int_equal(i.op.n_moves, moves);
+	assert_int_equal(i.ops[0].n_moves, moves);
 	assert_int_equal(i.seq, seq);
 	intent_done(&i);
 }

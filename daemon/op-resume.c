@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * An operation that outlives its daemon. What was kept of it (struct intent_op) becomes an operation
+ * again: one that has ended stays what it was, one that was only waiting has failed, and one whose
+ * vCPUs were moving goes on, under its id and with what is left of its time.
+ *
+ * Going on is not replaying. When QEMU's table is there every vCPU of it becomes a move with the
+ * goal it had, and where it stands is looked at (reconcile.c): what has arrived needs nothing, what
+ * has not is walked from where it is, and what the agent is still at is waited for. While the daemon
+ * was away a walk may have failed in the guest; the agent keeps that result until it is
+ * acknowledged, and tells it in the new session. A kick of this operation has a number above
+ * @kick_base, so it is known without having been written down, and so are those to be recalled when
+ * the operation is stopped.
+ *
+ * In RUN_SETTLE all has been decided already: those results are history then.
+ */
+#include "daemon/intent-domain.h"
+#include "daemon/op-run.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/**
+ * struct op_resume - what is known of it before its vCPUs are there
+ * @stage: where it was
+ * @guest_boot: the boot of the guest whose kicks count
+ * @n, @moves: as kept
+ * @results: of kicks, by move; @has_result: there is one
+ */
+struct op_resume {
+	enum intent_stage stage;
+	uint8_t guest_boot[16];
+	unsigned int n;
+	struct intent_move *moves;
+	struct record_done *results;
+	bool *has_result;
+};
+
+static void keep_move(const struct move *m, const struct op_vcpu *e, struct intent_move *ret)
+{
+	*ret = (struct intent_move){ .vcpu = e->vcpu,
+				     .from = e->from,
+				     .to = e->to,
+				     .goal = m ? m->goal : e->to,
+				     .at = m ? m->at : e->state,
+				     .cpu = e->cpu,
+				     .state = e->state,
+				     .ran_on = e->ran_on,
+				     .result = e->result,
+				     .failed_at = e->failed_at,
+				     .rc = e->rc,
+				     .rollback_failed_at = e->rollback_failed_at,
+				     .rollback_rc = e->rollback_rc };
+	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e->failed_name);
+	snprintf(ret->error, sizeof(ret->error), "%s", e->error);
+	if (!m)
+		return;
+	/* What waits for its turn is part of the operation all the same. */
+	ret->started = m->started || m->todo;
+	ret->undoing = m->undoing;
+	ret->failed = m->failed;
+	ret->refused = m->refused;
+	ret->called_back = m->called_back;
+	ret->pending = m->pending;
+	ret->stuck = m->stuck;
+	ret->gone = m->gone;
+}
+
+static enum intent_stage stage_of(const struct op *o)
+{
+	if (o->ended)
+		return INTENT_ENDED;
+	if (!o->run || (o->run->phase != RUN_RESUME && o->run->phase < RUN_CLIMB))
+		return INTENT_QUEUED;
+	if (o->run->phase == RUN_RESUME)
+		return o->run->resume->stage;
+	return o->run->phase == RUN_CLIMB ? INTENT_CLIMBING : INTENT_SETTLING;
+}
+
+static int keep_moves(const struct op *o, struct intent_op *ret)
+{
+	const struct op_run *run = o->run;
+
+	ret->n_moves = o->n_vcpus;
+	ret->moves = calloc(o->n_vcpus ? o->n_vcpus : 1, sizeof(*ret->moves));
+	if (!ret->moves)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < o->n_vcpus; i++)
+		if (run && run->phase == RUN_RESUME)
+			ret->moves[i] = run->resume->moves[i];
+		else
+			keep_move(run ? &run->moves[i] : NULL, &o->vcpus[i], &ret->moves[i]);
+	return 0;
+}
+
+int op_keep_intent(const struct op *o, struct intent_op *ret)
+{
+	*ret = (struct intent_op){ .stage = stage_of(o),
+				   .request = o->request,
+				   .accepted_us = o->accepted_us,
+				   .accepted_realtime_us = o->accepted_realtime_us,
+				   .ended_us = o->ended_us,
+				   .stretched = o->stretched,
+				   .result = o->result,
+				   .refused_by = o->refused_by,
+				   .persist = o->persist,
+				   .counts = o->counts };
+	snprintf(ret->id, sizeof(ret->id), "%s", o->id);
+	snprintf(ret->error, sizeof(ret->error), "%s", o->error);
+	snprintf(ret->warning, sizeof(ret->warning), "%s", o->warning);
+	if (o->deadline)
+		sd_event_source_get_time(o->deadline, &ret->deadline_us);
+	if (ret->stage == INTENT_QUEUED)
+		return 0;
+	if (o->run) {
+		ret->planned_anew = o->run->planned_anew;
+		ret->stop_rc = o->run->stop_rc;
+		ret->kick_base = o->run->kick_base;
+	}
+	return keep_moves(o, ret);
+}
+
+static int make_entries(struct op *op, const struct intent_op *o)
+{
+	op->vcpus = calloc(o->n_moves ? o->n_moves : 1, sizeof(*op->vcpus));
+	if (!op->vcpus)
+		return -ENOMEM;
+	op->n_vcpus = o->n_moves;
+	for (unsigned int i = 0; i < o->n_moves; i++) {
+		const struct intent_move *m = &o->moves[i];
+		struct op_vcpu *e = &op->vcpus[i];
+
+		*e = (struct op_vcpu){ .vcpu = m->vcpu,
+				       .cpu = m->cpu,
+				       .from = m->from,
+				       .to = m->to,
+				       .state = m->state,
+				       .result = m->result,
+				       .ran_on = m->ran_on,
+				       .failed_at = m->failed_at,
+				       .rc = m->rc,
+				       .rollback_failed_at = m->rollback_failed_at,
+				       .rollback_rc = m->rollback_rc };
+		snprintf(e->failed_name, sizeof(e->failed_name), "%s", m->failed_name);
+		snprintf(e->error, sizeof(e->error), "%s", m->error);
+		memset(e->step_us, 0xff, sizeof(e->step_us));
+	}
+	return 0;
+}
+
+static int make_resume(struct op_run *run, const struct intent *i, const struct intent_op *o)
+{
+	struct op_resume *r = calloc(1, sizeof(*r));
+	size_t n = o->n_moves ? o->n_moves : 1;
+
+	if (!r)
+		return -ENOMEM;
+	run->resume = r;
+	r->stage = o->stage;
+	r->n = o->n_moves;
+	memcpy(r->guest_boot, i->guest_boot, sizeof(r->guest_boot));
+	r->moves = calloc(n, sizeof(*r->moves));
+	r->results = calloc(n, sizeof(*r->results));
+	r->has_result = calloc(n, sizeof(*r->has_result));
+	if (!r->moves || !r->results || !r->has_result)
+		return -ENOMEM;
+	memcpy(r->moves, o->moves, o->n_moves * sizeof(*r->moves));
+	return 0;
+}
+
+static int go_on_with(struct op *op, const struct intent *i, const struct intent_op *o)
+{
+	struct domain *d = op->domain;
+	struct op_run *run = calloc(1, sizeof(*run));
+	int r;
+
+	if (!run)
+		return -ENOMEM;
+	*run = (struct op_run){ .op = op,
+				.domain = d,
+				.phase = RUN_RESUME,
+				.planned_anew = o->planned_anew,
+				.stop_rc = o->stop_rc,
+				.kick_base = o->kick_base };
+	op->run = run;
+	r = make_resume(run, i, o);
+	if (r == 0)
+		r = op_arm_deadline(op, o->deadline_us);
+	if (r < 0)
+		return r;
+	op->running = true;
+	d->running = op;
+	return 0;
+}
+
+static int restore(struct op *op, const struct intent *i, const struct intent_op *o)
+{
+	snprintf(op->id, sizeof(op->id), "%s", o->id);
+	op->accepted_us = o->accepted_us;
+	op->accepted_realtime_us = o->accepted_realtime_us;
+	if (o->stage == INTENT_QUEUED) {
+		op->result = OP_FAILED;
+		op->ended_us = now_us();
+		snprintf(op->error, sizeof(op->error), "daemon restarted");
+	} else {
+		op->result = o->result;
+		op->ended_us = o->ended_us;
+		op->stretched = o->stretched;
+		op->refused_by = o->refused_by;
+		op->persist = o->persist;
+		snprintf(op->error, sizeof(op->error), "%s", o->error);
+		snprintf(op->warning, sizeof(op->warning), "%s", o->warning);
+		if (make_entries(op, o) < 0)
+			return -ENOMEM;
+	}
+	op->counts = o->stage == INTENT_ENDED ? o->counts : VCPU_COUNTS_UNKNOWN;
+	if (o->stage == INTENT_CLIMBING || o->stage == INTENT_SETTLING)
+		return op->domain->running ? -EINVAL : go_on_with(op, i, o);
+	op->ended = true;
+	op_keep(op->domain, op);
+	return 0;
+}
+
+int op_resume(struct domain *d, const struct intent *i, const struct intent_op *o)
+{
+	struct op_request request = o->request;
+	struct op *op;
+	int r;
+
+	/* The id may have been made by the daemon: then the request has none. */
+	snprintf(request.id, sizeof(request.id), "%s", o->id);
+	r = op_new(&op, d, &request);
+	if (r < 0)
+		return r;
+	op->request = o->request;
+	r = restore(op, i, o);
+	if (r < 0)
+		op_unref(op);
+	return r;
+}
+
+static void bind_move(struct op_run *run, unsigned int i)
+{
+	const struct intent_move *k = &run->resume->moves[i];
+	struct vcpu *v = &run->domain->vcpus[k->vcpu];
+	struct move *m = &run->moves[i];
+
+	*m = (struct move){ .v = v,
+			    .entry = &run->op->vcpus[i],
+			    .goal = k->goal,
+			    .at = k->at,
+			    .started = k->started,
+			    .undoing = k->undoing,
+			    .failed = k->failed,
+			    .refused = k->refused,
+			    .called_back = k->called_back,
+			    .pending = k->pending,
+			    .stuck = k->stuck,
+			    .gone = k->gone,
+			    .resumed = true };
+	/* In the climb what has failed or was called back waits for the decision. */
+	m->todo = m->started && !m->pending && !m->stuck && !m->gone &&
+		  (run->resume->stage == INTENT_SETTLING || (!m->failed && !m->called_back));
+	v->drift[0] = '\0';
+}
+
+static bool fits(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->resume->n; i++)
+		if (run->resume->moves[i].vcpu >= run->domain->n_vcpus)
+			return false;
+	return true;
+}
+
+/* What the agent says of a kick of the daemon before. Success shows by itself. */
+static void take_result(struct op_run *run, struct move *m, const struct record_done *r)
+{
+	struct hostwalk_outcome o;
+
+	if (run->phase != RUN_CLIMB || !m->todo || m->walking || r->rc == 0)
+		return;
+	hostwalk_read_result(r, m->entry->to < m->entry->from, &o);
+	m->todo = false;
+	m->at = r->state <= CPUHP_ONLINE ? r->state : m->at;
+	m->called_back = r->rc == -ECANCELED;
+	op_moves_take(run, m, &o);
+}
+
+static void take_results(struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->resume->n; i++)
+		if (run->resume->has_result[i])
+			take_result(run, &run->moves[i], &run->resume->results[i]);
+}
+
+static bool has_failed(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].failed)
+			return true;
+	return false;
+}
+
+bool op_resume_bind(struct op_run *run)
+{
+	struct domain *d = run->domain;
+
+	if (!d->attached || !d->vcpus)
+		return false;
+	if (!fits(run)) {
+		op_run_vm_gone(d, "the VM has other vCPUs than it had");
+		return false;
+	}
+	run->moves = calloc(run->resume->n ? run->resume->n : 1, sizeof(*run->moves));
+	if (!run->moves)
+		return false;
+	run->n_moves = run->resume->n;
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		bind_move(run, i);
+	run->phase = run->resume->stage == INTENT_CLIMBING ? RUN_CLIMB : RUN_SETTLE;
+	take_results(run);
+	if (run->phase == RUN_CLIMB &&
+	    (run->stop_rc || (has_failed(run) && run->op->request.policy == OP_POLICY_ALL)))
+		op_moves_call_back(run, run->stop_rc ? run->stop_rc : -ECANCELED);
+	return true;
+}
+
+void op_resume_fail(struct op_run *run, enum vcpu_result result, const char *why)
+{
+	for (unsigned int i = 0; i < run->op->n_vcpus; i++) {
+		struct op_vcpu *e = &run->op->vcpus[i];
+
+		e->result = result;
+		if (!*e->error)
+			snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu, why);
+	}
+}
+
+bool op_resume_stop(struct op_run *run, int rc)
+{
+	if (rc != -ETIMEDOUT || run->domain->attached)
+		return false;
+	op_resume_fail(run, VCPU_PENDING, "QEMU could not be reached in time");
+	snprintf(run->op->error, sizeof(run->op->error),
+		 "the daemon was restarted meanwhile, and QEMU could not be reached in time");
+	op_end(run->op, OP_PENDING);
+	return true;
+}
+
+static bool is_this_boot(const struct op_run *run)
+{
+	const struct domain *d = run->domain;
+
+	return d->hello_known && memcmp(run->resume->guest_boot, d->hello.boot_id,
+					sizeof(run->resume->guest_boot)) == 0;
+}
+
+bool op_resume_on_done(struct domain *d, const struct record_done *r)
+{
+	struct op_run *run = d->running ? d->running->run : NULL;
+
+	if (!run || !run->resume || r->kick <= run->kick_base || !is_this_boot(run))
+		return false;
+	for (unsigned int i = 0; i < run->resume->n; i++) {
+		if (run->resume->moves[i].vcpu != r->slot)
+			continue;
+		run->resume->results[i] = *r;
+		run->resume->has_result[i] = true;
+		if (run->phase == RUN_CLIMB)
+			take_result(run, &run->moves[i], r);
+		return true;
+	}
+	return false;
+}
+
+/* A number that is not under way is no matter to the agent. */
+void op_resume_recall(struct op_run *run)
+{
+	const struct domain *d = run->domain;
+	uint32_t n = 0;
+
+	if (run->phase != RUN_CLIMB || !run->resume || !is_this_boot(run))
+		return;
+	for (uint32_t k = d->hello.kick; k > run->kick_base && n < 2 * run->resume->n; k--, n++)
+		link_cancel(d->link, k);
+}
+
+void op_resume_drop(struct op_run *run)
+{
+	struct op_resume *r = run->resume;
+
+	if (!r)
+		return;
+	free(r->moves);
+	free(r->results);
+	free(r->has_result);
+	free(r);
+	run->resume = NULL;
+}
