@@ -5,8 +5,9 @@
  * $VCPUHP_TEST_FAILPOINTS names a file of lines "POINT NTH ACTION": at the NTH passing of POINT in this
  * process ("*" any point, "+" behind the number: and at each later one) ACTION is done: "kill" ends the
  * process with SIGKILL, a number is the errno with which the step fails. The file is read again at
- * each passing, so a test can change its mind. Where FILE.passed exists, the name of each point is
- * appended to it as it is passed: that is how a test finds out what there is.
+ * each passing, so a test can change its mind; it is counted anew where another file has the name.
+ * Where FILE.passed exists, the name of each point is appended to it as it is passed: that is how a
+ * test finds out what there is.
  */
 #include "daemon/failpoint.h"
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { POINTS_MAX = 64, NAME_MAX_LEN = 40 };
@@ -33,6 +35,19 @@ static unsigned int count(const char *point)
 			return ++passed[i].n;
 	}
 	abort();
+}
+
+/* The numbers are those since the file came. */
+static void restart_with(const char *path)
+{
+	static ino_t last;
+	struct stat st;
+
+	if (stat(path, &st) < 0 || st.st_ino == last)
+		return;
+	last = st.st_ino;
+	memset(passed, 0, sizeof(passed));
+	any.n = 0;
 }
 
 static void note(const char *path, const char *point)
@@ -65,6 +80,7 @@ int failpoint(const char *point)
 
 	if (!path)
 		return 0;
+	restart_with(path);
 	at = count(point);
 	all = ++any.n;
 	note(path, point);

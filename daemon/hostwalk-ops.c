@@ -4,6 +4,7 @@
  * Order and rollback are the walker's; deadlines that pass are hostwalk.c's.
  */
 #include "daemon/hostwalk-ops.h"
+#include "daemon/failpoint.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static void on_plugged(void *arg, int rc, const char *text)
 	struct vcpu *v = arg;
 	struct hostwalk *h = v->hw;
 
+	failpoint("hypervisor.answer");
 	if (!h || h->wait != WAIT_PLUG_REPLY)
 		return;
 	if (rc == -ETIMEDOUT || rc == -ECONNRESET) {
@@ -91,6 +93,7 @@ static int device_startup(struct hostwalk *h)
 	int rc;
 
 	vcpu_format_id(id, h->v->vcpu, h->op ? h->op->tag : 0);
+	failpoint("hypervisor.plug");
 	rc = hv->ops->plug(hv, h->v->vcpu, id, on_plugged, h->v);
 	if (rc < 0) {
 		hostwalk_say(h, "device_add could not be sent: %s", strerror(-rc));
@@ -112,6 +115,7 @@ static void on_unplug_sent(void *arg, int rc, const char *text)
 	struct hostwalk *h = v->hw;
 	struct hv *hv = v->domain->hv;
 
+	failpoint("hypervisor.answer");
 	if (!h || h->wait != WAIT_UNPLUG_REPLY)
 		return;
 	if (!v->present) {
@@ -133,7 +137,10 @@ static void on_unplug_sent(void *arg, int rc, const char *text)
 int host_unplug(struct hostwalk *h)
 {
 	struct hv *hv = h->v->domain->hv;
-	int rc = hv->ops->unplug(hv, h->v->vcpu, on_unplug_sent, h->v);
+	int rc;
+
+	failpoint("hypervisor.unplug");
+	rc = hv->ops->unplug(hv, h->v->vcpu, on_unplug_sent, h->v);
 
 	if (rc < 0 && rc != -ENOTCONN && rc != -EBUSY && rc != -ENODEV)
 		return rc;

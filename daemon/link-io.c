@@ -22,6 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/link-internal.h"
 
 enum {
@@ -94,9 +95,12 @@ static void link_hang_up(struct link *l, const char *why)
 static void link_flush(struct link *l)
 {
 	while (l->out_end > l->out_start) {
-		ssize_t n = send(l->fd, l->out + l->out_start, l->out_end - l->out_start,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n;
 
+		failpoint("agent.send");
+		n = send(l->fd, l->out + l->out_start, l->out_end - l->out_start,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		failpoint("agent.sent");
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR)
 				link_break(l, "the connection broke while writing");
@@ -146,6 +150,7 @@ static void link_work(struct link *l)
 	while (!l->broken && bucket_has(&l->bucket) && frame_next(&l->in, &f)) {
 		bucket_take(&l->bucket, 1);
 		paid = true;
+		failpoint("agent.frame");
 		link_take_frame(l, &f);
 	}
 	junk = l->in.dropped - junk;

@@ -259,6 +259,8 @@ static struct reconcile_answer next_of(const struct move *m)
 		.goal = m->goal,
 		.undoing = m->undoing,
 		.state = m->v->state,
+		/* One that was admitted is not asked again; but this daemon may not have met the agent. */
+		.no_agent = m->resumed && !m->v->domain->agent_up,
 		/* The kick of an earlier daemon; another walk of the agent's gives way to ours. */
 		.guest_walking = m->resumed && m->v->guest_walking,
 	});

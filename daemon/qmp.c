@@ -19,6 +19,7 @@
  * (a flood cannot starve other domains), QMP_COMMANDS_MAX unanswered, QMP_OUT_MAX unsent.
  */
 #include "daemon/qmp.h"
+#include "daemon/failpoint.h"
 #include "daemon/json-in.h"
 #include "daemon/qmp-msg.h"
 #include <assert.h>
@@ -180,9 +181,12 @@ static void fail(struct qmp *q, int rc, const char *why)
 static int flush(struct qmp *q)
 {
 	while (q->out_sent < q->out_len) {
-		ssize_t n = send(q->fd, q->out + q->out_sent, q->out_len - q->out_sent,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n;
 
+		failpoint("qmp.send");
+		n = send(q->fd, q->out + q->out_sent, q->out_len - q->out_sent,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+		failpoint("qmp.sent");
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -318,6 +322,7 @@ static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 
 static int received(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
 {
+	failpoint(m->kind == QMP_EVENT ? "qmp.event" : "qmp.reply");
 	switch (m->kind) {
 	case QMP_GREETING:
 		return greeted(q, m, ret_why);

@@ -33,6 +33,8 @@ static struct reconcile_answer decide_move(const struct reconcile_view *v)
 		return just(RECONCILE_NOTHING);
 	if (v->undoing && v->state < CPUHP_QEMU_DEVICE && v->goal >= CPUHP_QEMU_DEVICE)
 		return just(RECONCILE_LOST);
+	if (v->no_agent && v->goal > v->state)
+		return just(RECONCILE_WAIT);
 	return to(RECONCILE_WALK, v->goal, "");
 }
 

@@ -17,6 +17,7 @@ enum reconcile_intent {
  * @goal: of RECONCILE_MOVE and RECONCILE_RETURN
  * @undoing: that is a way back
  * @wish: of RECONCILE_REST; -1 nothing is wished
+ * @no_agent: nobody is there in the guest to go up with
  * @present, @boot, @owned: QEMU's word; @owned: plugged by this daemon's kind
  * @arrived: others plugged it at rest, and nobody has asked for anything since
  * @removal_pending: its removal is under way
@@ -31,7 +32,7 @@ enum reconcile_intent {
 struct reconcile_view {
 	enum reconcile_intent intent;
 	int goal;
-	bool undoing;
+	bool undoing, no_agent;
 	int wish;
 	bool present, boot, owned, arrived, removal_pending;
 	int state;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/failpoint.h"
 #include "daemon/varlink-conn.h"
 
 #include "daemon/json-in.h"
@@ -153,6 +154,7 @@ int call_run(struct conn *c, const char *text, size_t len)
 	json_object *reply = NULL;
 	int r;
 
+	failpoint("control.request");
 	r = varlink_request_parse(text, len, &request, &reply);
 	if (r == -EBADMSG)
 		c->closing = true;

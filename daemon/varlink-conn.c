@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/varlink-conn.h"
+#include "daemon/failpoint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -104,9 +105,12 @@ static void flush(struct conn *c)
 {
 	c->unsent = false;
 	while (c->out_at < c->out_len && !c->hung_up && !c->failed) {
-		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n;
 
+		failpoint("control.send");
+		n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		failpoint("control.sent");
 		if (n >= 0) {
 			c->out_at += (size_t)n;
 			continue;

@@ -99,8 +99,9 @@ class Daemon:
     that are domains of it too; the short methods here speak of @machine alone.
     """
 
-    def __init__(self, machine, domain=None, daemon=None, others=(), env=None, start=True):
+    def __init__(self, machine, domain=None, daemon=None, others=(), env=None, start=True, program=VCPUHPD):
         self.machine = machine
+        self.program = program
         self.socket = machine.path("control")
         self.config = machine.path("vcpuhpd.conf")
         self.log = machine.path("vcpuhpd.log")
@@ -120,11 +121,14 @@ class Daemon:
             text += "[Domain %s]\n" % m.name + "".join("%s=%s\n" % k for k in section.items())
         return text
 
-    def start(self):
+    def launch(self):
         self.process = Process(
-            [VCPUHPD, "--foreground", "--config", self.config, "--socket", self.socket,
+            [self.program, "--foreground", "--config", self.config, "--socket", self.socket,
              "--runtime-dir", self.machine.path("run"), "--state-dir", self.machine.path("state")],
             self.log, self.env)  # fmt: skip
+
+    def start(self):
+        self.launch()
         wait_for(lambda: self.listens() or not self.process.alive(), 10, "the daemon's socket")
         assert self.process.alive(), "vcpuhpd ended at once:\n%s" % self.text()
 

@@ -137,6 +137,22 @@ static const struct {
 	  RECONCILE_WAIT,
 	  -1,
 	  "" },
+	{ "not plugged yet, and nobody there to go on with it",
+	  { .intent = RECONCILE_MOVE,
+	    .goal = CPUHP_ONLINE,
+	    .state = CPUHP_OFFLINE,
+	    .no_agent = true },
+	  RECONCILE_WAIT,
+	  -1,
+	  "" },
+	{ "the way down needs nobody",
+	  { .intent = RECONCILE_MOVE,
+	    .present = true,
+	    .state = CPUHP_HOST_PLACE,
+	    .no_agent = true },
+	  RECONCILE_WALK,
+	  CPUHP_OFFLINE,
+	  "" },
 	{ "in a callback",
 	  { .intent = RECONCILE_MOVE,
 	    .goal = CPUHP_ONLINE,
@@ -217,7 +233,7 @@ static const int states[] = { -1,
 			      CPUHP_AP_ACTIVE,
 			      CPUHP_ONLINE };
 
-enum { STATES = sizeof(states) / sizeof(*states), FLAGS = 13 };
+enum { STATES = sizeof(states) / sizeof(*states), FLAGS = 14 };
 
 static struct reconcile_view make_view(unsigned int bits, int intent, int state, int other)
 {
@@ -237,7 +253,8 @@ static struct reconcile_view make_view(unsigned int bits, int intent, int state,
 					.parked = bits & 512,
 					.park_again = bits & 1024,
 					.raise_foreign = bits & 2048,
-					.guest_text = bits & 4096 ? TEXT : "" };
+					.guest_text = bits & 4096 ? TEXT : "",
+					.no_agent = bits & 8192 };
 }
 
 /* What must hold of any answer, whatever was seen. */
