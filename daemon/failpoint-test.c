@@ -67,14 +67,32 @@ static int act(const char *action)
 {
 	if (strcmp(action, "kill") == 0)
 		raise(SIGKILL);
-	return -atoi(action);
+	return -(int)strtol(action, NULL, 10);
+}
+
+/* What a line "POINT NTH ACTION" wants now, and NULL where it is about another passing. */
+static const char *wanted(char *line, const char *point, unsigned int at, unsigned int all)
+{
+	char *rest, *more, *name = strtok_r(line, " ", &rest);
+	char *number = strtok_r(NULL, " ", &rest), *action = strtok_r(NULL, " \n", &rest);
+	bool is_any;
+	unsigned long nth;
+
+	if (!name || !number || !action)
+		return NULL;
+	nth = strtoul(number, &more, 10);
+	is_any = strcmp(name, "*") == 0;
+	at = is_any ? all : at;
+	if ((!is_any && strcmp(name, point) != 0) || at < nth || (at > nth && *more != '+'))
+		return NULL;
+	return action;
 }
 
 int failpoint(const char *point)
 {
-	const char *path = getenv("VCPUHP_TEST_FAILPOINTS");
-	char name[NAME_MAX_LEN], more, action[16], line[128];
-	unsigned int nth, at, all;
+	const char *path = getenv("VCPUHP_TEST_FAILPOINTS"), *action;
+	unsigned int at;
+	char line[128];
 	int rc = 0;
 	FILE *f;
 
@@ -82,21 +100,12 @@ int failpoint(const char *point)
 		return 0;
 	restart_with(path);
 	at = count(point);
-	all = ++any.n;
+	any.n++;
 	note(path, point);
 	f = fopen(path, "re");
 	while (f && rc == 0 && fgets(line, sizeof(line), f)) {
-		bool is_any;
-		unsigned int now;
-
-		more = ' ';
-		if (sscanf(line, "%39s %u%c %15s", name, &nth, &more, action) != 4)
-			continue;
-		is_any = strcmp(name, "*") == 0;
-		now = is_any ? all : at;
-		if ((is_any || strcmp(name, point) == 0) &&
-		    (now == nth || (more == '+' && now > nth)))
-			rc = act(action);
+		action = wanted(line, point, at, any.n);
+		rc = action ? act(action) : 0;
 	}
 	if (f)
 		fclose(f);

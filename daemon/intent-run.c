@@ -3,6 +3,7 @@
 #include "daemon/intent-file.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,24 +22,25 @@ static ssize_t read_text(const char *path, char *buf, size_t size)
 
 void intent_host_boot(uint8_t ret[16])
 {
-	char buf[64], *p = buf;
+	static const char digits[] = "0123456789abcdef";
+	char buf[64];
+	unsigned int n = 0;
 
 	memset(ret, 0, 16);
 	if (read_text("/proc/sys/kernel/random/boot_id", buf, sizeof(buf)) < 36)
 		return;
-	for (int i = 0; i < 16; i++, p += 2) {
-		unsigned int byte;
+	for (const char *p = buf; *p && n < 32; p++) {
+		const char *digit = strchr(digits, *p);
 
-		p += *p == '-';
-		if (sscanf(p, "%2x", &byte) == 1)
-			ret[i] = (uint8_t)byte;
+		if (digit)
+			ret[n / 2] |= (uint8_t)((digit - digits) << (n % 2 ? 0 : 4));
+		n += digit != NULL;
 	}
 }
 
 uint64_t intent_process_started(int pid)
 {
 	char path[64], buf[1024], *p;
-	unsigned long long started = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (pid <= 0 || read_text(path, buf, sizeof(buf)) < 0)
@@ -47,7 +49,5 @@ uint64_t intent_process_started(int pid)
 	p = strrchr(buf, ')');
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
-	if (p)
-		sscanf(p, " %llu", &started);
-	return started;
+	return p ? strtoull(p, NULL, 10) : 0;
 }

@@ -32,7 +32,7 @@ enum {
 	SLOTS = 4096, /* no machine has more vCPUs */
 	MOVE_BYTES = 64 + 2 * OP_TEXT_MAX,
 	OP_BYTES = 4096,
-	VCPU_BYTES = 3,
+	VCPU_BYTES = 5,
 };
 
 /* @bad: it did not fit, or what was read is no such field. */
@@ -180,11 +180,9 @@ static void vcpu(struct codec *c, struct intent_vcpu *v)
 	unsigned int flags =
 		v->owned | (unsigned int)v->leaving << 1 | (unsigned int)v->returning << 2;
 
-	v->wish = (int8_t)number(c, (uint8_t)v->wish, 1);
-	v->back = (int8_t)number(c, (uint8_t)v->back, 1);
+	v->wish = state(c, v->wish);
+	v->back = state(c, v->back);
 	flags = (unsigned int)number(c, flags, 1);
-	if (v->wish < -1 || v->wish > CPUHP_ONLINE || v->back < 0 || v->back > CPUHP_ONLINE)
-		c->bad = true;
 	v->owned = flags & 1;
 	v->leaving = flags & 2;
 	v->returning = flags & 4;

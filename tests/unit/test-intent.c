@@ -3,6 +3,7 @@
 #include "daemon/intent-file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -246,6 +247,16 @@ static void another_run_is_told_by_any_of_its_marks(void **state)
 
 /* The file */
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 struct place {
 	char folder[64], path[128];
 	struct intent_store *store;
@@ -270,12 +281,10 @@ static int make_place(void **state)
 static int drop_place(void **state)
 {
 	struct place *p = *state;
-	char command[128];
 
 	intent_file_free(p->f);
 	intent_store_free(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->folder);
-	assert_int_equal(system(command), 0);
+	remove_tree(p->folder);
 	free(p);
 	return 0;
 }
@@ -358,7 +367,7 @@ static void what_cannot_be_ours_is_discarded_with_a_sentence(void **state)
 	int fd;
 
 	store(p, 8, 1);
-	assert_int_equal(truncate(p->path, 2 * SLOT + 1), 0);
+	assert_int_equal(truncate(p->path, 2L * SLOT + 1), 0);
 	expect_discarded(p, "size");
 	assert_int_equal(truncate(p->path, 1LL << 33), 0);
 	expect_discarded(p, "size");
@@ -389,17 +398,15 @@ static void a_folder_that_was_taken_away_is_noticed_and_made_again(void **state)
 {
 	struct place *p = *state;
 	struct intent i = make_intent(8, 4);
-	char folder[128], command[200];
+	char folder[128];
 
 	snprintf(folder, sizeof(folder), "%s/intent", p->folder);
 	store(p, 8, 1);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	assert_int_equal(system(command), 0);
+	remove_tree(folder);
 	assert_int_equal(intent_file_check(p->f, &i, p->why), 0);
 	loads(p, 4, 2);
 	/* The runtime folder itself is not ours to make. */
-	snprintf(command, sizeof(command), "rm -rf %s", p->folder);
-	assert_int_equal(system(command), 0);
+	remove_tree(p->folder);
 	assert_int_equal(intent_file_check(p->f, &i, p->why), -ENOENT);
 	assert_non_null(strstr(p->why, p->path));
 	assert_int_equal(mkdir(p->folder, 0700), 0);
