@@ -9,6 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+void host_say_filled(struct hostwalk *h)
+{
+	hostwalk_say(h, "the slot was filled by another meanwhile");
+}
+
 static int admit_startup(struct hostwalk *h)
 {
 	const struct domain *d = h->v->domain;
@@ -22,7 +27,7 @@ static int admit_startup(struct hostwalk *h)
 		return -ENOTCONN;
 	}
 	if (h->v->present) {
-		hostwalk_say(h, "the slot was filled by another meanwhile");
+		host_say_filled(h);
 		return -EEXIST;
 	}
 	h->v->pending = VCPU_PENDING_PLUG;

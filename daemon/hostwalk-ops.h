@@ -82,6 +82,7 @@ int host_unplug(struct hostwalk *h);
 
 /* Say that the answer to the plug was lost, and so by whom. */
 void host_say_unanswered(struct hostwalk *h);
+void host_say_filled(struct hostwalk *h);
 
 /* R4: at or above standby the kick comes first. One that cannot be sent ends the walk there. */
 void hostwalk_kick_first(struct hostwalk *h);

@@ -450,9 +450,13 @@ void hostwalk_on_table(struct vcpu *v)
 		host_unplug(h);
 	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered) {
 		/* A cancel may have spoken meanwhile. */
-		if (!v->present)
+		if (vcpu_is_anothers(v))
+			host_say_filled(h);
+		else if (!v->present)
 			host_say_unanswered(h);
-		hostwalk_complete(h, v->present ? 0 : h->unanswered);
+		hostwalk_complete(h, vcpu_is_anothers(v) ? -EEXIST
+				     : v->present        ? 0
+							 : h->unanswered);
 	}
 }
 

@@ -399,6 +399,12 @@ bool op_moves_start(struct op_run *run)
 	return busy;
 }
 
+/* What an add found in its slot is not its own to take away. */
+static bool is_in_the_way(const struct move *m)
+{
+	return m->entry->from < CPUHP_QEMU_DEVICE && vcpu_is_anothers(m->v);
+}
+
 void op_moves_settle(struct op_run *run)
 {
 	bool met = op_policy_met(run) && !run->stop_rc;
@@ -411,7 +417,7 @@ void op_moves_settle(struct op_run *run)
 		if (m->pending || m->stuck || m->gone)
 			continue;
 		m->goal = keep ? m->entry->to : m->entry->from;
-		m->todo = m->started && at != m->goal;
+		m->todo = m->started && at != m->goal && !is_in_the_way(m);
 		m->undoing = !keep && m->todo;
 	}
 }

@@ -31,6 +31,11 @@ bool vcpu_is_own_id(const char *id, unsigned int vcpu)
 	       strspn(id + len, "0123456789abcdef") == 8;
 }
 
+bool vcpu_is_anothers(const struct vcpu *v)
+{
+	return v->present && !v->boot && !v->owned && !v->domain->hv->ops->names_devices;
+}
+
 struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu)
 {
 	for (unsigned int i = 0; op && i < op->n_vcpus; i++)

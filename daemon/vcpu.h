@@ -53,6 +53,9 @@ struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu);
 void vcpu_format_id(char buf[64], unsigned int vcpu, uint32_t tag);
 bool vcpu_is_own_id(const char *id, unsigned int vcpu);
 
+/* Its slot is filled by a device that no operation of ours has plugged. On libvirt nobody can tell. */
+bool vcpu_is_anothers(const struct vcpu *v);
+
 uint64_t now_us(void); /* CLOCK_MONOTONIC */
 
 /* R14: the walk down succeeded and the slot is really empty. */

@@ -4,6 +4,7 @@
 #include "daemon/vcpu.h"
 #include "tests/unit/host-bench.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,6 +128,30 @@ static void a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever(v
 	bench_stop(b);
 }
 
+/* It is his: what undoes the add does not take it away. */
+static void an_add_that_finds_the_slot_filled_leaves_it_filled(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_qemu = false;
+	o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "plug 2");
+	bench_plug_foreign(b, 2);
+	bench_row(b, 2, CPUHP_STANDBY);
+	bench_answer_plug(b, 2, -EINVAL, "CPU[2] with APIC ID 2 exists");
+	bench_answer_plug(b, 1, 0, "");
+	b->auto_qemu = true;
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(bench_count(b, "unplug 2"), 0);
+	assert_true(b->slots[2].present);
+	assert_false(b->slots[1].present);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 2), CPUHP_STANDBY);
+	bench_stop(b);
+}
+
 static void ours_are_not_taken_for_foreign(void **ctx)
 {
 	static const struct {
@@ -152,6 +177,7 @@ int main(void)
 		cmocka_unit_test(foreign_plugs_are_brought_online_together),
 		cmocka_unit_test(
 			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
+		cmocka_unit_test(an_add_that_finds_the_slot_filled_leaves_it_filled),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 	};
 

@@ -71,6 +71,7 @@ static void a_device_add_cut_off_goes_on_where_qemu_has_it(void **ctx)
 	bench_silent(b);
 	assert_int_equal(w.n_done, 0);
 	b->slots[3].present = b->slots[3].removable = true;
+	vcpu_format_id(b->slots[3].id, 3, 0);
 	bench_attach(b);
 	bench_row(b, 3, CPUHP_STANDBY);
 	bench_said(b, "kick 3 44");
@@ -91,6 +92,22 @@ static void a_device_add_cut_off_fails_where_qemu_has_it_not(void **ctx)
 	bench_attach(b);
 	bench_walk_ends(b, &w, -ECONNRESET, CPUHP_QEMU_DEVICE);
 	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+static void a_device_add_cut_off_fails_where_another_has_the_slot(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+	bench_said(b, "plug 3");
+	bench_answer_plug(b, 3, -ECONNRESET, "");
+	b->slots[3].present = b->slots[3].removable = true;
+	strcpy(b->slots[3].id, "vcpu3");
+	bench_attach(b);
+	bench_walk_ends(b, &w, -EEXIST, CPUHP_QEMU_DEVICE);
+	assert_non_null(strstr(w.outcome.text, "filled by another"));
 	bench_stop(b);
 }
 
@@ -463,3 +480,4 @@ int main(void)
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
+		cmocka_unit_test(a_device_add_cut_off_fails_where_another_has_the_slot),
