@@ -430,6 +430,29 @@ bool op_moves_have_work(const struct op_run *run)
 	return false;
 }
 
+void op_moves_look(struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		vcpu_settle(run->moves[i].v);
+}
+
+bool op_moves_note_lost(struct op_run *run)
+{
+	bool lost = false;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (move_judge(m) != VCPU_OK || m->entry->to < CPUHP_STANDBY || m->v->present)
+			continue;
+		m->failed = lost = true;
+		m->entry->rc = -ENODEV;
+		snprintf(m->entry->error, sizeof(m->entry->error),
+			 "vcpu %u: another took it away meanwhile", m->v->vcpu);
+	}
+	return lost;
+}
+
 bool op_moves_lack_agent(const struct op_run *run)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)

@@ -213,11 +213,14 @@ static void conclude(struct op_run *run)
 
 	if (result == OP_REFUSED)
 		op->refused_by = find_refuser(run);
-	if (result == OP_DONE && is_count_missed(run)) {
-		if (plan_again(run)) {
-			op_run_look_again(run);
-			return;
-		}
+	op_moves_look(run);
+	if (result == OP_DONE && is_count_missed(run) && plan_again(run)) {
+		op_run_look_again(run);
+		return;
+	}
+	if (result == OP_DONE && op_moves_note_lost(run)) {
+		result = OP_PARTIAL;
+	} else if (result == OP_DONE && is_count_missed(run)) {
 		result = OP_PARTIAL;
 		snprintf(op->error, sizeof(op->error),
 			 "every vCPU of the operation is where it should be, but others were moved "

@@ -93,6 +93,12 @@ bool op_resume_on_done(struct domain *d, const struct record_done *r);
 void op_resume_recall(struct op_run *run);
 void op_resume_drop(struct op_run *run);
 
+/* Before the whole is judged: what is at rest takes over what is observed. */
+void op_moves_look(struct op_run *run);
+
+/* vCPUs that came to their goal and have left QEMU since: each is noted as failed. Return: whether any has. */
+bool op_moves_note_lost(struct op_run *run);
+
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
 int op_moves_add(struct op_run *run, const struct plan *plan);
 /* Start what may start: removals the highest slot first, all else in the plan's order. Return:

@@ -402,6 +402,30 @@ static void a_count_missed_because_of_others_is_planned_once_more(void **ctx)
 	bench_stop(b);
 }
 
+static void a_vcpu_that_leaves_at_the_last_moment_is_no_success(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	for (int targeted = 0; targeted < 2; targeted++) {
+		b->agent_silent[1] = true;
+		o = targeted ? bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL)
+			     : bench_count_op(b, 2, OP_POLICY_ALL, 0);
+		bench_wait_word(b, "kick 1 44");
+		b->agent_silent[1] = false;
+		bench_turn(b);
+		bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
+		/* Before the loop has come to what follows from that. */
+		bench_eject(b, 1);
+		bench_check(b, o, OP_PARTIAL);
+		assert_int_equal(o->counts.online, 1);
+		assert_int_equal(o->vcpus[0].state, CPUHP_OFFLINE);
+		assert_non_null(strstr(o->error, "vcpu 1: another took it away"));
+		bench_ends(b, o, OP_PARTIAL, "1:failed");
+	}
+	bench_stop(b);
+}
+
 static void a_count_that_stays_missed_is_no_success(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -439,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_rollback_that_fails_is_stuck_and_says_both),
 		cmocka_unit_test(an_agents_stuck_rollback_is_stuck),
 		cmocka_unit_test(sentences_name_the_callback_the_vcpu_and_the_code),
+		cmocka_unit_test(a_vcpu_that_leaves_at_the_last_moment_is_no_success),
 		cmocka_unit_test(a_count_missed_because_of_others_is_planned_once_more),
 		cmocka_unit_test(a_count_that_stays_missed_is_no_success),
 	};
