@@ -269,6 +269,12 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 			link_cancel(v->domain->link, h->kick);
 		return;
 	}
+	/* A new boot has all CPUs online, and nobody else will take this one back. */
+	if (!same_boot && h->rollback && h->from_ap && v->guest_present &&
+	    h->rekicks++ < REKICKS_MAX) {
+		host_kick(h);
+		return;
+	}
 	hostwalk_say(h, same_boot ? "the agent restarted again and again" : "the guest was reset");
 	if (h->wait == WAIT_KICKED)
 		hostwalk_complete(h, -ECONNRESET);

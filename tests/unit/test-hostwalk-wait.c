@@ -391,6 +391,30 @@ static void a_reset_voids_the_kick(void **ctx)
 	bench_stop(b);
 }
 
+/* The new kernel has brought the CPU up: what was to leave is asked to leave anew. */
+static void a_reset_does_not_end_a_way_back(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+	uint32_t first;
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_walk(b, &w, 3, CPUHP_OFFLINE, true);
+	bench_said(b, "kick 3 6 rollback");
+	bench_kicked(b, 3, 0);
+	first = b->kicks[3].kick;
+	bench_agent_up(b, 2);
+	bench_said(b, "kick 3 6 rollback");
+	assert_true(b->kicks[3].kick > first);
+	bench_kicked(b, 3, 0);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	bench_said(b, "unplug 3");
+	bench_answer_unplug(b, 3, 0, "");
+	bench_eject(b, 3);
+	bench_walk_ends(b, &w, 0, -1);
+	bench_stop(b);
+}
+
 static void a_cpu_that_left_by_itself_needs_no_device_del(void **ctx)
 {
 	struct bench *b = bench_by_hand(NULL);
@@ -459,6 +483,7 @@ int main(void)
 		cmocka_unit_test(a_device_add_that_never_was_settles_with_the_table),
 		cmocka_unit_test(a_device_add_cut_off_goes_on_where_qemu_has_it),
 		cmocka_unit_test(a_device_add_cut_off_fails_where_qemu_has_it_not),
+		cmocka_unit_test(a_device_add_cut_off_fails_where_another_has_the_slot),
 		cmocka_unit_test(a_device_add_cut_off_and_called_back_says_that_it_was_cut_off),
 		cmocka_unit_test(a_device_del_that_cannot_be_sent_is_sent_when_qemu_is_back),
 		cmocka_unit_test(an_eject_is_asked_for_again_and_then_pending),
@@ -473,6 +498,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_outlives_the_session),
 		cmocka_unit_test(an_agent_that_restarts_for_ever_is_given_up),
 		cmocka_unit_test(a_reset_voids_the_kick),
+		cmocka_unit_test(a_reset_does_not_end_a_way_back),
 		cmocka_unit_test(a_cpu_that_left_by_itself_needs_no_device_del),
 		cmocka_unit_test(what_the_guest_said_of_a_former_cpu_is_void),
 		cmocka_unit_test(a_guest_that_invents_numbers_hurts_nobody),
@@ -480,4 +506,3 @@ int main(void)
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
-		cmocka_unit_test(a_device_add_cut_off_fails_where_another_has_the_slot),
