@@ -10,7 +10,9 @@
  * carry the number of its head; anything else is no QMP and ends the connection. A command past
  * its deadline is answered -ETIMEDOUT but stays in the queue without its callback, because its
  * reply may still come: it is *overdue*. When the last overdue reply has come, on_caught_up tells
- * that QEMU's state has to be read again.
+ * that QEMU's state has to be read again. While nothing else is out a harmless question goes behind
+ * what is overdue, PROBES_MAX at most: a QEMU that stood still answers all in order, and one that
+ * has lost a reply gives itself away by the answer to this one.
  *
  * Handlers and callbacks run from the event loop only and may close the connection or send. The
  * object is counted: each dispatch holds a reference, qmp_close() gives up the owner's.
@@ -33,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 32 * 1024 };
+enum { READ_SIZE = 32 * 1024, PROBES_MAX = 8 };
 
 enum qmp_state { GREETING, NEGOTIATING, READY, CLOSED };
 
@@ -62,6 +64,7 @@ struct qmp {
 	STAILQ_HEAD(, pending) pending;
 	unsigned int n_pending;
 	unsigned int n_overdue;
+	unsigned int n_probes; /* since nothing was overdue */
 	struct qmp_lines in;
 	char *out;
 	size_t out_len;
@@ -148,6 +151,8 @@ static void drop_first(struct qmp *q)
 	if (!p->cb)
 		q->n_overdue--;
 	free(p);
+	if (q->n_overdue == 0)
+		q->n_probes = 0;
 	if (q->n_pending == 0)
 		sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
 }
@@ -410,6 +415,19 @@ static struct pending *late(struct qmp *q, uint64_t now, uint64_t *next)
 	return NULL;
 }
 
+static void on_probe(void *arg, int rc, json_object *value, const char *text)
+{
+}
+
+static void probe(struct qmp *q)
+{
+	if (q->n_overdue == 0 || q->n_overdue < q->n_pending || q->n_probes == PROBES_MAX)
+		return;
+	q->n_probes++;
+	/* Without memory the next one that is overdue brings the next try, or nothing is lost. */
+	(void)submit(q, QMP_QUERY_STATUS, NULL, on_probe, q);
+}
+
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct qmp *q = userdata;
@@ -429,6 +447,8 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 		next = UINT64_MAX;
 		cb(p->arg, -ETIMEDOUT, NULL, "");
 	}
+	if (q->state == READY)
+		probe(q);
 	if (q->state != CLOSED && next != UINT64_MAX)
 		arm(q, next);
 	return 0;

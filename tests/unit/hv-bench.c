@@ -201,8 +201,10 @@ static void serve(struct hv_bench *rig, const char *line, size_t len)
 		rig->stalled_id = (int)id;
 		strcpy(rig->stall, "*");
 	}
-	if (strcmp(rig->stall, "*") == 0)
+	if (strcmp(rig->stall, "*") == 0) {
+		rig->stalled_last = (int)id;
 		return;
+	}
 	reply = answer(rig, name, args, text, sizeof(text));
 	if (*reply)
 		hv_bench_say(rig, "{\"return\":%s,\"id\":%d}", reply, (int)id);

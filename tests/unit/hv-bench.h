@@ -36,10 +36,10 @@ struct hv_bench {
 	const char *table;   /* instead of the true one */
 	const char *threads; /* instead of the true ones */
 	const char *ospm;
-	const char *smm, *pflash; /* the machine's properties, as JSON */
-	const char *on_add;       /* instead of {} */
-	char stall[32];           /* this command is not answered */
-	int stalled_id;
+	const char *smm, *pflash;     /* the machine's properties, as JSON */
+	const char *on_add;           /* instead of {} */
+	char stall[32];               /* this command is not answered */
+	int stalled_id, stalled_last; /* the numbers of it, and of the last one behind it */
 	int commands, table_reads;
 	/* what was heard */
 	char trace[4096];
