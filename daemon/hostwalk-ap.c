@@ -170,7 +170,10 @@ static void ap_succeeded(struct hostwalk *h)
 	int reached = h->ap.state;
 	bool stopped = h->cancel_rc && !h->told_pending;
 
-	if (reached != h->kick_target) {
+	if (!v->present && h->target >= CPUHP_STANDBY) {
+		hostwalk_say(h, "QEMU does not have it any more, whatever the agent says");
+		hostwalk_finish(h, -ENODEV, CPUHP_AP_KICK, false);
+	} else if (reached != h->kick_target) {
 		hostwalk_say(h, "protocol error: the agent says done at %s", ladder_name(reached));
 		hostwalk_finish(h, -EPROTO, CPUHP_AP_KICK, false);
 	} else if (reached >= CPUHP_AP_THREADS && h->ap.ran_on != v->cpu) {
@@ -227,8 +230,9 @@ void hostwalk_take_result(struct hostwalk *h)
 	const struct record_done *r = &h->ap;
 
 	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-	/* Below standby there is nothing of the agent's: the guest does not have the CPU any more. */
-	v->guest_present = r->state >= CPUHP_STANDBY;
+	/* Below standby there is nothing of the agent's: the guest does not have the CPU any more. Nor
+	 * can it have one that QEMU has not: the result may be older than its going. */
+	v->guest_present = v->present && r->state >= CPUHP_STANDBY;
 	v->guest_state = r->state;
 	if (r->ran_on != MSG_NO_CPU)
 		v->ran_on = r->ran_on;

@@ -154,6 +154,13 @@ int host_unplug(struct hostwalk *h)
 	return 0;
 }
 
+void host_unplug_again(struct hostwalk *h)
+{
+	struct hv *hv = h->v->domain->hv;
+
+	h->again = hv->ops->unplug(hv, h->v->vcpu, hv_ignore, NULL) < 0;
+}
+
 static int device_teardown(struct hostwalk *h)
 {
 	struct domain *d = h->v->domain;

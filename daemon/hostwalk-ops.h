@@ -30,7 +30,8 @@ enum host_wait {
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
- * @refused: the guest said no by _OST; @reissued: device_del was sent again
+ * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline; @again:
+ *           device_del is to be sent once more when a table shows the slot filled
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
  *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
@@ -56,7 +57,7 @@ struct hostwalk {
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
-	bool unsent, refused, reissued, told_pending, firmware_answered, asked_before;
+	bool unsent, refused, reissued, again, told_pending, firmware_answered, asked_before;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;
@@ -79,6 +80,9 @@ int host_kick(struct hostwalk *h);
 
 /* Send device_del; h->wait says what is waited for then. Return: 0 or -errno. */
 int host_unplug(struct hostwalk *h);
+
+/* Send it once more; what QEMU says to that changes nothing. */
+void host_unplug_again(struct hostwalk *h);
 
 /* Say that the answer to the plug was lost, and so by whom. */
 void host_say_unanswered(struct hostwalk *h);

@@ -243,34 +243,31 @@ void hostwalk_tell_pending(struct hostwalk *h)
 	h->done(h->ctx, h->v, &o);
 }
 
-/* QEMU has shown that it is still there: only then it is asked for a second time. */
-static void on_still_there(void *arg, int rc, const char *text)
-{
-	struct vcpu *v = arg;
-	struct hostwalk *h = v->hw;
-	struct hv *hv = v->domain->hv;
-
-	if (!h || h->wait != WAIT_EJECT || !h->reissued || rc || !v->present)
-		return;
-	if (hv->ops->unplug(hv, v->vcpu, hv_ignore, NULL) == 0)
-		h->unsent = false;
-}
-
+/*
+ * It is asked for again, and that only when a table has shown the slot filled after the deadline.
+ * When it has been told pending that goes on, for a reset may sweep the request away at any time;
+ * where each asking holds the domain up it does not.
+ */
 static void eject_deadline(struct hostwalk *h)
 {
 	struct domain *d = h->v->domain;
 	const struct deadlines *t = &d->manager->config->deadlines;
-	unsigned int rest_ms =
-		t->eject_hard_ms > t->eject_soft_ms ? t->eject_hard_ms - t->eject_soft_ms : 1;
+	bool first = !h->reissued;
+	unsigned int wait_ms = !first ? t->eject_hard_ms
+			       : t->eject_hard_ms > t->eject_soft_ms
+				       ? t->eject_hard_ms - t->eject_soft_ms
+				       : 1;
 
-	if (h->reissued) {
+	h->reissued = true;
+	if (first || !d->hv->ops->one_unplug)
+		hostwalk_arm(h, wait_ms * domain_slow_factor(d));
+	if (!first && !h->told_pending) {
 		hostwalk_say(h, "the guest has not let go of it; it may leave any time");
 		hostwalk_tell_pending(h);
-		return;
+	} else if (first || !d->hv->ops->one_unplug) {
+		h->again = true;
+		d->hv->ops->query(d->hv, hv_ignore, NULL);
 	}
-	h->reissued = true;
-	hostwalk_arm(h, rest_ms * domain_slow_factor(d));
-	d->hv->ops->query(d->hv, on_still_there, h->v);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -448,6 +445,8 @@ void hostwalk_on_table(struct vcpu *v)
 		hostwalk_complete(h, -EBUSY);
 	} else if (h->wait == WAIT_EJECT && h->unsent) {
 		host_unplug(h);
+	} else if (h->wait == WAIT_EJECT && h->again) {
+		host_unplug_again(h);
 	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered) {
 		/* A cancel may have spoken meanwhile. */
 		if (vcpu_is_anothers(v))

@@ -175,6 +175,39 @@ static void R14_a_device_not_found_waits_for_the_table(void **ctx)
 	bench_stop(b);
 }
 
+static bool is_asked_again(struct bench *b, void *arg)
+{
+	return bench_count(b, "unplug 3") >= *(unsigned int *)arg;
+}
+
+static bool is_looked_for(struct bench *b, void *arg)
+{
+	return b->n_requests > 0;
+}
+
+static void device_del_is_sent_again_only_after_a_look(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+	unsigned int times = 2;
+
+	bench_answer_unplug(b, 3, 0, "");
+	b->hold_queries = true;
+	bench_wait(b, is_looked_for, NULL);
+	bench_silent(b);
+	b->hold_queries = false;
+	bench_wait(b, is_asked_again, &times);
+	/* A reset may sweep the request away at any time: it is not given up when it is told pending. */
+	bench_wait(b, bench_is_over, &w);
+	assert_true(w.pending);
+	times = 4;
+	bench_wait(b, is_asked_again, &times);
+	bench_eject(b, 3);
+	bench_wait(b, bench_is_at_rest, &b->d->vcpus[3]);
+	assert_int_equal(b->removed[3], 1);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +220,7 @@ int main(void)
 		cmocka_unit_test(R9_an_armed_admission_cannot_turn_a_finished_removal_round),
 		cmocka_unit_test(R14_removed_is_said_when_the_slot_is_empty_and_not_before),
 		cmocka_unit_test(R14_a_device_not_found_waits_for_the_table),
+		cmocka_unit_test(device_del_is_sent_again_only_after_a_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -467,6 +467,23 @@ static void R1_a_step_reported_from_another_cpu_is_a_failure(void **ctx)
 	bench_stop(b);
 }
 
+static void a_result_of_a_vcpu_that_qemu_has_not_is_no_success(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+	bench_said(b, "kick 3 44");
+	bench_kicked(b, 3, 0);
+	bench_eject(b, 3);
+	bench_done(b, 3, CPUHP_ONLINE, 0, 0xff);
+	bench_walk_ends(b, &w, -ENODEV, CPUHP_AP_KICK);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	assert_int_equal(domain_counts(b->d).online, 1);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -489,6 +506,7 @@ int main(void)
 		cmocka_unit_test(R17_the_agents_stuck_rollback_is_passed_on),
 		cmocka_unit_test(R1_a_proof_from_another_cpu_is_a_failure),
 		cmocka_unit_test(R1_a_step_reported_from_another_cpu_is_a_failure),
+		cmocka_unit_test(a_result_of_a_vcpu_that_qemu_has_not_is_no_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
