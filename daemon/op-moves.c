@@ -419,6 +419,8 @@ void op_moves_settle(struct op_run *run)
 		m->goal = keep ? m->entry->to : m->entry->from;
 		m->todo = m->started && at != m->goal && !is_in_the_way(m);
 		m->undoing = !keep && m->todo;
+		/* A removal from standby has nothing to undo yet, and has not come true either. */
+		m->called_back |= !keep && !m->failed;
 	}
 }
 

@@ -176,6 +176,33 @@ static void a_cancel_while_settling_sends_no_more_device_del(void **ctx)
 	bench_stop(b);
 }
 
+/* It needs no way back, and yet it did not come true. */
+static void a_removal_from_standby_that_is_not_sent_is_no_success(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put(b, 2, CPUHP_STANDBY);
+	bench_put(b, 1, CPUHP_ONLINE);
+	bench_plant(b, 1, bench_busy_offline);
+	o = bench_target_op(b, 1, 2, CPUHP_OFFLINE, OP_POLICY_ALL);
+	bench_check(b, o, OP_REFUSED);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	assert_int_equal(b->d->vcpus[2].wish, CPUHP_STANDBY);
+	bench_ends(b, o, OP_REFUSED, "2:rolled-back 1:refused");
+	/* Stopped where nothing fails: not done either. */
+	bench_plant(b, 1, (struct bench_plant){ 0 });
+	b->auto_agent = false;
+	o = bench_target_op(b, 2, 2, CPUHP_OFFLINE, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 2 6");
+	bench_kicked(b, 2, 0);
+	bench_done(b, 2, CPUHP_STANDBY, 0, 0xff);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_ends(b, o, OP_CANCELLED, "2:rolled-back");
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +213,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_in_each_waiting_phase_changes_nothing),
 		cmocka_unit_test(a_cancel_in_the_climb_takes_everything_back),
 		cmocka_unit_test(a_cancel_while_settling_sends_no_more_device_del),
+		cmocka_unit_test(a_removal_from_standby_that_is_not_sent_is_no_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
