@@ -252,7 +252,8 @@ static void bind_move(struct op_run *run, unsigned int i)
 	*m = (struct move){ .v = v,
 			    .entry = &run->op->vcpus[i],
 			    .goal = k->goal,
-			    .at = k->at,
+			    /* What QEMU has and no agent has told of is somewhere above. */
+			    .at = v->state >= 0 ? v->state : CPUHP_HOST_PLACE,
 			    .started = k->started,
 			    .undoing = k->undoing,
 			    .failed = k->failed,

@@ -441,7 +441,9 @@ void bench_row(struct bench *b, unsigned int slot, int state)
 void bench_agent_hello(struct bench *b, unsigned int boot)
 {
 	b->up = true;
-	b->hello = (struct msg_hello){ .features = MSG_FEATURE_HOTPLUG, .possible = 64 };
+	b->hello = (struct msg_hello){ .features = MSG_FEATURE_HOTPLUG,
+				       .possible = 64,
+				       .kick = b->next_kick };
 	memset(b->hello.boot_id, (int)boot, sizeof(b->hello.boot_id));
 	b->link_ops->on_up(b->link_ctx, &b->hello);
 }

@@ -193,6 +193,31 @@ static struct domain_config *make_config(const struct bench_options *o)
 	return c;
 }
 
+static void start_daemon(struct bench *b)
+{
+	assert_int_equal(manager_new(&b->manager, b->event, &b->config), 0);
+	assert_int_equal(manager_attach(b->manager, b->domain_config, &b->d), 0);
+	b->listener = event_listen(b->manager->bus, on_event, b);
+	b->d->facts = b->facts;
+}
+
+static void end_daemon(struct bench *b)
+{
+	event_unlisten(b->listener);
+	manager_free(b->manager);
+}
+
+/* Nothing is written by a daemon that ends: a kill is no other end for the next one. */
+void bench_restart(struct bench *b)
+{
+	bench_turn(b);
+	b->up = false;
+	end_daemon(b);
+	b->n_requests = b->n_pings = 0;
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	start_daemon(b);
+}
+
 struct bench *bench_start(const struct bench_options *options)
 {
 	struct bench_options o = options ? *options : (struct bench_options){ 0 };
@@ -205,13 +230,12 @@ struct bench *bench_start(const struct bench_options *options)
 	o.online = o.online ? o.online : 1;
 	b->auto_qemu = b->auto_agent = true;
 	b->config.deadlines = short_deadlines;
+	b->config.runtime_dir = o.runtime_dir;
+	b->domain_config = c;
+	b->facts = (struct hv_facts){ .kvm = !o.tcg, .maximum = o.slots };
+	snprintf(b->facts.accel, sizeof(b->facts.accel), "%s", o.tcg ? "tcg" : "kvm");
 	assert_true(sd_event_new(&b->event) >= 0);
-	assert_int_equal(manager_new(&b->manager, b->event, &b->config), 0);
-	assert_int_equal(manager_attach(b->manager, c, &b->d), 0);
-	free(c);
-	b->listener = event_listen(b->manager->bus, on_event, b);
-	b->d->facts = (struct hv_facts){ .kvm = !o.tcg, .maximum = o.slots };
-	snprintf(b->d->facts.accel, sizeof(b->d->facts.accel), "%s", o.tcg ? "tcg" : "kvm");
+	start_daemon(b);
 	fill_slots(b, o.slots, o.online);
 	if (!o.no_attach)
 		bench_attach(b);
@@ -223,8 +247,8 @@ struct bench *bench_start(const struct bench_options *options)
 
 void bench_stop(struct bench *b)
 {
-	event_unlisten(b->listener);
-	manager_free(b->manager);
+	end_daemon(b);
+	free(b->domain_config);
 	sd_event_unref(b->event);
 	the_bench = NULL;
 	free(b);

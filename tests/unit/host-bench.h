@@ -36,6 +36,8 @@ struct bench_options {
 	unsigned int max_vcpus;
 	enum one_by_one one_by_one;
 	enum foreign_mode foreign;
+	const char *
+		runtime_dir; /* where intents are kept, NULL nowhere; borrowed until bench_stop() */
 };
 
 struct bench_request {
@@ -67,6 +69,8 @@ struct bench {
 	struct manager *manager;
 	struct domain *d;
 	struct config config;
+	struct domain_config *domain_config;
+	struct hv_facts facts;
 	/* QEMU */
 	const struct hv_events *hv_events;
 	void *hv_ctx;
@@ -114,6 +118,8 @@ struct bench {
 /* NULL for the usual: KVM, 8 slots, one vCPU from boot, agent connected and idle. */
 struct bench *bench_start(const struct bench_options *o);
 void bench_stop(struct bench *b);
+/* The daemon is killed, and the next one begins: neither has attached to QEMU nor met the agent. */
+void bench_restart(struct bench *b);
 
 /* Let the loop and the automatic sides run until nothing is left to do now. */
 void bench_turn(struct bench *b);
