@@ -309,6 +309,7 @@ static bool has_failed(const struct op_run *run)
 bool op_resume_bind(struct op_run *run)
 {
 	struct domain *d = run->domain;
+	bool had_failed;
 
 	if (!d->attached || !d->vcpus)
 		return false;
@@ -323,9 +324,10 @@ bool op_resume_bind(struct op_run *run)
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		bind_move(run, i);
 	run->phase = run->resume->stage == INTENT_CLIMBING ? RUN_CLIMB : RUN_SETTLE;
+	had_failed = has_failed(run);
 	take_results(run);
 	if (run->phase == RUN_CLIMB &&
-	    (run->stop_rc || (has_failed(run) && run->op->request.policy == OP_POLICY_ALL)))
+	    (run->stop_rc || (had_failed && run->op->request.policy == OP_POLICY_ALL)))
 		op_moves_call_back(run, run->stop_rc ? run->stop_rc : -ECANCELED);
 	return true;
 }

@@ -2,7 +2,6 @@
 """A daemon that is killed, or whose store fails, where a test wants it (daemon/failpoint-test.c)."""
 
 import os
-import subprocess
 
 from daemon import VCPUHPD, Daemon
 from qmp import wait_for
@@ -37,8 +36,3 @@ class FailingDaemon(Daemon):
 
     def intent(self):
         return self.machine.path("run/intent/qmp-" + self.machine.name)
-
-
-def mount_tmpfs(path, size):
-    os.makedirs(path, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700" % size, "tmpfs", path], check=True)
