@@ -188,7 +188,9 @@ static void on_walk_pending(struct op_run *run, struct move *m, const struct hos
 
 static void on_walk_failed(struct op_run *run, struct move *m, const struct hostwalk_outcome *o)
 {
-	bool own = !m->called_back || (o->rc != -ECANCELED && o->rc != run->stop_rc);
+	/* What the deadline ends is nobody's refusal, whatever step it met. */
+	bool stopped = run->stop_rc && o->rc == run->stop_rc;
+	bool own = !stopped && (!m->called_back || o->rc != -ECANCELED);
 
 	if (own || run->stop_rc) {
 		m->failed = own;
@@ -248,6 +250,9 @@ static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 		if (run->moves[i].v == v)
 			m = &run->moves[i];
 	assert(m);
+	/* Left while it was walked: it is not where the walk saw it last. */
+	if (!o->pending && v->domain->agent_up && !v->guest_present && v->state >= CPUHP_STANDBY)
+		vcpu_settle(v);
 	m->at = v->state;
 	op_moves_take(run, m, o);
 }

@@ -121,6 +121,28 @@ static void what_leaves_the_guest_before_its_device_del_is_still_unplugged(void 
 	bench_stop(b);
 }
 
+/* And before it is kicked at all: the agent refuses what is not there. */
+static void what_leaves_the_guest_before_its_kick_is_removed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->auto_agent = false;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_said(b, "kick 2 6");
+	bench_said(b, "kick 1 6");
+	bench_row(b, 2, CPUHP_OFFLINE);
+	bench_kicked(b, 2, -ENODEV);
+	bench_eject(b, 2);
+	bench_kicked(b, 1, 0);
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	b->auto_agent = true;
+	bench_done(b, 1, CPUHP_STANDBY, 0, 0);
+	bench_ends(b, o, OP_DONE, "2:ok 1:ok");
+	bench_stop(b);
+}
+
 static void a_way_back_never_plugs(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -427,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_takes_all_back_and_no_device_del_was_sent),
 		cmocka_unit_test(what_has_left_by_itself_is_removed),
 		cmocka_unit_test(what_leaves_the_guest_before_its_device_del_is_still_unplugged),
+		cmocka_unit_test(what_leaves_the_guest_before_its_kick_is_removed),
 		cmocka_unit_test(a_way_back_never_plugs),
 		cmocka_unit_test(at_least_one_removed_is_judged_before_device_del),
 		cmocka_unit_test(under_kvm_all_are_removed_at_once),

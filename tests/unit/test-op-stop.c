@@ -203,6 +203,31 @@ static void a_removal_from_standby_that_is_not_sent_is_no_success(void **ctx)
 	bench_stop(b);
 }
 
+/* The agent is asked once more, at standby, before device_del. */
+static void a_deadline_at_the_last_consent_is_no_refusal(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	o = bench_submit_with(b, 1, OP_POLICY_ALL, 60);
+	b->auto_agent = false;
+	bench_wait_word(b, "kick 1 6");
+	bench_kicked(b, 1, 0);
+	bench_done(b, 1, CPUHP_STANDBY, 0, 0xff);
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "kick 1 6"), 2);
+	bench_kicked(b, 1, 0);
+	bench_wait_word(b, "cancel 1");
+	bench_done(b, 1, CPUHP_STANDBY, -ECANCELED, 0xff);
+	memset(b->kick_due, 0, sizeof(b->kick_due));
+	b->auto_agent = true;
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back");
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_in_the_climb_takes_everything_back),
 		cmocka_unit_test(a_cancel_while_settling_sends_no_more_device_del),
 		cmocka_unit_test(a_removal_from_standby_that_is_not_sent_is_no_success),
+		cmocka_unit_test(a_deadline_at_the_last_consent_is_no_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
