@@ -54,8 +54,18 @@ class MicroVM(Machine):
         with open(self.path("console.log"), encoding="ascii", errors="replace") as f:
             return f.read()
 
+    def _forget_what_it_said(self):
+        """Of itself: that it is ready, again where it was reset."""
+        self.console.setblocking(False)
+        try:
+            self.console.recv(4096)
+        except BlockingIOError:
+            pass
+        self.console.settimeout(10)
+
     def say(self, command):
         """Give the console a command; the lines of its answer."""
+        self._forget_what_it_said()
         self.console.sendall(command.encode() + b"\n")
         text = b""
         while not text.endswith((b"ok\n", b"no\n")):

@@ -136,6 +136,7 @@ static int show_table(struct guest *g)
 		put_field(" starts=", c->starts);
 		put_field(" counted=", c->worker.counted);
 		put_field(" state=", c->state);
+		put_field(" kept=", c->done_kept);
 		console_put("\n");
 	}
 	return 0;
