@@ -23,8 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOG_LINES_MAX = 100, LOG_WINDOW_US = 5000000 };
-
 static struct vcpu *find_vcpu(struct domain *d, unsigned int slot)
 {
 	return slot < d->n_vcpus ? &d->vcpus[slot] : NULL;
@@ -236,26 +234,20 @@ static void on_done(struct domain *d, const struct record_done *r)
 		hostwalk_on_done(v, r);
 }
 
-/* Hundreds of lines fit one frame: a guest must not fill the journal, nor wake all who watch. */
 bool domain_guest_may_log(struct domain *d)
 {
-	uint64_t now = now_us();
-
-	if (now - d->log_since_us >= LOG_WINDOW_US) {
-		if (d->log_lines > LOG_LINES_MAX)
-			log_line(LOG_NOTICE, "%s: %u lines about the guest were left out",
-				 d->config->name, d->log_lines - LOG_LINES_MAX);
-		d->log_since_us = now;
-		d->log_lines = 0;
-	}
-	return d->log_lines++ < LOG_LINES_MAX;
+	return log_may(&d->guest_lines, now_us(), d->config->name, "the guest");
 }
 
+/* Hundreds of lines fit one frame: a guest must not fill the journal, nor wake all who watch. */
 static void on_log(struct domain *d, const struct record_log *r)
 {
-	if (!domain_guest_may_log(d))
+	if (domain_guest_may_log(d))
+		log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
+	bucket_refill(&d->guest_events, now_us());
+	if (!bucket_has(&d->guest_events))
 		return;
-	log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
+	bucket_take(&d->guest_events, 1);
 	publish(d, EVENT_LOG, -1, r->text);
 }
 

@@ -32,14 +32,21 @@ static void publish_domain(struct domain *d, const char *text)
 				       });
 }
 
+/* A QEMU that its guest owns comes and goes as it likes. */
+static bool may_log(struct domain *d)
+{
+	return log_may(&d->hv_lines, now_us(), d->config->name, "its QEMU");
+}
+
 static void on_status(void *ctx, enum hv_status status)
 {
 	struct domain *d = ctx;
 
 	if (d->status == status)
 		return;
-	log_line(LOG_INFO, "%s: %s -> %s", d->config->name, hv_status_name(d->status),
-		 hv_status_name(status));
+	if (may_log(d))
+		log_line(LOG_INFO, "%s: %s -> %s", d->config->name, hv_status_name(d->status),
+			 hv_status_name(status));
 	d->status = status;
 	publish_domain(d, hv_status_name(status));
 	if (status == HV_RUNNING)
@@ -99,8 +106,9 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	/* What an agent said before QEMU was there had no place to go: it is asked again. */
 	if (!d->table_known)
 		domain_guest_ask(d);
-	log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
-		 facts->version, facts->accel, facts->maximum);
+	if (may_log(d))
+		log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
+			 facts->version, facts->accel, facts->maximum);
 	publish_domain(d, "attached");
 	op_run_poke(d);
 }
@@ -219,12 +227,14 @@ static void on_gone(void *ctx, const char *why)
 	snprintf(d->why, sizeof(d->why), "%s", why);
 	if (!d->attached) {
 		/* Not at each try: the backend tells a reason when it is another than the last. */
-		log_line(LOG_NOTICE, "%s: not attached: %s", d->config->name, why);
+		if (may_log(d))
+			log_line(LOG_NOTICE, "%s: not attached: %s", d->config->name, why);
 		publish_domain(d, d->why);
 		return;
 	}
-	log_line(LOG_NOTICE, "%s: %s is gone: %s", d->config->name,
-		 d->hv->ops->lost_ms ? "QEMU" : d->hv->ops->hypervisor, why);
+	if (may_log(d))
+		log_line(LOG_NOTICE, "%s: %s is gone: %s", d->config->name,
+			 d->hv->ops->lost_ms ? "QEMU" : d->hv->ops->hypervisor, why);
 	d->attached = false;
 	d->status = HV_CONNECTING;
 	doubt_agent(d);

@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GUEST_EVENTS_PER_SECOND = 20, GUEST_EVENTS_BURST = 100, OWN_OPS_BURST_S = 100 };
+
 int domain_new(struct domain **ret, struct manager *m, const struct domain_config *config,
 	       bool configured)
 {
@@ -35,6 +37,8 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 	d->manager = m;
 	d->configured = configured;
 	d->status = HV_CONNECTING;
+	bucket_init(&d->guest_events, GUEST_EVENTS_PER_SECOND, GUEST_EVENTS_BURST, now_us());
+	bucket_init(&d->own_ops, 1, OWN_OPS_BURST_S, now_us());
 	d->config = domain_config_copy(config);
 	rc = d->config ? intent_domain_init(d) : -ENOMEM;
 	if (!rc)

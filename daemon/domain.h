@@ -10,6 +10,7 @@
 #include "daemon/intent.h"
 #include "daemon/kvm.h"
 #include "daemon/link.h"
+#include "daemon/log-budget.h"
 #include "daemon/op.h"
 #include "proto/ladder.h"
 #include "proto/walk.h"
@@ -130,8 +131,9 @@ struct domain {
 	bool hello_known;
 	bool hello_doubted; /* it may be of a VM that is gone: its port has not been closed yet */
 	bool table_due;     /* it was asked for its table and has not ended it yet */
-	uint64_t log_since_us; /* log_lines of the agent's have come since */
-	unsigned int log_lines;
+	struct log_budget guest_lines, hv_lines;
+	struct bucket guest_events; /* of the agent's log */
+	struct bucket own_ops;      /* operations of our own accord */
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];
 	unsigned int n_vcpus;
 	struct vcpu *vcpus;

@@ -98,6 +98,8 @@ static bool in_operation(const struct vcpu *v)
 }
 
 /* One operation for all that go there, each on its own: what cannot go holds nobody up. */
+enum { OWN_OP_S = 10 };
+
 static void submit(struct domain *d, const struct cpulist *list, int target)
 {
 	const struct op_request r = {
@@ -106,14 +108,18 @@ static void submit(struct domain *d, const struct cpulist *list, int target)
 		.target = target,
 		.list = *list,
 		.policy = OP_POLICY_BEST_EFFORT,
+		.own = true,
 	};
 	enum request_error error;
 	char *text = NULL;
 	struct op *op;
 
+	bucket_take(&d->own_ops, OWN_OP_S);
 	if (domain_submit(d, &r, &op, &error, &text) < 0) {
-		log_line(LOG_WARNING, "%s: vCPUs cannot be taken to %s: %s", d->config->name,
-			 ladder_name(target), text ? text : "out of memory");
+		if (domain_guest_may_log(d))
+			log_line(LOG_WARNING, "%s: vCPUs cannot be taken to %s: %s",
+				 d->config->name, ladder_name(target),
+				 text ? text : "out of memory");
 		free(text);
 		return;
 	}
@@ -133,16 +139,18 @@ static bool is_to_operate(const struct vcpu *v, int target)
 
 /*
  * Operations of our own accord give way to all others: what those leave behind is looked at again
- * at the end of each.
+ * at the end of each. A guest that asks for them again and again gets ten, and then one each ten
+ * seconds.
  */
 static void act(struct domain *d)
 {
 	static const int targets[] = { CPUHP_STANDBY, CPUHP_ONLINE };
 
+	bucket_refill(&d->own_ops, now_us());
 	for (size_t t = 0; t < sizeof(targets) / sizeof(targets[0]); t++) {
 		struct cpulist list;
 
-		if (d->running || d->n_queued || *d->store_why)
+		if (d->running || d->n_queued || *d->store_why || !bucket_has(&d->own_ops))
 			return;
 		cpulist_zero(&list);
 		for (unsigned int i = 0; i < d->n_vcpus; i++)

@@ -21,7 +21,7 @@ enum refresh_part {
 	REFRESH_ALL = 15,
 };
 
-enum { HV_BACKOFF_MIN_MS = 100, HV_BACKOFF_MAX_MS = 2000 };
+enum { HV_BACKOFF_MIN_MS = 100, HV_BACKOFF_MAX_MS = 2000, HV_LASTING_MS = 10000, HV_BRIEF_MAX = 5 };
 
 enum hv_phase { HV_LOST, HV_ATTACHING, HV_ATTACHED };
 
@@ -56,6 +56,7 @@ struct rate {
  * @parts: enum refresh_part of the running one, 0 none
  * @attach: it is the first of a connection and reads the facts too
  * @unanswered: its commands
+ * @replied: qmp_replied() at its start
  * @rc: the first failure that spoils it all
  * @slots: the new table, when @parts has it
  * @ost: the new answers, when @parts has it
@@ -64,6 +65,7 @@ struct refresh {
 	unsigned int parts;
 	bool attach;
 	unsigned int unanswered;
+	uint64_t replied;
 	int rc;
 	char text[256];
 	struct slots *slots;
@@ -100,6 +102,8 @@ struct hv_qmp {
 	/* hv-qmp.c */
 	sd_event_source *retry;
 	unsigned int backoff_ms;
+	uint64_t attached_us;
+	unsigned int brief; /* attachments in a row that did not last */
 	char gone_why[256];
 };
 

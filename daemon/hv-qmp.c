@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * A domain's QEMU behind the hv.h seam. This file owns the object: it connects, connects again
- * after a loss (0.1 s doubling to 2 s), and turns the domain's requests into commands. What QEMU
+ * after a loss (0.1 s doubling to 2 s, beginning later where the last ones did not last 10 s), and turns the domain's requests into commands. What QEMU
  * says of itself is read by hv-refresh.c.
  *
  * LOST -> ATTACHING (negotiated; facts and table are being read) -> ATTACHED -> LOST. Requests are
@@ -291,9 +291,11 @@ static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
 {
 	struct hv_qmp *hv = of(base);
 	unsigned int n = hv->slots ? hv->slots->table.n : 0;
+	struct ucred peer;
 
 	if (hv->phase != HV_ATTACHED)
 		return -ENOTCONN;
+	peer = qmp_peer(hv->qmp);
 	if (slot >= n)
 		return -EINVAL;
 	if (!hv->placed)
@@ -301,13 +303,12 @@ static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
 	if (!hv->placed)
 		return -ENOMEM;
 	if (!cpus)
-		return hv->placed[slot] ? place_undo(qmp_peer_pid(hv->qmp), hv->placed[slot]) : 0;
+		return hv->placed[slot] ? place_undo(&peer, hv->placed[slot]) : 0;
 	if (!hv->placed[slot])
 		hv->placed[slot] = calloc(1, sizeof(struct placed));
 	if (!hv->placed[slot])
 		return -ENOMEM;
-	return place_pin(qmp_peer_pid(hv->qmp), hv->slots->table.slots[slot].thread_id, cpus,
-			 hv->placed[slot]);
+	return place_pin(&peer, hv->slots->table.slots[slot].thread_id, cpus, hv->placed[slot]);
 }
 
 static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist *cpus,
@@ -378,12 +379,23 @@ static void on_caught_up(void *ctx)
 		hv_refresh_want(hv, REFRESH_ALL, 0);
 }
 
+/* One that comes and goes again and again is met ever later: each time it is read as a whole. */
+static void note_brief(struct hv_qmp *hv)
+{
+	if (hv_now_us() - hv->attached_us > HV_LASTING_MS * 1000ULL)
+		hv->brief = 0;
+	else if (hv->brief < HV_BRIEF_MAX)
+		hv->brief++;
+}
+
 static void on_closed(void *ctx, int rc, const char *why)
 {
 	struct hv_qmp *hv = ctx;
 	bool was_attached = hv->phase == HV_ATTACHED;
 	HV_HOLD(hv);
 
+	if (was_attached)
+		note_brief(hv);
 	hv->phase = HV_LOST;
 	hv->qmp = qmp_close(hv->qmp);
 	hv_refresh_lost(hv);

@@ -303,6 +303,7 @@ void hv_read_start(struct hv_qmp *hv, unsigned int parts, bool attach)
 	f->rc = 0;
 	f->text[0] = '\0';
 	f->unanswered = 0;
+	f->replied = qmp_replied(hv->qmp);
 	for (size_t i = 0; i < sizeof(run) / sizeof(*run); i++) {
 		json_object *args = run[i].property ? machine_property(run[i].property) : NULL;
 		int r;

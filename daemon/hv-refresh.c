@@ -8,8 +8,8 @@
  * not change afterwards, and fixes the slots.
  *
  * Guests can make events as fast as they like (any _OST, any eject), so the readings that events
- * ask for come REFRESH_BURST at once and then 20 a second; all that was wanted meanwhile is read by
- * one. The domain's own query() has a rate of its own, QUERY_BURST and then 50 a second, since it
+ * ask for come REFRESH_BURST at once and then 20 a second, fewer where QEMU answers at length (a
+ * microsecond a byte); all that was wanted meanwhile is read by one. The domain's own query() has a rate of its own, QUERY_BURST and then 50 a second, since it
  * may be the answer to an event too; those made during a reading share the next.
  *
  * QEMU remembers the last _OST of each slot without a date: an old refusal in it must not look
@@ -43,6 +43,14 @@ uint64_t hv_rate_take(struct rate *r)
 		return r->tat_us - now - slack;
 	r->tat_us += r->interval_us;
 	return 0;
+}
+
+/* The next ones come that much later. */
+static void charge(struct rate *r, uint64_t us)
+{
+	uint64_t now = hv_now_us();
+
+	r->tat_us = (r->tat_us > now ? r->tat_us : now) + us;
 }
 
 static void start(struct hv_qmp *hv, unsigned int parts, bool attach)
@@ -220,7 +228,7 @@ static void adopt(struct hv_qmp *hv, struct refresh *f)
 
 static int attached(struct hv_qmp *hv, const struct refresh *f)
 {
-	pid_t peer = qmp_peer_pid(hv->qmp);
+	pid_t peer = qmp_peer(hv->qmp).pid;
 
 	/* What is remembered by slot is of that QEMU and those slots only. */
 	if (!hv->slots || peer == 0 || peer != hv->peer ||
@@ -234,7 +242,8 @@ static int attached(struct hv_qmp *hv, const struct refresh *f)
 	hv->facts.peer = peer;
 	hv->facts.maximum = f->slots->table.n;
 	hv->phase = HV_ATTACHED;
-	hv->backoff_ms = HV_BACKOFF_MIN_MS;
+	hv->attached_us = hv_now_us();
+	hv->backoff_ms = HV_BACKOFF_MIN_MS << hv->brief;
 	hv->gone_why[0] = '\0';
 	return 0;
 }
@@ -259,6 +268,7 @@ void hv_refresh_finish(struct hv_qmp *hv)
 	HV_HOLD(hv);
 
 	hv->refresh = (struct refresh){ 0 };
+	charge(&hv->refresh_rate, qmp_replied(hv->qmp) - f.replied);
 	if (f.rc == 0 && f.attach)
 		f.rc = attached(hv, &f);
 	mark(hv, READING_ASKED, READING_OVER);

@@ -13,6 +13,7 @@
  * An operation is counted: the domain holds one reference while it is queued, running or kept,
  * each client and each walk another. One whose domain was detached has ended and has no domain.
  */
+#include "daemon/domain-guest.h"
 #include "daemon/drift.h"
 #include "daemon/intent-domain.h"
 #include "daemon/log.h"
@@ -128,17 +129,25 @@ static const char *format_count(int n, char buf[16])
 	return buf;
 }
 
+/* A guest can have operations of our own accord made, and fail, as often as it likes. */
+static bool may_log(const struct op *o)
+{
+	return !o->request.own || (o->domain && domain_guest_may_log(o->domain));
+}
+
 static void log_end(const struct op *o)
 {
 	char online[16], standby[16], present[16];
 
+	if (!may_log(o))
+		return;
 	log_line(o->result == OP_DONE ? LOG_INFO : LOG_NOTICE,
 		 "%s: operation %s: %s: %s online, %s standby, %s present%s%s", o->domain_name,
 		 o->id, op_result_name(o->result), format_count(o->counts.online, online),
 		 format_count(o->counts.standby, standby), format_count(o->counts.present, present),
 		 *o->error ? ": " : "", o->error);
 	for (unsigned int i = 0; i < o->n_vcpus; i++)
-		if (*o->vcpus[i].error)
+		if (*o->vcpus[i].error && may_log(o))
 			log_line(LOG_NOTICE, "%s: %s", o->domain_name, o->vcpus[i].error);
 }
 

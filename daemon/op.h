@@ -37,6 +37,7 @@ enum op_policy { OP_POLICY_ALL, OP_POLICY_AT_LEAST, OP_POLICY_BEST_EFFORT };
  * @foreign: may also remove what others plugged
  * @persist: the persistent configuration is to have the same; of a TARGET only online and offline
  * @uid: who asked
+ * @own: nobody: what the guest did has made it necessary
  */
 struct op_request {
 	char id[MSG_OP_MAX + 1];
@@ -52,6 +53,7 @@ struct op_request {
 	bool foreign;
 	bool persist;
 	uid_t uid;
+	bool own;
 };
 
 /**

@@ -4,22 +4,44 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 _Static_assert(sizeof(struct cpulist) * 8 == CPULIST_MAX, "the kernel's mask is its bits");
 
+/* The effective uid of a thread, by the file and not by its owner: that is root's for one that may
+ * not be dumped. */
+static int read_uid(pid_t pid, pid_t tid, uid_t *ret)
+{
+	char line[128], path[64];
+	unsigned int uid;
+	int r = -ESRCH;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	f = fopen(path, "re");
+	while (f && r < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Uid: %*u %u", &uid) == 1)
+			r = 0;
+	if (f)
+		fclose(f);
+	if (r == 0)
+		*ret = uid;
+	return r;
+}
+
 /*
  * QEMU's word for a thread id is checked against the process that serves its QMP socket, or a
- * guest that owns its QEMU could have the daemon pin any thread of the host.
+ * guest that owns its QEMU could have the daemon pin any thread of the host. A process that left its
+ * socket to another and ended has a number that anybody may have now: so the uid has to be the same
+ * too, and nobody is pinned whom the QEMU could not have pinned itself. (One that listened as root
+ * and has put that down since has another uid than its socket says.)
  */
-static int check_owner(pid_t pid, pid_t tid)
+static int check_owner(const struct ucred *peer, pid_t tid)
 {
-	char path[64];
+	uid_t uid;
 
-	if (pid <= 0 || tid <= 0)
+	if (peer->pid <= 0 || tid <= 0 || read_uid(peer->pid, tid, &uid) < 0)
 		return -ESRCH;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)tid);
-	return access(path, F_OK) == 0 ? 0 : -ESRCH;
+	return peer->uid == 0 || uid == peer->uid ? 0 : -ESRCH;
 }
 
 static int get_mask(pid_t tid, struct cpulist *ret)
@@ -38,10 +60,11 @@ static int set_mask(pid_t tid, const struct cpulist *cpus)
 	return sched_setaffinity(tid, sizeof(copy), set) < 0 ? -errno : 0;
 }
 
-int place_pin(pid_t pid, pid_t tid, const struct cpulist *cpus, struct placed *placed)
+int place_pin(const struct ucred *peer, pid_t tid, const struct cpulist *cpus,
+	      struct placed *placed)
 {
 	struct placed p = *placed;
-	int r = check_owner(pid, tid);
+	int r = check_owner(peer, tid);
 
 	if (r < 0)
 		return r;
@@ -58,13 +81,13 @@ int place_pin(pid_t pid, pid_t tid, const struct cpulist *cpus, struct placed *p
 	return 0;
 }
 
-int place_undo(pid_t pid, struct placed *placed)
+int place_undo(const struct ucred *peer, struct placed *placed)
 {
 	struct placed p = *placed;
 	int r;
 
 	*placed = (struct placed){ 0 };
-	if (p.tid == 0 || check_owner(pid, p.tid) < 0)
+	if (p.tid == 0 || check_owner(peer, p.tid) < 0)
 		return 0;
 	r = set_mask(p.tid, &p.before);
 	return r == -ESRCH ? 0 : r;

@@ -3,6 +3,7 @@
 #define DAEMON_PLACE_H
 
 #include "proto/cpulist.h"
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /**
@@ -15,7 +16,7 @@ struct placed {
 
 /**
  * place_pin() - pin a vCPU's host thread
- * @pid: the process that the thread must belong to; 0 unknown
+ * @peer: the process that the thread must belong to, and whose uid it must have; pid 0 unknown
  * @tid: as QEMU told it, so not believed
  * @cpus: host CPUs
  * @placed: the mask of before is kept here, unless there already is one of this thread
@@ -24,9 +25,10 @@ struct placed {
  * Return: 0; -ESRCH no such thread in that process; -EPERM no right to it; -EINVAL none of the
  * CPUs is there.
  */
-int place_pin(pid_t pid, pid_t tid, const struct cpulist *cpus, struct placed *placed);
+int place_pin(const struct ucred *peer, pid_t tid, const struct cpulist *cpus,
+	      struct placed *placed);
 
 /* Give the thread its mask of before back. 0 also when there is nothing to undo any more. */
-int place_undo(pid_t pid, struct placed *placed);
+int place_undo(const struct ucred *peer, struct placed *placed);
 
 #endif

@@ -92,6 +92,11 @@ bool qmp_lines_pop(struct qmp_lines *l, const char **ret, size_t *ret_len)
 	return true;
 }
 
+void qmp_lines_unpop(struct qmp_lines *l, const char *line)
+{
+	l->start = l->scanned = (size_t)(line - l->buf);
+}
+
 void qmp_clean_text(char *buf, size_t size, const char *text)
 {
 	size_t n = 0;

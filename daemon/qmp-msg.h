@@ -34,6 +34,8 @@ struct qmp_lines {
 int qmp_lines_push(struct qmp_lines *l, const char *data, size_t len);
 /* The next whole line without its newline, borrowed until the next push. */
 bool qmp_lines_pop(struct qmp_lines *l, const char **ret, size_t *ret_len);
+/* Back with the line popped last: it is popped again next. */
+void qmp_lines_unpop(struct qmp_lines *l, const char *line);
 void qmp_lines_done(struct qmp_lines *l);
 
 enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };

@@ -19,10 +19,17 @@
  *
  * Limits: a line of QMP_LINE_MAX, json-in.h's limits for each, READ_SIZE bytes a turn of the loop
  * (a flood cannot starve other domains), QMP_COMMANDS_MAX unanswered, QMP_OUT_MAX unsent.
+ *
+ * Events are paid for (qmp-budget.h). Without tokens the connection is looked at once each PAUSE_US
+ * only, FLOOD_SIZE bytes at most: events are passed over unread, and what they might have told is
+ * asked for afterwards, by on_caught_up. They are not left in the socket: QEMU would keep them, and a
+ * guest could fill the host's memory with them. A QEMU that writes faster than that has to wait.
  */
 #include "daemon/qmp.h"
 #include "daemon/failpoint.h"
 #include "daemon/json-in.h"
+#include "daemon/qmp-budget.h"
+#include "daemon/qmp-internal.h"
 #include "daemon/qmp-msg.h"
 #include <assert.h>
 #include <stdio.h>
@@ -31,11 +38,15 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 32 * 1024, PROBES_MAX = 8 };
+enum {
+	READ_SIZE = 32 * 1024,
+	FLOOD_SIZE = 8 * READ_SIZE,
+	PAUSE_US = 10000,
+	PROBES_MAX = 8,
+};
 
 enum qmp_state { GREETING, NEGOTIATING, READY, CLOSED };
 
@@ -51,11 +62,12 @@ struct qmp {
 	unsigned int refs;
 	enum qmp_state state;
 	int fd;
-	pid_t peer_pid;
+	struct ucred peer;
 	sd_event *event;
 	sd_event_source *io;
 	sd_event_source *timer;
 	sd_event_source *fail;
+	sd_event_source *thaw; /* on: nothing is read or written until then */
 	const char *fail_why;
 	unsigned int reply_ms;
 	const struct qmp_handlers *handlers;
@@ -66,31 +78,14 @@ struct qmp {
 	unsigned int n_overdue;
 	unsigned int n_probes; /* since nothing was overdue */
 	struct qmp_lines in;
+	struct qmp_budget budget;
+	bool waiting; /* a line, for tokens */
+	uint64_t replied;
 	char *out;
 	size_t out_len;
 	size_t out_sent;
 	char version[32];
 };
-
-static const char *const names[QMP_COMMANDS] = {
-	[QMP_CAPABILITIES] = "qmp_capabilities",
-	[QMP_QUERY_KVM] = "query-kvm",
-	[QMP_QUERY_UUID] = "query-uuid",
-	[QMP_QUERY_STATUS] = "query-status",
-	[QMP_QUERY_MIGRATE] = "query-migrate",
-	[QMP_QUERY_HOTPLUGGABLE_CPUS] = "query-hotpluggable-cpus",
-	[QMP_QUERY_CPUS_FAST] = "query-cpus-fast",
-	[QMP_QUERY_ACPI_OSPM_STATUS] = "query-acpi-ospm-status",
-	[QMP_QOM_GET] = "qom-get",
-	[QMP_DEVICE_ADD] = "device_add",
-	[QMP_DEVICE_DEL] = "device_del",
-};
-
-const char *qmp_command_name(enum qmp_command c)
-{
-	assert(c < QMP_COMMANDS);
-	return names[c];
-}
 
 static void unref(struct qmp *q)
 {
@@ -105,6 +100,7 @@ static void unref(struct qmp *q)
 	sd_event_source_disable_unref(q->io);
 	sd_event_source_disable_unref(q->timer);
 	sd_event_source_disable_unref(q->fail);
+	sd_event_source_disable_unref(q->thaw);
 	sd_event_unref(q->event);
 	if (q->fd >= 0)
 		close(q->fd);
@@ -163,6 +159,7 @@ static void quiet(struct qmp *q)
 	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
 	sd_event_source_set_enabled(q->timer, SD_EVENT_OFF);
 	sd_event_source_set_enabled(q->fail, SD_EVENT_OFF);
+	sd_event_source_set_enabled(q->thaw, SD_EVENT_OFF);
 }
 
 /* Only from the event loop. The handlers go with qmp_close(), which may happen in a callback. */
@@ -226,25 +223,10 @@ static int queue_text(struct qmp *q, const char *text, size_t len)
 	return sd_event_source_set_io_events(q->io, EPOLLIN | EPOLLOUT);
 }
 
-static json_object *new_command(enum qmp_command command, int64_t id, json_object *args)
-{
-	json_object *obj = json_object_new_object();
-
-	if (!obj) {
-		json_object_put(args);
-		return NULL;
-	}
-	json_object_object_add(obj, "execute", json_object_new_string(names[command]));
-	if (args)
-		json_object_object_add(obj, "arguments", args);
-	json_object_object_add(obj, "id", json_object_new_int64(id));
-	return obj;
-}
-
 static int submit(struct qmp *q, enum qmp_command command, json_object *args, qmp_reply_fn cb,
 		  void *arg)
 {
-	_cleanup_json_ json_object *obj = new_command(command, q->last_id + 1, args);
+	_cleanup_json_ json_object *obj = qmp_command_new(command, q->last_id + 1, args);
 	struct pending *p;
 	const char *text;
 	size_t len;
@@ -325,7 +307,7 @@ static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 	return 0;
 }
 
-static int received(struct qmp *q, const struct qmp_msg *m, const char **ret_why)
+static int received(struct qmp *q, const struct qmp_msg *m, size_t len, const char **ret_why)
 {
 	failpoint(m->kind == QMP_EVENT ? "qmp.event" : "qmp.reply");
 	switch (m->kind) {
@@ -333,8 +315,10 @@ static int received(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 		return greeted(q, m, ret_why);
 	case QMP_RETURN:
 	case QMP_ERROR:
+		q->replied += len;
 		return answered(q, m, ret_why);
 	case QMP_EVENT:
+		qmp_budget_pay(&q->budget, len);
 		/* One may slip in before the reply to qmp_capabilities; all is read after it. */
 		if (q->state == READY)
 			q->handlers->on_event(q->ctx, m->name, m->value);
@@ -343,25 +327,43 @@ static int received(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 	return 0;
 }
 
+static int read_line(struct qmp *q, const char *line, size_t len, const char **ret_why)
+{
+	struct qmp_msg m;
+	int r = qmp_msg_parse(line, len, &m, ret_why);
+
+	if (r < 0)
+		return r;
+	r = received(q, &m, len, ret_why);
+	qmp_msg_done(&m);
+	return r;
+}
+
 static int read_lines(struct qmp *q, const char **ret_why)
 {
 	const char *line;
 	size_t len;
 	int r = 0;
 
+	q->waiting = false;
 	while (r == 0 && q->state != CLOSED && qmp_lines_pop(&q->in, &line, &len)) {
-		struct qmp_msg m;
-
-		r = qmp_msg_parse(line, len, &m, ret_why);
-		if (r < 0)
-			return r;
-		r = received(q, &m, ret_why);
-		qmp_msg_done(&m);
+		switch (qmp_budget_judge(&q->budget, line, len)) {
+		case QMP_READ:
+			r = read_line(q, line, len, ret_why);
+			break;
+		case QMP_PASS_OVER:
+			break;
+		case QMP_WAIT:
+			qmp_lines_unpop(&q->in, line);
+			q->waiting = true;
+			return 0;
+		}
 	}
 	return r;
 }
 
-static int receive(struct qmp *q, const char **ret_why)
+/* Return: how many bytes came, 0 none now, -errno. */
+static ssize_t receive_some(struct qmp *q, const char **ret_why)
 {
 	char buf[READ_SIZE];
 	ssize_t n = recv(q->fd, buf, sizeof(buf), MSG_DONTWAIT);
@@ -378,7 +380,37 @@ static int receive(struct qmp *q, const char **ret_why)
 		*ret_why = r == -EMSGSIZE ? "a QMP line above 1 MiB" : "out of memory";
 		return r;
 	}
-	return read_lines(q, ret_why);
+	r = read_lines(q, ret_why);
+	return r < 0 ? r : n;
+}
+
+static void pause_reading(struct qmp *q)
+{
+	uint64_t at = now_us() + PAUSE_US;
+
+	if (q->waiting && qmp_budget_when(&q->budget) > at)
+		at = qmp_budget_when(&q->budget);
+	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
+	sd_event_source_set_time(q->thaw, at);
+	sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT);
+}
+
+static int receive(struct qmp *q, const char **ret_why)
+{
+	size_t taken = 0;
+	bool spent;
+	ssize_t n;
+
+	do {
+		n = receive_some(q, ret_why);
+		if (n < 0)
+			return (int)n;
+		taken += (size_t)n;
+		spent = q->state != CLOSED && qmp_budget_is_spent(&q->budget, now_us());
+	} while (spent && n > 0 && !q->waiting && taken < FLOOD_SIZE);
+	if (spent)
+		pause_reading(q);
+	return 0;
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -396,6 +428,30 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	}
 	if (r < 0 && q->state != CLOSED)
 		fail(q, r, why);
+	return 0;
+}
+
+static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct qmp *q = userdata;
+	const char *why = "";
+	bool missed;
+	int r;
+	HOLD(q);
+
+	sd_event_source_set_enabled(q->io, SD_EVENT_ON);
+	qmp_budget_is_spent(&q->budget, now_us());
+	r = read_lines(q, &why);
+	if (r == 0 && q->state != CLOSED && q->waiting)
+		pause_reading(q);
+	else if (r == 0 && q->state != CLOSED)
+		r = receive(q, &why);
+	if (r < 0 && q->state != CLOSED)
+		fail(q, r, why);
+	missed = q->budget.missed;
+	q->budget.missed = false;
+	if (missed && q->state == READY)
+		q->handlers->on_caught_up(q->ctx);
 	return 0;
 }
 
@@ -473,14 +529,6 @@ void qmp_fail(struct qmp *q, const char *why)
 	sd_event_source_set_enabled(q->fail, SD_EVENT_ONESHOT);
 }
 
-static pid_t peer_pid(int fd)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? 0 : cred.pid;
-}
-
 static int add_sources(struct qmp *q)
 {
 	int r = sd_event_add_io(q->event, &q->io, q->fd, EPOLLIN, on_io, q);
@@ -491,6 +539,10 @@ static int add_sources(struct qmp *q)
 			      now_us() + QMP_GREETING_MS * 1000ULL, 1000, on_timer, q);
 	if (r < 0)
 		return r;
+	r = sd_event_add_time(q->event, &q->thaw, CLOCK_MONOTONIC, 0, 1000, on_thaw, q);
+	if (r < 0)
+		return r;
+	sd_event_source_set_enabled(q->thaw, SD_EVENT_OFF);
 	r = sd_event_add_defer(q->event, &q->fail, on_fail, q);
 	return r < 0 ? r : sd_event_source_set_enabled(q->fail, SD_EVENT_OFF);
 }
@@ -507,12 +559,13 @@ int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
 	}
 	q->refs = 1;
 	q->fd = fd;
-	q->peer_pid = peer_pid(fd);
+	q->peer = qmp_socket_peer(fd);
 	q->event = sd_event_ref(event);
 	q->reply_ms = reply_ms;
 	q->handlers = handlers;
 	q->ctx = ctx;
 	STAILQ_INIT(&q->pending);
+	qmp_budget_init(&q->budget, now_us());
 	r = add_sources(q);
 	if (r < 0) {
 		unref(q);
@@ -525,21 +578,10 @@ int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
 int qmp_new(struct qmp **ret, sd_event *event, const char *path, unsigned int reply_ms,
 	    const struct qmp_handlers *handlers, void *ctx)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd;
+	int fd = qmp_socket_connect(path);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
+		return fd;
 	return qmp_new_fd(ret, event, fd, reply_ms, handlers, ctx);
 }
 
@@ -553,9 +595,14 @@ unsigned int qmp_overdue(const struct qmp *q)
 	return q->n_overdue;
 }
 
-pid_t qmp_peer_pid(const struct qmp *q)
+uint64_t qmp_replied(const struct qmp *q)
 {
-	return q->peer_pid;
+	return q->replied;
+}
+
+struct ucred qmp_peer(const struct qmp *q)
+{
+	return q->peer;
 }
 
 struct qmp *qmp_close(struct qmp *q)

@@ -5,7 +5,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 #include <systemd/sd-event.h>
 
 /* One connection to one QMP socket. QEMU is a peer, not a friend: it may be owned by its guest. */
@@ -36,7 +36,8 @@ enum qmp_command {
  * struct qmp_handlers - what happens on the connection
  * @on_ready: negotiated; commands may be sent; @version of QEMU, "7.2.22"
  * @on_event: an event, in order with the replies; @data borrowed, may be NULL
- * @on_caught_up: the last reply that was overdue has come (see qmp_overdue())
+ * @on_caught_up: the last reply that was overdue has come (see qmp_overdue()), or events were too
+ *	many and some were passed over: QEMU's state is to be read again
  * @on_closed: the connection is over, after every command was answered; never by qmp_close()
  */
 struct qmp_handlers {
@@ -89,8 +90,11 @@ void qmp_set_reply_ms(struct qmp *q, unsigned int reply_ms);
 /* Commands that were answered -ETIMEDOUT and whose reply may still come. */
 unsigned int qmp_overdue(const struct qmp *q);
 
-/* The process that listens on the socket, 0 unknown. Source: unix(7), SO_PEERCRED. */
-pid_t qmp_peer_pid(const struct qmp *q);
+/* Bytes of all replies so far. */
+uint64_t qmp_replied(const struct qmp *q);
+
+/* The process that listens on the socket, pid 0 unknown. Source: unix(7), SO_PEERCRED. */
+struct ucred qmp_peer(const struct qmp *q);
 
 /* End it for a reason of the caller's, as if QEMU had: the commands are answered -ECONNRESET and
  * on_closed is called, both from the event loop. */

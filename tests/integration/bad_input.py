@@ -9,7 +9,6 @@ and the daemon still answers at once. Where KVM is missing QEMU runs paused unde
 
 import json
 import os
-import select
 import shlex
 import socket
 import subprocess
@@ -23,185 +22,14 @@ import badinputs as table
 import tap
 import wire
 from agentbed import RESTING, Bed
-from daemon import VCPUHPCTL, VCPUHPD, Daemon
+from daemon import VCPUHPCTL, VCPUHPD
 from fakeguest import AGENT
+from hostile import BadQemu, HostileScene
 from qmp import wait_for
-from qtestvm import QtestVM
 from tap import case, equal
-from vm import Machine, kvm_usable
+from witness import SECONDS, Control, Scene, Witness, cpu_seconds, each
 
-ANSWER_MS = 200
-SECONDS = 10
 PROGRAMS = {"vcpuhpctl": VCPUHPCTL, "vcpuhpd": VCPUHPD, "vcpuhp-agent": AGENT}
-
-
-# The daemon asked without vcpuhpctl, and what of it must stay as it is.
-
-
-class Control:
-    """A connection to the daemon's socket."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(SECONDS)
-        self.sock.connect(path)
-        self.data = b""
-
-    def send(self, data):
-        try:
-            self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-
-    def read(self):
-        """The next reply, None where the connection was closed instead."""
-        while b"\0" not in self.data:
-            try:
-                more = self.sock.recv(1 << 20)
-            except ConnectionResetError:
-                more = b""
-            if not more:
-                return None
-            self.data += more
-        text, _, self.data = self.data.partition(b"\0")
-        return json.loads(text)
-
-    def ask(self, method, **parameters):
-        self.send(table.call(method, **parameters))
-        reply = self.read()
-        assert reply and "error" not in reply, "%s: %s" % (method, reply)
-        return reply["parameters"]
-
-    def is_silent(self, seconds):
-        return not select.select([self.sock], [], [], seconds)[0]
-
-    def close(self):
-        self.sock.close()
-
-
-def difference(before, now, name=""):
-    """Where two values differ, in words."""
-    if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
-        parts = [difference(before[k], now[k], "%s.%s" % (name, k)) for k in before]
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        parts = [difference(b, n, "%s[%d]" % (name, i)) for i, (b, n) in enumerate(zip(before, now))]
-    else:
-        parts = [] if before == now else ["%s was %r, is %r" % (name, before, now)]
-    return "; ".join(p for p in parts if p)
-
-
-class Witness:
-    """Looks after each row; the first look is what all the others must be like."""
-
-    def __init__(self, vm, d):
-        self.vm = vm
-        self.d = d
-        self.control = Control(d.socket)
-        for _ in range(3):
-            self.control.ask("GetDomain", domain="web1")
-            self.metric("frames_dropped")
-        self.rss = d.status_field("VmRSS")
-        self.first = self.look()
-
-    def info(self):
-        info = self.control.ask("GetDomain", domain="web1")["info"]
-        for vcpu in info["vcpus"]:
-            del vcpu["since_ms"]
-        return info
-
-    def look(self):
-        return {
-            "info": self.info(),
-            "QEMU": self.vm.qmp("query-hotpluggable-cpus"),
-            "changes asked of QEMU": self.vm.sent("device_add") + self.vm.sent("device_del"),
-            "domains": [d["domain"] for d in self.control.ask("ListDomains")["domains"]],
-            "descriptors": self.d.descriptors(),
-            "threads": self.d.status_field("Threads"),
-        }
-
-    def metric(self, name):
-        text = self.control.ask("Metrics")["text"]
-        return next(int(line.split()[1]) for line in text.splitlines()
-                    if line.startswith("vcpuhp_%s_total{" % name) and '"web1"' in line)  # fmt: skip
-
-    def answers_at_once(self):
-        """Three tries: a busy machine may hold up one of them."""
-        took = []
-        while len(took) < 3:
-            start = time.monotonic()
-            self.info()
-            took.append((time.monotonic() - start) * 1000)
-            if took[-1] < ANSWER_MS:
-                return
-        raise AssertionError("the daemon answers after %s ms" % took)
-
-    def nothing_changed(self):
-        assert self.d.process.alive(), "the daemon ended:\n" + self.d.text()[-2000:]
-        self.answers_at_once()
-        end = time.monotonic() + 2
-        now = self.look()
-        # A connection that was closed is forgotten a moment later.
-        while now != self.first and time.monotonic() < end:
-            time.sleep(0.01)
-            now = self.look()
-        before, self.first = self.first, now
-        for key, value in before.items():
-            assert now[key] == value, "%s: %s" % (key, difference(value, now[key]))
-
-    def did_not_grow(self, kib=1024):
-        if "ASAN_OPTIONS" in os.environ:
-            return  # a sanitizer's allocator keeps what was freed
-        grown = self.d.status_field("VmRSS") - self.rss
-        assert grown <= kib, "the daemon grew by %d KiB" % grown
-
-
-class PausedVM(Machine):
-    """Without KVM: QEMU as it is before its first instruction."""
-
-    def __init__(self, agent=True):
-        super().__init__("web1")
-        self.guest = None
-        self.start_qemu(["-S", "-accel", "tcg", "-machine", "q35", "-m", "64",
-                         "-smp", "2,maxcpus=8,sockets=1,cores=8,threads=1"])  # fmt: skip
-
-
-class Scene:
-    """web1 with two of eight vCPUs, a daemon on it and a witness; @agent: a real one in the guest."""
-
-    def __init__(self, agent=True, smp=1, domain=None):
-        self.vm = QtestVM(agent=agent, smp=smp) if kvm_usable() else PausedVM()
-        self.d = None
-        try:
-            self.d = Daemon(self.vm, domain=domain)
-            if agent and kvm_usable():
-                self.d.wait_idle_online(1)
-                equal(self.d.setvcpus(2, "--op-id", "first").exit, 0)
-                self.d.wait_idle_online(2)
-            wait_for(lambda: self.d.info()["present"] == 2, SECONDS, "two vCPUs: " + self.d.brief())
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-
-    def __enter__(self):
-        return self.vm, self.d
-
-    def __exit__(self, *exc):
-        if self.d:
-            self.d.close()
-        self.vm.close()
-
-
-def each(rows, check, least):
-    """Call @check with every row, and tell of all that fail."""
-    assert len(rows) >= least, "only %d rows" % len(rows)
-    wrong = []
-    for row in rows:
-        try:
-            check(*row)
-        except (AssertionError, OSError, subprocess.TimeoutExpired) as e:
-            wrong.append("%s: %s" % (" ".join(str(w)[:90] for w in row[:2] if not callable(w)), e))
-    assert not wrong, "%d of %d rows:\n%s" % (len(wrong), len(rows), "\n".join(wrong))
-    print("# %d rows" % len(rows))
 
 
 # Command lines
@@ -344,88 +172,6 @@ def control_socket_in_pieces_and_in_heaps():
 # A hostile guest
 
 
-class HostileAgent:
-    """The agent's end of the daemon's link: greets, answers pings and queries like a sound one, and
-    between that sends whatever a row wants."""
-
-    def __init__(self, path):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(4)
-        self.lock = threading.Lock()
-        self.marks = 0
-        self.accept()
-
-    def accept(self):
-        """The daemon connects; a new session."""
-        self.listener.settimeout(SECONDS)
-        self.sock, _ = self.listener.accept()
-        self.sock.settimeout(SECONDS)
-        self.peer = wire.Peer()
-        threading.Thread(target=self._serve, args=(self.sock,), daemon=True).start()
-
-    def hang_up(self):
-        self.sock.shutdown(socket.SHUT_RDWR)
-
-    def greet(self):
-        """A new session on the same connection, as of an agent that was restarted."""
-        with self.lock:
-            decoder = self.peer.decoder
-            self.peer = wire.Peer()
-            self.peer.decoder = decoder
-            self.sock.sendall(self.peer.opening())
-
-    def _serve(self, sock):
-        while True:
-            try:
-                data = sock.recv(65536)
-            except OSError:
-                return
-            if not data:
-                return
-            with self.lock:
-                for kind, values, answer in self.peer.take(data):
-                    sock.sendall(answer + self._answer(kind, values))
-
-    def _answer(self, kind, values):
-        p = self.peer
-        if kind == wire.PING:
-            return p.bytes_for(wire.PONG, wire.encode(wire.PONG, host_ns=values["host_ns"], guest_ns=1))
-        if kind != wire.QUERY:
-            return b""
-        rows = [(wire.CPU, dict(table.ROW, cpu=i, slot=i, ran_on=i)) for i in (0, 1)]
-        return p.bytes_for(wire.REPORT, table.report(*rows, (wire.END, {})))
-
-    def send(self, data):
-        with self.lock:
-            self.sock.sendall(data)
-
-    def mark(self):
-        """Name a callback, by which is known that everything before it was read."""
-        self.marks += 1
-        name = "99-mark-%d" % self.marks
-        with self.lock:
-            self.sock.sendall(self.peer.bytes_for(wire.REPORT, table.report((wire.STATE, {"state": 42, "name": name}))))
-        return name
-
-
-class HostileScene(Scene):
-    def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        path = os.path.join(self.folder.name, "agent")
-        listener = []
-        starter = threading.Thread(target=lambda: listener.append(HostileAgent(path)), daemon=True)
-        starter.start()
-        super().__init__(agent=False, smp=2, domain={"Agent": path})
-        starter.join(SECONDS)
-        self.agent = listener[0]
-        self.agent.greet()
-        self.d.wait_agent()
-
-    def __enter__(self):
-        return self.vm, self.d, self.agent
-
-
 def wait_mark(witness, agent):
     name = agent.mark()
     wait_for(lambda: any(s["name"].endswith(name) for s in witness.control.ask("ListStates", domain="web1")["states"]),
@@ -461,12 +207,6 @@ def frames_of_a_hostile_guest():
         with open(d.log, "rb") as f:
             bad = [line for line in f.read().split(b"\n") if any(not 32 <= b < 127 for b in line)]
         equal(bad, [], "lines of the log with bytes of the guest's")
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def flood(d, agent, witness, data, seconds):
@@ -525,7 +265,7 @@ def ten_thousand_log_records_of_a_hostile_guest():
         took, _ = flood(d, agent, witness, data, 1)
         wait_mark(witness, agent)
         lines = d.text().count("agent: again")
-        assert 1 <= lines <= 100, "%d lines logged in %.1f s" % (lines, took)
+        assert 1 <= lines <= 10, "%d lines logged in %.1f s" % (lines, took)
         witness.nothing_changed()
         witness.did_not_grow()
 
@@ -544,14 +284,14 @@ def a_guest_that_changes_its_mind_a_hundred_thousand_times():
         took, cpu = flood(d, agent, witness, data, 2)
         wait_mark(witness, agent)
         lines = d.text().count("drift: ")
-        assert 1 <= lines <= 20 + took, "%d lines logged in %.1f s" % (lines, took)
+        assert 1 <= lines <= 10, "%d lines logged in %.1f s" % (lines, took)
         assert cpu < 0.5 * took, "%.2f s of CPU time in %.1f s" % (cpu, took)
         equal(witness.info()["vcpus"][1]["drift"], "b", "the newest word")
         watching.interrupt()
         told = [e["type"] for e in watching.wait(SECONDS).lines]
         assert 1 <= told.count("drift") <= 20 + took, "%d events" % told.count("drift")
         agent.send(agent.peer.bytes_for(wire.REPORT, table.report((wire.CPU, dict(minds[0], text="c")))))
-        wait_for(lambda: "drift: c" in d.text(), 5, "the last word in the log")
+        wait_for(lambda: witness.info()["vcpus"][1]["drift"] == "c", 5, "the last word")
         witness.did_not_grow()
 
 
@@ -594,77 +334,6 @@ def frames_of_a_hostile_host():
 
 
 # A bad QEMU
-
-
-SLOTS = [{"type": "qemu64-x86_64-cpu", "vcpus-count": 1, "props": {"core-id": 1}},
-         {"type": "qemu64-x86_64-cpu", "vcpus-count": 1, "props": {"core-id": 0},
-          "qom-path": "/machine/unattached/device[0]"}]  # fmt: skip
-ANSWERS = {
-    "qmp_capabilities": {},
-    "query-kvm": {"enabled": True, "present": True},
-    "query-uuid": {"UUID": "11111111-2222-3333-4444-555555555555"},
-    "qom-get": "pc-q35-7.2-machine",
-    "query-hotpluggable-cpus": SLOTS,
-    "query-cpus-fast": [{"qom-path": "/machine/unattached/device[0]", "thread-id": 1}],
-    "query-status": {"status": "running", "running": True},
-    "query-migrate": {},
-    "query-acpi-ospm-status": [],
-}
-
-
-class BadQemu:
-    """One QMP dialogue on one connection: sound but for one line. @when: "greeting", the command whose
-    answer that line is, or "event": once the daemon has read everything."""
-
-    def __init__(self, path, when, line):
-        self.when = when
-        self.line = line if isinstance(line, bytes) else line.encode()
-        self.answers = dict(ANSWERS)
-        self.seen = []
-        self.closed = threading.Event()
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(1)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        self.sock, _ = self.listener.accept()
-        self.listener.close()
-        try:
-            self._say(self.line if self.when == "greeting" else table.OK_GREETING.encode())
-            for text in self.sock.makefile("rb"):
-                self._answer(json.loads(text))
-        except OSError:
-            pass
-        self.closed.set()
-
-    def _say(self, line):
-        self.sock.sendall(line + b"\n")
-
-    def _answer(self, command):
-        name = command["execute"]
-        number = str(command["id"]).encode()
-        if name == self.when:
-            self._say(self.line.replace(b"ID", number))
-        else:
-            self._say(json.dumps({"return": self.answers[name], "id": command["id"]}).encode())
-        self.seen.append(name)
-
-    def event(self):
-        """The row's line once all is read; then a stop, whose re-reading proves that it was taken."""
-        if self.line == b"SLOTS":
-            self.answers["query-hotpluggable-cpus"] = SLOTS + [dict(SLOTS[0], props={"core-id": 2})]
-            self.line = b'{"event":"DEVICE_DELETED","data":{}}'
-        self._say(self.line)
-        self.seen.clear()
-        self.event_stop()
-
-    def event_stop(self):
-        self.answers["query-status"] = {"status": "paused", "running": False}
-        try:
-            self._say(b'{"event":"STOP","data":{}}')
-        except OSError:
-            pass
 
 
 def is_up(witness, name):

@@ -49,7 +49,7 @@ static void a_guest_floods_neither_the_journal_nor_those_who_listen(void **ctx)
 		bench_put_online(b, 3, 4);
 		b->n_logs = b->n_events = 0;
 		flood(b, i);
-		assert_in_range(b->n_logs, 0, 40);
+		assert_in_range(b->n_logs, 0, 10);
 		assert_in_range(b->n_events, 1, 40);
 		/* What is shown is never old. */
 		bench_row_because(b, 3, CPUHP_AP_VERIFY, "the last word");
@@ -59,6 +59,7 @@ static void a_guest_floods_neither_the_journal_nor_those_who_listen(void **ctx)
 		b->n_logs = b->n_events = 0;
 		/* As if time had passed. */
 		vcpu_talk_init(&b->d->vcpus[3]);
+		b->d->guest_lines = (struct log_budget){ 0 };
 		bench_table(b);
 		assert_int_equal(b->n_events, 2);
 		assert_non_null(strstr(b->last_log, "vcpu 3: drift: the last word"));
@@ -74,13 +75,14 @@ static void many_vcpus_do_not_flood_the_journal_together(void **ctx)
 	struct bench *b = bench_start(&(struct bench_options){ .slots = 16 });
 
 	bench_put_online(b, 1, 15);
+	b->d->guest_lines = (struct log_budget){ 0 };
 	b->n_logs = 0;
 	for (int n = 0; n < 40 * 15; n++) {
 		bench_row_because(b, 1 + (unsigned int)n % 15, CPUHP_AP_THREADS,
 				  n / 15 % 2 ? "a" : "b");
 		bench_turn(b);
 	}
-	assert_in_range(b->n_logs, 1, 100);
+	assert_in_range(b->n_logs, 1, 10);
 	bench_stop(b);
 }
 

@@ -430,10 +430,11 @@ static void a_storm_is_bounded(void **state)
 	tables = rig->tables;
 	reads = rig->table_reads;
 	for (int i = 0; i < 3000; i++) {
-		hv_bench_say(rig,
-			     "{\"event\":\"ACPI_DEVICE_OST\",\"data\":{\"info\":{\"slot\":\"%d\","
-			     "\"slot-type\":\"CPU\",\"source\":%d,\"status\":%d}}}",
-			     i % SLOTS, i % 3 ? 3 : 1, i % 100 + 200);
+		hv_bench_say(
+			rig,
+			"{\"timestamp\":{},\"event\":\"ACPI_DEVICE_OST\",\"data\":{\"info\":"
+			"{\"slot\":\"%d\",\"slot-type\":\"CPU\",\"source\":%d,\"status\":%d}}}",
+			i % SLOTS, i % 3 ? 3 : 1, i % 100 + 200);
 		if (i % 50 == 0)
 			hv_bench_turn(rig);
 	}

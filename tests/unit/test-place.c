@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -68,6 +69,14 @@ static int first_cpu(pid_t tid)
 	return -1;
 }
 
+static const struct ucred *of(pid_t pid)
+{
+	static struct ucred peer;
+
+	peer = (struct ucred){ .pid = pid, .uid = geteuid() };
+	return &peer;
+}
+
 static void a_thread_is_pinned_and_given_back(void **state)
 {
 	struct thread *t = *state;
@@ -78,16 +87,16 @@ static void a_thread_is_pinned_and_given_back(void **state)
 	sched_getaffinity(t->tid, sizeof(before), &before);
 	cpulist_zero(&cpus);
 	cpulist_set(&cpus, (unsigned int)first_cpu(t->tid));
-	assert_int_equal(place_pin(getpid(), t->tid, &cpus, &placed), 0);
+	assert_int_equal(place_pin(of(getpid()), t->tid, &cpus, &placed), 0);
 	/* Pinned twice, the mask of before is still the first one. */
-	assert_int_equal(place_pin(getpid(), t->tid, &cpus, &placed), 0);
+	assert_int_equal(place_pin(of(getpid()), t->tid, &cpus, &placed), 0);
 	sched_getaffinity(t->tid, sizeof(now), &now);
 	assert_int_equal(CPU_COUNT(&now), 1);
-	assert_int_equal(place_undo(getpid(), &placed), 0);
+	assert_int_equal(place_undo(of(getpid()), &placed), 0);
 	sched_getaffinity(t->tid, sizeof(now), &now);
 	assert_true(CPU_EQUAL(&before, &now));
 	assert_int_equal(placed.tid, 0);
-	assert_int_equal(place_undo(getpid(), &placed), 0);
+	assert_int_equal(place_undo(of(getpid()), &placed), 0);
 }
 
 /* QEMU may name any thread of the host: only its own are touched. */
@@ -101,11 +110,15 @@ static void another_process_thread_is_left_alone(void **state)
 	cpulist_zero(&cpus);
 	cpulist_set(&cpus, (unsigned int)first_cpu(t->tid));
 	sched_getaffinity(t->tid, sizeof(before), &before);
-	assert_int_equal(place_pin(getppid(), t->tid, &cpus, &placed), -ESRCH);
-	assert_int_equal(place_pin(0, t->tid, &cpus, &placed), -ESRCH);
-	assert_int_equal(place_pin(getpid(), 1, &cpus, &placed), -ESRCH);
-	assert_int_equal(place_pin(getpid(), 0, &cpus, &placed), -ESRCH);
-	assert_int_equal(place_pin(getpid(), -1, &cpus, &placed), -ESRCH);
+	assert_int_equal(place_pin(of(getppid()), t->tid, &cpus, &placed), -ESRCH);
+	assert_int_equal(place_pin(of(0), t->tid, &cpus, &placed), -ESRCH);
+	assert_int_equal(place_pin(of(getpid()), 1, &cpus, &placed), -ESRCH);
+	assert_int_equal(place_pin(of(getpid()), 0, &cpus, &placed), -ESRCH);
+	assert_int_equal(place_pin(of(getpid()), -1, &cpus, &placed), -ESRCH);
+	/* Its number is another user's process by now. */
+	assert_int_equal(place_pin(&(struct ucred){ .pid = getpid(), .uid = geteuid() + 1 }, t->tid,
+				   &cpus, &placed),
+			 -ESRCH);
 	sched_getaffinity(t->tid, sizeof(after), &after);
 	assert_true(CPU_EQUAL(&before, &after));
 	assert_int_equal(placed.tid, 0);
@@ -119,7 +132,7 @@ static void cpus_that_are_not_there_are_refused(void **state)
 
 	cpulist_zero(&cpus);
 	cpulist_set(&cpus, CPULIST_MAX - 1);
-	assert_int_equal(place_pin(getpid(), t->tid, &cpus, &placed), -EINVAL);
+	assert_int_equal(place_pin(of(getpid()), t->tid, &cpus, &placed), -EINVAL);
 	assert_int_equal(placed.tid, 0);
 }
 

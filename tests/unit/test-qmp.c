@@ -511,7 +511,7 @@ static void the_peer_is_known(void **state)
 	struct rig rig;
 
 	rig_init(&rig, 5000);
-	assert_int_equal(qmp_peer_pid(rig.qmp), getpid());
+	assert_int_equal(qmp_peer(rig.qmp).pid, getpid());
 	rig_done(&rig);
 }
 
