@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/api-internal.h"
 #include "daemon/log.h"
+#include "daemon/vcpu.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,13 @@ static const struct auth_names *allow_of_call(struct api *a, struct varlink_call
 	return NULL;
 }
 
-void api_fail_permission(struct varlink_call *call)
+void api_fail_permission(struct api *a, struct varlink_call *call)
 {
 	const struct varlink_method *method = varlink_call_method(call);
+	uid_t uid = varlink_call_peer(call)->uid;
 
-	log_line(LOG_NOTICE, "%s refused to uid %u", method->name, varlink_call_peer(call)->uid);
+	if (log_may(&a->refusals[uid % API_REFUSALS], now_us(), "control socket", "refusals"))
+		log_line(LOG_NOTICE, "%s refused to uid %u", method->name, uid);
 	api_fail(
 		call, ERR_PERMISSION,
 		method->class == AUTH_ADMIN
@@ -48,7 +51,7 @@ bool api_admit(void *ctx, struct varlink_call *call)
 	if (method->class == AUTH_READ ||
 	    auth_allows(method->class, peer, a->daemon_uid, &a->operators, allow_of_call(a, call)))
 		return true;
-	api_fail_permission(call);
+	api_fail_permission(a, call);
 	return false;
 }
 

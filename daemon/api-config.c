@@ -262,7 +262,7 @@ static void go_on(struct config_call *c)
 	struct persist_denial denial;
 
 	if (!api_permits(c->api, c->call, p->name, p->uuid)) {
-		api_fail_permission(take_call(c));
+		api_fail_permission(c->api, take_call(c));
 	} else if (lacks_running(c, p)) {
 		return;
 	} else if (persist_is_denied(p, &c->change, api_ceiling(c->api, p->name, p->uuid),

@@ -4,12 +4,16 @@
 
 #include "daemon/admission.h"
 #include "daemon/api.h"
+#include "daemon/log-budget.h"
 
 /* Private to the api*.c files. */
+
+enum { API_REFUSALS = 8 };
 
 /**
  * struct api - see api.h
  * @allow: Allow= of each domain of the configuration, in its order
+ * @refusals: lines about them, by uid, so that nobody hides those of all others
  * @explaining: how many calls are under way in api_explain()
  */
 struct api {
@@ -19,6 +23,7 @@ struct api {
 	struct auth_names operators;
 	struct auth_names *allow;
 	unsigned int explaining;
+	struct log_budget refusals[API_REFUSALS];
 };
 
 /* The text of io.vcpuhp.Manager.varlink. */
@@ -48,7 +53,7 @@ int api_find_domain(struct api *a, struct varlink_call *call, struct domain **re
 /* api-auth.c: may this caller? Else the call was answered. */
 bool api_admit(void *ctx, struct varlink_call *call);
 /* Answer that he may not. */
-void api_fail_permission(struct varlink_call *call);
+void api_fail_permission(struct api *a, struct varlink_call *call);
 /* The same for a domain of libvirt's that the call did not name so. */
 bool api_permits(struct api *a, struct varlink_call *call, const char *name, const char *uuid);
 /* Allow= of the section called as @d is, or, where it is not managed (NULL), of libvirt's sections of

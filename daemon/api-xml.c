@@ -148,7 +148,7 @@ static bool define(struct xml_call *x, const struct persist_domain *p)
 	struct manager *m = x->api->manager;
 
 	if (!api_permits(x->api, x->call, p->name, p->uuid)) {
-		api_fail_permission(take_call(x));
+		api_fail_permission(x->api, take_call(x));
 		return false;
 	}
 	snprintf(x->uuid, sizeof(x->uuid), "%s", p->uuid);

@@ -188,6 +188,7 @@ static void on_step(struct domain *d, const struct record_step *r)
 		.ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on,
 		.kstep = -1,
 		.text = r->text,
+		.told = true,
 	};
 
 	if (!v || r->state <= CPUHP_STANDBY || r->state >= CPUHP_STATES)
@@ -209,6 +210,7 @@ static void on_kstep(struct domain *d, const struct record_kstep *r)
 		.ran_on = -1,
 		.kstep = r->step,
 		.kname = r->name,
+		.told = true,
 	};
 
 	if (!v)

@@ -113,6 +113,9 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	op_run_poke(d);
 }
 
+/* Up, with the kernel's own steps, and as much again. */
+enum { STEPS_PER_SECOND = 500, STEPS_OF_A_VCPU = 400 };
+
 static int make_vcpus(struct domain *d, unsigned int n)
 {
 	if (d->vcpus)
@@ -121,6 +124,7 @@ static int make_vcpus(struct domain *d, unsigned int n)
 	if (!d->vcpus)
 		return -ENOMEM;
 	d->n_vcpus = n;
+	bucket_init(&d->guest_steps, STEPS_PER_SECOND, STEPS_OF_A_VCPU * (n ? n : 1), now_us());
 	for (unsigned int i = 0; i < n; i++) {
 		d->vcpus[i] = (struct vcpu){ .vcpu = i,
 					     .domain = d,

@@ -133,6 +133,7 @@ struct domain {
 	bool table_due;     /* it was asked for its table and has not ended it yet */
 	struct log_budget guest_lines, hv_lines;
 	struct bucket guest_events; /* of the agent's log */
+	struct bucket guest_steps;  /* events of steps that the agent tells */
 	struct bucket own_ops;      /* operations of our own accord */
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];
 	unsigned int n_vcpus;

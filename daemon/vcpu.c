@@ -149,6 +149,18 @@ static void account_step(struct vcpu *v, const struct step_note *n)
 	entry->cpu = v->cpu;
 }
 
+/* A guest can tell thousands of steps a second, and each costs for everybody who watches. */
+static bool may_publish(struct domain *d, const struct step_note *n)
+{
+	if (!n->told)
+		return true;
+	bucket_refill(&d->guest_steps, now_us());
+	if (!bucket_has(&d->guest_steps))
+		return false;
+	bucket_take(&d->guest_steps, 1);
+	return true;
+}
+
 void vcpu_note_step(struct vcpu *v, const struct step_note *n)
 {
 	struct domain *d = v->domain;
@@ -184,5 +196,6 @@ void vcpu_note_step(struct vcpu *v, const struct step_note *n)
 			account_step(v, n);
 	}
 	trace_ring_add(&d->trace, &e);
-	event_publish(d->manager->bus, &e);
+	if (may_publish(d, n))
+		event_publish(d->manager->bus, &e);
 }

@@ -8,6 +8,7 @@
  * struct step_note - a step of the ladder being entered or left
  * @op: it belongs to; @op_tag: the tag of one that may have ended, where @op is NULL
  * @kstep, @kname: the kernel's own step beneath ap:online, -1 for one of ours
+ * @told: by the guest, so that those who listen hear 500 a second and what a vCPU's way needs
  * @t_us, @error_us: CLOCK_MONOTONIC of this host and how far off it may be
  */
 struct step_note {
@@ -22,6 +23,7 @@ struct step_note {
 	uint64_t t_us;
 	uint64_t error_us;
 	const char *text;
+	bool told;
 };
 
 /* The one setter of a vCPU's state; logs the change and tells the listeners, in a walk at once. */

@@ -152,11 +152,11 @@ class PausedVM(Machine):
 class Scene:
     """web1 with two of eight vCPUs, a daemon on it and a witness; @agent: a real one in the guest."""
 
-    def __init__(self, agent=True, smp=1, domain=None):
+    def __init__(self, agent=True, smp=1, domain=None, operators=None):
         self.vm = QtestVM(agent=agent, smp=smp) if kvm_usable() else PausedVM()
         self.d = None
         try:
-            self.d = Daemon(self.vm, domain=domain)
+            self.d = Daemon(self.vm, domain=domain, daemon={"Operators": operators} if operators else None)
             if agent and kvm_usable():
                 self.d.wait_idle_online(1)
                 equal(self.d.setvcpus(2, "--op-id", "first").exit, 0)
