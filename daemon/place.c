@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct cpulist) * 8 == CPULIST_MAX, "the kernel's mask is its bits");
@@ -11,20 +12,21 @@ _Static_assert(sizeof(struct cpulist) * 8 == CPULIST_MAX, "the kernel's mask is 
  * not be dumped. */
 static int read_uid(pid_t pid, pid_t tid, uid_t *ret)
 {
-	char line[128], path[64];
-	unsigned int uid;
+	char line[128], path[64], *rest;
 	int r = -ESRCH;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
 	f = fopen(path, "re");
-	while (f && r < 0 && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Uid: %*u %u", &uid) == 1)
-			r = 0;
+	while (f && r < 0 && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "Uid:", 4) != 0)
+			continue;
+		strtoul(line + 4, &rest, 10); /* the real one */
+		*ret = (uid_t)strtoul(rest, NULL, 10);
+		r = 0;
+	}
 	if (f)
 		fclose(f);
-	if (r == 0)
-		*ret = uid;
 	return r;
 }
 
