@@ -41,6 +41,7 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
 
 /**
  * struct job - a CPU in transition
+ * @slot: the CPU's when it began, or the kick's: another may have its number by the end
  * @h: the walk; control's copy of the truth, whoever runs it
  * @call: the call under way, valid while @in_step
  * @at_worker: the walk is handed over; until the worker's completion only it moves the walk
@@ -60,6 +61,7 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
  */
 struct job {
 	enum job_kind kind;
+	uint16_t slot;
 	struct handover h;
 	struct walk_call call;
 	bool in_step;
@@ -99,6 +101,7 @@ struct worker {
  * struct cpu - one row of the CPU table
  * @cpu: the guest's number
  * @slot: the host's, MSG_NO_SLOT unknown
+ * @left_slot: that of the CPU that had this number before, whose going is still to be told; else MSG_NO_SLOT
  * @device: which device that is (cpulook.h), 0 none
  * @leaving: an event said that it goes, and it was there still
  * @online: the kernel has it online, as last heard
@@ -125,6 +128,7 @@ struct worker {
 struct cpu {
 	int cpu;
 	uint16_t slot;
+	uint16_t left_slot;
 	uint64_t device;
 	bool present;
 	bool leaving;

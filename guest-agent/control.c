@@ -41,6 +41,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 	assert(!j->kind);
 	*j = (struct job){
 		.kind = e->kind,
+		.slot = e->kind == JOB_KICK ? c->next.slot : c->slot,
 		.h = {
 			.cpu = c->cpu,
 			.only = e->only,
@@ -100,7 +101,7 @@ void control_report_step(struct agent *a, struct cpu *c, uint8_t flags, int rc, 
 		.type = RECORD_STEP,
 		.step = {
 			.kick = j->h.kick,
-			.slot = c->slot,
+			.slot = j->slot == MSG_NO_SLOT ? c->slot : j->slot,
 			.cpu = (uint16_t)c->cpu,
 			.state = (uint8_t)j->call.state,
 			.flags = (uint8_t)(flags | (j->call.startup ? RECORD_STEP_STARTUP : 0) |

@@ -55,7 +55,7 @@ int cputable_init(struct agent *a)
 	a->announced = read_serial(a);
 	for_each_cpu (a, c) {
 		c->cpu = (int)(c - a->cpus);
-		c->slot = MSG_NO_SLOT;
+		c->slot = c->left_slot = MSG_NO_SLOT;
 		c->ran_on = -1;
 		c->worker.fd = -1;
 	}
@@ -150,6 +150,9 @@ static void on_gone(struct cpu *c)
 
 static void on_come(struct cpu *c)
 {
+	/* That the one before has gone is told before this one is. */
+	if (c->row_due && c->slot != MSG_NO_SLOT)
+		c->left_slot = c->slot;
 	c->present = true;
 	c->slot = MSG_NO_SLOT;
 	c->taken = false;

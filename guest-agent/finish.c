@@ -74,14 +74,20 @@ static uint8_t wire_state(int state)
 	return state < 0 ? 0xff : (uint8_t)state;
 }
 
+/* Of the CPU that was kicked nothing is left where its number is another's by now. */
+static int state_of(const struct cpu *c, uint16_t slot)
+{
+	return c->slot == slot || c->slot == MSG_NO_SLOT ? c->state : CPUHP_OFFLINE;
+}
+
 static void keep_result(struct agent *a, struct cpu *c, const struct job *j,
 			const struct outcome *o)
 {
 	c->done = (struct record_done){
 		.kick = j->h.kick,
-		.slot = c->slot,
+		.slot = j->slot,
 		.cpu = (uint16_t)c->cpu,
-		.state = (uint8_t)c->state,
+		.state = (uint8_t)state_of(c, j->slot),
 		.rc = o->rc,
 		.failed_at = wire_state(o->failed_at),
 		.rollback_rc = o->rollback_rc,

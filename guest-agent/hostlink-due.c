@@ -98,13 +98,37 @@ static bool put_states(struct agent *a)
 	return true;
 }
 
+static bool put_gone(struct agent *a, const struct cpu *c)
+{
+	const struct record r = {
+		.type = RECORD_CPU,
+		.cpu = { .cpu = (uint16_t)c->cpu, .slot = c->left_slot, .ran_on = MSG_NO_CPU },
+	};
+
+	return put(a, &r);
+}
+
+static bool put_row_due(struct agent *a, struct cpu *c)
+{
+	if (c->row_due && !put_row(a, c))
+		return false;
+	c->row_due = false;
+	return true;
+}
+
+/* Who has gone comes first: the slot may be another's by now. */
 static bool put_rows(struct agent *a)
 {
 	for_each_cpu (a, c) {
-		if (c->row_due && !put_row(a, c))
+		if (c->left_slot != MSG_NO_SLOT && !put_gone(a, c))
 			return false;
-		c->row_due = false;
+		c->left_slot = MSG_NO_SLOT;
+		if (!c->present && !put_row_due(a, c))
+			return false;
 	}
+	for_each_cpu (a, c)
+		if (!put_row_due(a, c))
+			return false;
 	return true;
 }
 

@@ -145,14 +145,20 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 	take(a, c, k);
 }
 
+/* The CPU in @slot; another may have its number. */
+static bool is_gone(const struct cpu *c, uint16_t slot)
+{
+	return !c->present || (c->slot != MSG_NO_SLOT && c->slot != slot);
+}
+
 static void end_waiting(struct cpu *c, int rc, const char *text)
 {
 	c->next_due = false;
 	c->done = (struct record_done){
 		.kick = c->next.kick,
-		.slot = c->slot,
+		.slot = c->next.slot,
 		.cpu = (uint16_t)c->cpu,
-		.state = (uint8_t)c->state,
+		.state = (uint8_t)(is_gone(c, c->next.slot) ? CPUHP_OFFLINE : c->state),
 		.rc = rc,
 		.failed_at = 0xff,
 		.rollback_failed_at = 0xff,
@@ -164,7 +170,7 @@ static void end_waiting(struct cpu *c, int rc, const char *text)
 
 void kick_start_next(struct agent *a, struct cpu *c)
 {
-	if (!c->present) {
+	if (is_gone(c, c->next.slot)) {
 		end_waiting(c, -ENODEV, "the CPU has gone");
 		return;
 	}

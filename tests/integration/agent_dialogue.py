@@ -1473,6 +1473,27 @@ def the_wish_for_standby_goes_with_its_cpu_while_no_agent_runs():
 
 
 @case()
+def a_number_that_goes_to_a_cpu_of_another_slot_tells_of_both():
+    """The kick of the one that was there ends as that one's."""
+    with waiting_bed() as b:
+        kick, _ = in_callback(b)
+        b.set_file(1, False)
+        b.replace_cpu(1, slot=9)
+        b.uevent("add", 1)
+        b.write("go", "")
+        done = b.done(kick)
+        equal((done["slot"], done["cpu"], done["state"]), (1, 1, 0))
+        assert done["rc"], done
+        b.wait(lambda: b.of(wire.CPU, cpu=1, slot=9), what="the row of the other")
+        rows = [(r["slot"], r["flags"] & wire.PRESENT) for r in b.of(wire.CPU, cpu=1)]
+        at = rows.index((9, wire.PRESENT))
+        equal(rows[at - 1], (1, 0), "the row before it, of %s" % rows)
+        equal({r["slot"] for r in b.of(wire.STEP, kick=kick)}, {1}, "slots of the steps")
+        b.rests(1, STANDBY)
+        equal(b.kick(1, STANDBY, slot=9)["slot"], 9)
+
+
+@case()
 def the_wish_for_standby_ends_with_the_way_up_whoever_finishes_it():
     with waiting_bed() as b:
         b.kick(1, STANDBY)
