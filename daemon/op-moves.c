@@ -250,8 +250,9 @@ static void on_walked(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 		if (run->moves[i].v == v)
 			m = &run->moves[i];
 	assert(m);
-	/* Left while it was walked: it is not where the walk saw it last. */
-	if (!o->pending && v->domain->agent_up && !v->guest_present && v->state >= CPUHP_STANDBY)
+	/* Left while it was walked, which failed for that: it is not where the walk saw it last. */
+	if (o->rc && !o->pending && v->domain->agent_up && !v->guest_present &&
+	    v->state >= CPUHP_STANDBY)
 		vcpu_settle(v);
 	m->at = v->state;
 	op_moves_take(run, m, o);
