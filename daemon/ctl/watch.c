@@ -13,7 +13,7 @@ struct watch {
 	const char *op;
 };
 
-/* @goes_on: "goes on", or "may go on" where the daemon cannot be asked */
+/* @goes_on: "goes on", or what is to be said where the daemon cannot be asked */
 static int left_early(const struct watch *w, const char *goes_on, int exit_code)
 {
 	const struct command *command = w->c->command;
@@ -29,8 +29,9 @@ static int left_early(const struct watch *w, const char *goes_on, int exit_code)
 		fputs("if the domain does not run, its persistent configuration may still be changed; "
 		      "else ",
 		      stderr);
-	fprintf(stderr, "operation %s %s; see: vcpuhpctl op %s, vcpuhpctl cancel %s\n", w->op,
-		goes_on, w->op, w->op);
+	fprintf(stderr,
+		"operation %s %s; see: vcpuhpctl op %s, vcpuhpctl wait %s, vcpuhpctl cancel %s\n",
+		w->op, goes_on, w->op, w->op, w->op);
 	return exit_code;
 }
 
@@ -92,7 +93,8 @@ static int on_next(struct watch *w, int next, const struct client_reply *reply, 
 	if (next < 0) {
 		progress_end(w->progress, NULL, client_now_us());
 		if (*exit_code == EXIT_NO_DAEMON)
-			left_early(w, "may go on", *exit_code);
+			left_early(w, "goes on with the next daemon, if it was accepted",
+				   *exit_code);
 		return 1;
 	}
 	if (next == CLIENT_SIGNAL && signal != SIGWINCH) {

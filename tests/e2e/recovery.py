@@ -82,29 +82,68 @@ def interrupting_the_client_leaves_the_operation_running():
 @case()
 def a_daemon_interrupted_in_the_middle_finds_the_truth_when_it_is_back():
     with running(files=callbacks(_10_gate=GATE)) as (vm, d):
-        asking = d.begin("setvcpus", "web1", "3")
+        asking = d.begin("setvcpus", "web1", "3", "--op-id", "job-5")
         wait_inside(vm)
         equal(d.stop(signal.SIGINT), 0, "exit status of the daemon after Ctrl-C")
         assert asking.wait(10).exit in (9, 11, 1), "the client was told"
-        vm.guest("touch /run/go")
         d.start()
-        present, online = settled(vm, d)
-        assert present == 3, "the agent finishes a started walk; now %s, %s" % (present, online)
-        done(d.setvcpus(3), present=3, online=3)
+        vm.guest("touch /run/go")
+        done(d.ctl("wait", "job-5", "--timeout", "60"), present=3, online=3)
+        equal(settled(vm, d), (3, 3))
+        equal([(c.name, c.what) for c in calls(vm, 2)], [("10-gate", "startup")], "run once")
 
 
 @case()
 def a_daemon_killed_in_the_middle_finds_the_truth_when_it_is_back():
     with running(files=callbacks(_10_gate=GATE)) as (vm, d):
-        asking = d.begin("setvcpus", "web1", "3")
+        asking = d.begin("setvcpus", "web1", "3", "--op-id", "job-6")
+        waiting = d.begin("setvcpus", "web1", "4", "--op-id", "job-7")
+        wait_inside(vm)
+        wait_for(lambda: len(d.ctl("ops").lines) == 2, 5, "both operations")
+        d.stop(signal.SIGKILL)
+        a = asking.wait(10)
+        equal(a.exit, 9, "%s" % a)
+        assert "vcpuhpctl wait job-6" in a.err, a
+        equal(waiting.wait(10).exit, 9)
+        # The callback ends while no daemon is there.
+        vm.guest("touch /run/go")
+        d.start()
+        done(d.ctl("wait", "job-6", "--timeout", "60"), present=3, online=3)
+        a = result(d.ctl("wait", "job-7"), 1, "failed")
+        equal(a.result["error"], "daemon restarted")
+        equal(settled(vm, d), (3, 3))
+        done(d.setvcpus(1), present=1, online=1)
+        all_agree(vm, d, 1, 1)
+
+
+@case()
+def a_callback_that_fails_while_no_daemon_is_there_fails_the_operation():
+    deny = GATE + '; [ "$1 $2" != "startup 2" ] || exit 3'
+    with running(files=callbacks(_10_gate=deny)) as (vm, d):
+        asking = d.begin("setvcpus", "web1", "3", "--op-id", "job-9")
         wait_inside(vm)
         d.stop(signal.SIGKILL)
         asking.wait(10)
         vm.guest("touch /run/go")
         d.start()
-        settled(vm, d)
-        done(d.setvcpus(3), present=3, online=3)
-        done(d.setvcpus(1), present=1, online=1)
+        a = result(d.ctl("wait", "job-9", "--timeout", "60"), 1, "failed")
+        v = a.vcpu(2)
+        equal((v["result"], v["failed_at"], v["rc"]), ("failed", "ap:dyn.10-gate", 3), "%s" % a)
+        equal(a.vcpu(1)["result"], "rolled-back")
+        all_agree(vm, d, 1, 1)
+        equal([c.what for c in calls(vm, 2)], ["startup"], "run once")
+
+
+@case()
+def an_operation_of_the_daemon_before_can_be_cancelled():
+    with running(files=callbacks(_10_gate=GATE)) as (vm, d):
+        asking = d.begin("setvcpus", "web1", "3", "--op-id", "job-10")
+        wait_inside(vm)
+        d.restart(signal.SIGKILL)
+        asking.wait(10)
+        d.wait_agent()
+        d.ctl("cancel", "job-10")
+        result(d.ctl("wait", "job-10", "--timeout", "60"), 1, "cancelled")
         all_agree(vm, d, 1, 1)
 
 

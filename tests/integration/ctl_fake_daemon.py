@@ -250,7 +250,7 @@ ROWS = [
     ("op bad-nothing", 9, NO, r"makes no sense"),
     ("info closes", 9, NO, r"closed the connection"),
     ("-o json info closes", 9, r'^{"error":{"code":"NoDaemon","text":"the daemon at', r"closed the connection"),
-    ("setvcpus closes 4 --op-id o7", 9, NO, r"closed the connection\noperation o7 may go on; see: "),
+    ("setvcpus closes 4 --op-id o7", 9, NO, r"closed the connection\noperation o7 goes on with the next daemon, if it was accepted; see: "),
     # Help and version.
     ("--help", 0, r"Commands:\n  list .*Exit codes:\n  0 .*\n  130 ", NO),
     ("-h", 0, r"^vcpuhpctl: ", NO),
