@@ -148,7 +148,7 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 	v->boot = s->present && !s->removable;
 	/* libvirt's own id for it says nothing: there what was ours once is ours until it leaves. */
 	v->owned = s->present && (vcpu_is_own_id(s->id, v->vcpu) ||
-				  (v->owned && v->domain->hv->ops->names_devices));
+				  ((v->owned || v->claimed) && v->domain->hv->ops->names_devices));
 	v->thread_id = s->thread_id;
 	v->apic_id = s->apic_id;
 	snprintf(v->id, sizeof(v->id), "%s", s->id);

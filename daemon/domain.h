@@ -29,6 +29,8 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @present, @boot, @removable, @id, @thread_id, @apic_id: QEMU's word; @boot: plugged without a device id
  * @owned: this daemon's kind plugged it: its device id says so, or the intent where libvirt names
  *              the devices
+ * @claimed: where libvirt names the devices: a daemon before this one has asked for it, in the
+ *           operation that runs, so should it come it is ours
  * @arrived: others plugged it while it was at rest, and nobody has asked for anything since
  * @props: compact JSON of QEMU's props, owned; NULL unknown
  * @cpu: the guest's number of it, -1 unknown
@@ -53,7 +55,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
 struct vcpu {
 	unsigned int vcpu;
 	struct domain *domain;
-	bool present, boot, removable, owned, arrived;
+	bool present, boot, removable, owned, claimed, arrived;
 	char id[64];
 	char *props;
 	pid_t thread_id;

@@ -81,6 +81,9 @@ static void on_plugged(void *arg, int rc, const char *text)
 		plug_unanswered(h, rc);
 		return;
 	}
+	/* libvirt has carried out the call of the daemon before this one. */
+	if (rc && v->claimed && v->present)
+		rc = 0;
 	if (rc) {
 		say_refused(h, "device_add", rc, text);
 		hostwalk_complete(h, rc);

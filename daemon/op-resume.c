@@ -267,6 +267,9 @@ static void bind_move(struct op_run *run, unsigned int i)
 	m->todo = m->started && !m->pending && !m->stuck && !m->gone &&
 		  (run->resume->stage == INTENT_SETTLING || (!m->failed && !m->called_back));
 	v->drift[0] = '\0';
+	v->claimed =
+		k->from < CPUHP_QEMU_DEVICE && !k->undoing && run->domain->hv->ops->names_devices;
+	v->owned |= v->claimed && v->present;
 }
 
 static bool fits(const struct op_run *run)

@@ -183,6 +183,7 @@ static void close_moves(struct op *o)
 		e->state = m->v->state;
 		m->v->wish = wish_after(m);
 		m->v->drift[0] = '\0';
+		m->v->claimed = false;
 		if (*e->error && !*o->error)
 			snprintf(o->error, sizeof(o->error), "%s", e->error);
 	}

@@ -157,5 +157,59 @@ def the_daemon_ends_at_once_while_a_call_waits():
         result(d.setvcpus(9), 4, "refused")
 
 
+def restarted(d):
+    """Killed, and the next one has found the domain."""
+    d.restart(signal.SIGKILL)
+    d.wait_listed()
+
+
+def ended(d, op):
+    """The operation's answer; libvirt names the domain only after a moment."""
+    wait_for(lambda: d.ctl("op", op).exit != 10, 10, "the operation")
+    return d.ctl("wait", op, "--timeout", "30")
+
+
+@case()
+def a_daemon_killed_while_idle_knows_its_own_vcpus_again():
+    with own() as lv, Scene(3, lv=lv) as (dom, guest, d):
+        lv.virsh("setvcpus", dom.name, "4", "--live")
+        d.wait_idle_online(4)
+        for _ in range(2):
+            restarted(d)
+            d.wait_idle_online(4)
+            equal([v["owned"] for v in d.info()["vcpus"][:5]], [False, True, True, False, False])
+        done(d.setvcpus(2), present=2, online=2)
+        done(d.setvcpus(3), present=3, online=3)
+        equal([v["owned"] for v in d.info()["vcpus"][:4]], [False, True, True, False])
+
+
+@case(deadline=90)
+def a_daemon_killed_in_an_add_goes_on_with_it():
+    with own() as lv, Scene(lv=lv) as (dom, guest, d):
+        for n in range(4):
+            asking = d.begin("setvcpus", dom.name, "5", "--op-id", "add-%d" % n)
+            wait_for(lambda n=n: len(guest.present_slots()) > 1 + n, 5, "the first at the guest", pause=0.001)
+            restarted(d)
+            asking.wait(10)
+            done(ended(d, "add-%d" % n), present=5, online=5)
+            all_agree(dom, d, [0, 1, 2, 3, 4])
+            equal([v["owned"] for v in d.info()["vcpus"][:5]], [False] + [True] * 4)
+            done(d.setvcpus(1), present=1, online=1)
+
+
+@case(deadline=90)
+def a_daemon_killed_in_a_removal_goes_on_with_it():
+    with own() as lv, Scene(4, lv=lv) as (dom, guest, d):
+        guest.mode = "late"
+        asking = d.begin("setvcpus", dom.name, "3", "--op-id", "cut")
+        wait_for(lambda: guest.in_progress == {3}, 5, "the request at the guest")
+        restarted(d)
+        asking.wait(10)
+        guest.eject(3)
+        guest.mode = "accept"
+        done(ended(d, "cut"), present=3, online=3)
+        all_agree(dom, d, [0, 1, 2])
+
+
 if __name__ == "__main__":
     tap.main(before=prepare)
