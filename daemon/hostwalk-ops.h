@@ -112,6 +112,12 @@ void hostwalk_complete(struct hostwalk *h, int rc);
 /* The outstanding step is past its last deadline and cannot be recalled. */
 void hostwalk_tell_pending(struct hostwalk *h);
 
+/* A walk of a vCPU that has none, with its first step still to be taken. NULL: out of memory. */
+struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int target);
+
+/* The eject has not come in time: ask QEMU, and the guest once more. */
+void hostwalk_eject_late(struct hostwalk *h);
+
 /* Arm the walk's one timer; h->wait tells what has run out. */
 int hostwalk_arm(struct hostwalk *h, unsigned int ms);
 

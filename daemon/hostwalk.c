@@ -206,70 +206,6 @@ void hostwalk_complete(struct hostwalk *h, int rc)
 	hostwalk_run(h);
 }
 
-static struct hostwalk_outcome pending_outcome(const struct hostwalk *h)
-{
-	bool in_step = h->wait != WAIT_NOTHING;
-	struct hostwalk_outcome o = {
-		.rc = h->cancel_rc ? h->cancel_rc : -ETIMEDOUT,
-		.pending = true,
-		.teardown = in_step ? !h->call.startup : h->target < h->from,
-		.failed_at = in_step ? h->call.state : CPUHP_AP_KICK,
-		.rollback_failed_at = -1,
-	};
-
-	snprintf(o.text, sizeof(o.text), "%s", h->text);
-	if (!h->w.rc)
-		return o;
-	/* It is the way back that hangs: the failure it comes from stays the result. */
-	o.rollback_failed_at = o.failed_at;
-	o.rollback_rc = -ETIMEDOUT;
-	o.rc = h->w.rc;
-	o.failed_at = h->w.failed_at;
-	o.teardown = h->w.target < h->w.from;
-	snprintf(o.text, sizeof(o.text), "%s", h->why);
-	return o;
-}
-
-void hostwalk_tell_pending(struct hostwalk *h)
-{
-	struct hostwalk_outcome o = pending_outcome(h);
-
-	if (h->told_pending)
-		return;
-	h->told_pending = true;
-	/* Forwards it goes no more, once the step returns; a way back is to come to its end. */
-	if (!h->rollback)
-		h->cancel_rc = o.rc;
-	h->done(h->ctx, h->v, &o);
-}
-
-/*
- * It is asked for again, and that only when a table has shown the slot filled after the deadline.
- * When it has been told pending that goes on, for a reset may sweep the request away at any time;
- * where each asking holds the domain up it does not.
- */
-static void eject_deadline(struct hostwalk *h)
-{
-	struct domain *d = h->v->domain;
-	const struct deadlines *t = &d->manager->config->deadlines;
-	bool first = !h->reissued;
-	unsigned int wait_ms = !first ? t->eject_hard_ms
-			       : t->eject_hard_ms > t->eject_soft_ms
-				       ? t->eject_hard_ms - t->eject_soft_ms
-				       : 1;
-
-	h->reissued = true;
-	if (first || !d->hv->ops->one_unplug)
-		hostwalk_arm(h, wait_ms * domain_slow_factor(d));
-	if (!first && !h->told_pending) {
-		hostwalk_say(h, "the guest has not let go of it; it may leave any time");
-		hostwalk_tell_pending(h);
-	} else if (first || !d->hv->ops->one_unplug) {
-		h->again = true;
-		d->hv->ops->query(d->hv, hv_ignore, NULL);
-	}
-}
-
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct hostwalk *h = userdata;
@@ -287,7 +223,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 		break;
 	case WAIT_EJECT:
 	case WAIT_UNPLUG_REPLY:
-		eject_deadline(h);
+		hostwalk_eject_late(h);
 		break;
 	case WAIT_PLUG_REPLY:
 	case WAIT_PLACE:
@@ -307,7 +243,7 @@ int hostwalk_arm(struct hostwalk *h, unsigned int ms)
 	return rc < 0 ? rc : sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
-static struct hostwalk *make_walk(struct vcpu *v, struct op *op, int from, int target)
+struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int target)
 {
 	sd_event *event = v->domain->manager->event;
 	struct hostwalk *h = calloc(1, sizeof(*h));
@@ -339,7 +275,7 @@ int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hos
 	struct hostwalk *h;
 
 	assert(v->state >= 0);
-	h = make_walk(v, op, v->state, target);
+	h = hostwalk_make(v, op, v->state, target);
 	if (!h)
 		return -ENOMEM;
 	h->rollback = rollback;
@@ -352,32 +288,6 @@ int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hos
 	else
 		hostwalk_run(h);
 	return 0;
-}
-
-int hostwalk_await(struct vcpu *v)
-{
-	struct hostwalk *h = make_walk(v, NULL, CPUHP_STANDBY, CPUHP_OFFLINE);
-
-	if (!h)
-		return -ENOMEM;
-	h->asked_before = h->told_pending = true;
-	h->cancel_rc = -ETIMEDOUT;
-	hostwalk_run(h);
-	return 0;
-}
-
-void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back)
-{
-	const struct hostwalk *h = v->hw;
-
-	if (!h)
-		return;
-	if (h->told_pending && h->target < h->from) {
-		*ret_leaving = true;
-	} else if (h->told_pending || (!h->op && h->rollback)) {
-		*ret_returning = true;
-		*ret_back = h->told_pending ? h->from : h->target;
-	}
 }
 
 bool hostwalk_has_kick(const struct vcpu *v, uint32_t kick)

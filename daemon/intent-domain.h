@@ -40,7 +40,7 @@ int domain_may_accept(struct domain *d, char why[OP_TEXT_MAX]);
 
 /* op-resume.c: an operation as it was kept. Return: 0 or -ENOMEM. */
 int op_resume(struct domain *d, const struct intent *i, const struct intent_op *o);
-/* What is to be kept of one. @ret->moves: returned to the caller. Return: 0 or -ENOMEM. */
+/* op-intent.c: what is to be kept of one. @ret->moves: returned to the caller. Return: 0 or -ENOMEM. */
 int op_keep_intent(const struct op *o, struct intent_op *ret);
 
 #endif

@@ -133,11 +133,6 @@ struct intent_file *intent_file_free(struct intent_file *f)
 	return NULL;
 }
 
-static bool is_slot_size(size_t size)
-{
-	return size >= SLOT_MIN && size <= INTENT_BYTES_MAX && (size & (size - 1)) == 0;
-}
-
 /* NULL it may be one of ours. */
 static const char *objection(const struct stat *st)
 {
@@ -149,7 +144,8 @@ static const char *objection(const struct stat *st)
 		return "it has other names";
 	if (st->st_mode & 0077)
 		return "others may open it";
-	if (st->st_size % 2 || !is_slot_size((size_t)st->st_size / 2))
+	if (st->st_size < 2 * SLOT_MIN || st->st_size > 2 * INTENT_BYTES_MAX ||
+	    (st->st_size & (st->st_size - 1)))
 		return "no intent has that size";
 	return NULL;
 }

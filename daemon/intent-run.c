@@ -51,3 +51,13 @@ uint64_t intent_process_started(int pid)
 		p = strchr(p + 1, ' ');
 	return p ? strtoull(p, NULL, 10) : 0;
 }
+
+bool intent_is_same_run(const struct intent_run *then, const struct intent_run *now)
+{
+	return memcmp(then->host_boot, now->host_boot, sizeof(then->host_boot)) == 0 &&
+	       then->known && now->known && then->maximum == now->maximum &&
+	       strcmp(then->uuid, now->uuid) == 0 && then->libvirt_id == now->libvirt_id &&
+	       (!then->pid || !now->pid ||
+		(then->pid == now->pid && (!then->pid_started || !now->pid_started ||
+					   then->pid_started == now->pid_started)));
+}

@@ -390,13 +390,3 @@ int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
 	*ret = slots[best];
 	return best;
 }
-
-bool intent_is_same_run(const struct intent_run *then, const struct intent_run *now)
-{
-	return memcmp(then->host_boot, now->host_boot, sizeof(then->host_boot)) == 0 &&
-	       then->known && now->known && then->maximum == now->maximum &&
-	       strcmp(then->uuid, now->uuid) == 0 && then->libvirt_id == now->libvirt_id &&
-	       (!then->pid || !now->pid ||
-		(then->pid == now->pid && (!then->pid_started || !now->pid_started ||
-					   then->pid_started == now->pid_started)));
-}

@@ -141,7 +141,7 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret);
  */
 int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret);
 
-/* Is @now the run that @then was about? A number that one of them does not know decides nothing. */
+/* intent-run.c: is @now the run that @then was about? A number that one of them does not know decides nothing. */
 bool intent_is_same_run(const struct intent_run *then, const struct intent_run *now);
 
 #endif

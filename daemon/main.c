@@ -21,8 +21,8 @@
  * The order of a start: command line, configuration, the log, folders and their lock, domains, and the
  * socket last, so that its name means "the configuration was good and requests are answered". A
  * stop goes the other way: the socket's name first, then the clients, then the domains; operations
- * under way are left as they stand in QEMU and in the guest, and the next daemon finds them by
- * looking. Everything runs on one event loop in one thread; the daemon never forks.
+ * under way are left as they stand in QEMU and in the guest, and the next daemon goes on with them:
+ * a stop is no other end than a kill. Everything runs on one event loop in one thread; the daemon never forks.
  *
  * The folders are made 0700 when they are missing. Packages make them beforehand, with a runtime
  * folder that the group may pass through; a socket in a folder closed to its group is reported.

@@ -168,7 +168,7 @@ static void note_rollback(struct op_vcpu *e, const struct hostwalk_outcome *o)
 	e->rollback_rc = o->rollback_failed_at >= 0 ? o->rollback_rc : o->rc;
 }
 
-static void on_stuck(struct move *m, const struct domain *d, const struct hostwalk_outcome *o)
+void op_move_stuck(struct move *m, const struct domain *d, const struct hostwalk_outcome *o)
 {
 	m->stuck = true;
 	note_rollback(m->entry, o);
@@ -199,7 +199,7 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 	}
 	m->called_back = !own;
 	if (o->rollback_failed_at >= 0)
-		on_stuck(m, run->domain, o);
+		op_move_stuck(m, run->domain, o);
 	if (run->phase == RUN_SETTLE && !m->stuck) {
 		/* A refused removal rests at standby: take it back to where it was. */
 		m->goal = m->entry->from;
@@ -233,7 +233,7 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 	if (o->pending)
 		on_walk_pending(run, m, o);
 	else if (o->rc && m->undoing)
-		on_stuck(m, run->domain, o);
+		op_move_stuck(m, run->domain, o);
 	else if (o->rc && has_left_by_itself(m, o))
 		on_left_by_itself(run, m);
 	else if (o->rc)
@@ -300,7 +300,7 @@ static void give_up_return(struct op_run *run, struct move *m)
 		.text = "another took it away meanwhile, and it is not plugged anew",
 	};
 
-	on_stuck(m, run->domain, &o);
+	op_move_stuck(m, run->domain, &o);
 }
 
 /* Its worker has run on it; else a kick to where it is has that shown (R4). */
@@ -403,100 +403,4 @@ bool op_moves_start(struct op_run *run)
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		busy |= run->moves[i].walking || run->moves[i].todo;
 	return busy;
-}
-
-/* What an add found in its slot is not its own to take away. */
-static bool is_in_the_way(const struct move *m)
-{
-	return m->entry->from < CPUHP_QEMU_DEVICE && vcpu_is_anothers(m->v);
-}
-
-void op_moves_settle(struct op_run *run)
-{
-	bool met = op_policy_met(run) && !run->stop_rc;
-
-	for (unsigned int i = 0; i < run->n_moves; i++) {
-		struct move *m = &run->moves[i];
-		bool keep = met && !m->failed && !m->called_back;
-		int at = m->v->state >= 0 ? m->v->state : m->at;
-
-		if (m->pending || m->stuck || m->gone)
-			continue;
-		m->goal = keep ? m->entry->to : m->entry->from;
-		m->todo = m->started && at != m->goal && !is_in_the_way(m);
-		m->undoing = !keep && m->todo;
-		/* A removal from standby has nothing to undo yet, and has not come true either. */
-		m->called_back |= !keep && !m->failed;
-	}
-}
-
-bool op_moves_have_work(const struct op_run *run)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++)
-		if (run->moves[i].todo)
-			return true;
-	return false;
-}
-
-void op_moves_look(struct op_run *run)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++)
-		vcpu_settle(run->moves[i].v);
-}
-
-bool op_moves_note_lost(struct op_run *run)
-{
-	bool lost = false;
-
-	for (unsigned int i = 0; i < run->n_moves; i++) {
-		struct move *m = &run->moves[i];
-
-		if (move_judge(m) != VCPU_OK || m->entry->to < CPUHP_STANDBY || m->v->present)
-			continue;
-		m->failed = lost = true;
-		m->entry->rc = -ENODEV;
-		snprintf(m->entry->error, sizeof(m->entry->error),
-			 "vcpu %u: another took it away meanwhile", m->v->vcpu);
-	}
-	return lost;
-}
-
-bool op_moves_lack_agent(const struct op_run *run)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++)
-		if (run->moves[i].todo && run->moves[i].v->state < 0)
-			return true;
-	return false;
-}
-
-void op_moves_give_up(struct op_run *run)
-{
-	const struct hostwalk_outcome o = {
-		.rc = -ENOTCONN,
-		.failed_at = CPUHP_AP_KICK,
-		.rollback_failed_at = -1,
-		.text = "the agent is gone, so it could not be taken back",
-	};
-
-	for (unsigned int i = 0; i < run->n_moves; i++) {
-		struct move *m = &run->moves[i];
-
-		if (!m->todo || m->v->state >= 0)
-			continue;
-		m->todo = false;
-		on_stuck(m, run->domain, &o);
-	}
-}
-
-void op_moves_gone(struct op_run *run)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++) {
-		struct move *m = &run->moves[i];
-
-		m->gone = true;
-		m->todo = m->walking = false;
-		hostwalk_drop(m->v);
-		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: the VM is gone",
-			 m->entry->vcpu);
-	}
 }

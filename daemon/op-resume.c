@@ -40,90 +40,6 @@ struct op_resume {
 	bool *has_result;
 };
 
-static void keep_move(const struct move *m, const struct op_vcpu *e, struct intent_move *ret)
-{
-	*ret = (struct intent_move){ .vcpu = e->vcpu,
-				     .from = e->from,
-				     .to = e->to,
-				     .goal = m ? m->goal : e->to,
-				     .at = m ? m->at : e->state,
-				     .cpu = e->cpu,
-				     .state = e->state,
-				     .ran_on = e->ran_on,
-				     .result = e->result,
-				     .failed_at = e->failed_at,
-				     .rc = e->rc,
-				     .rollback_failed_at = e->rollback_failed_at,
-				     .rollback_rc = e->rollback_rc };
-	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e->failed_name);
-	snprintf(ret->error, sizeof(ret->error), "%s", e->error);
-	if (!m)
-		return;
-	/* What waits for its turn is part of the operation all the same. */
-	ret->started = m->started || m->todo;
-	ret->undoing = m->undoing;
-	ret->failed = m->failed;
-	ret->refused = m->refused;
-	ret->called_back = m->called_back;
-	ret->pending = m->pending;
-	ret->stuck = m->stuck;
-	ret->gone = m->gone;
-}
-
-static enum intent_stage stage_of(const struct op *o)
-{
-	if (o->ended)
-		return INTENT_ENDED;
-	if (!o->run || (o->run->phase != RUN_RESUME && o->run->phase < RUN_CLIMB))
-		return INTENT_QUEUED;
-	if (o->run->phase == RUN_RESUME)
-		return o->run->resume->stage;
-	return o->run->phase == RUN_CLIMB ? INTENT_CLIMBING : INTENT_SETTLING;
-}
-
-static int keep_moves(const struct op *o, struct intent_op *ret)
-{
-	const struct op_run *run = o->run;
-
-	ret->n_moves = o->n_vcpus;
-	ret->moves = calloc(o->n_vcpus ? o->n_vcpus : 1, sizeof(*ret->moves));
-	if (!ret->moves)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < o->n_vcpus; i++)
-		if (run && run->phase == RUN_RESUME)
-			ret->moves[i] = run->resume->moves[i];
-		else
-			keep_move(run ? &run->moves[i] : NULL, &o->vcpus[i], &ret->moves[i]);
-	return 0;
-}
-
-int op_keep_intent(const struct op *o, struct intent_op *ret)
-{
-	*ret = (struct intent_op){ .stage = stage_of(o),
-				   .request = o->request,
-				   .accepted_us = o->accepted_us,
-				   .accepted_realtime_us = o->accepted_realtime_us,
-				   .ended_us = o->ended_us,
-				   .stretched = o->stretched,
-				   .result = o->result,
-				   .refused_by = o->refused_by,
-				   .persist = o->persist,
-				   .counts = o->counts };
-	snprintf(ret->id, sizeof(ret->id), "%s", o->id);
-	snprintf(ret->error, sizeof(ret->error), "%s", o->error);
-	snprintf(ret->warning, sizeof(ret->warning), "%s", o->warning);
-	if (o->deadline)
-		sd_event_source_get_time(o->deadline, &ret->deadline_us);
-	if (ret->stage == INTENT_QUEUED)
-		return 0;
-	if (o->run) {
-		ret->planned_anew = o->run->planned_anew;
-		ret->stop_rc = o->run->stop_rc;
-		ret->kick_base = o->run->kick_base;
-	}
-	return keep_moves(o, ret);
-}
-
 static int make_entries(struct op *op, const struct intent_op *o)
 {
 	op->vcpus = calloc(o->n_moves ? o->n_moves : 1, sizeof(*op->vcpus));
@@ -344,6 +260,16 @@ void op_resume_fail(struct op_run *run, enum vcpu_result result, const char *why
 		if (!*e->error)
 			snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu, why);
 	}
+}
+
+enum intent_stage op_resume_stage(const struct op_run *run)
+{
+	return run->resume->stage;
+}
+
+const struct intent_move *op_resume_move(const struct op_run *run, unsigned int i)
+{
+	return &run->resume->moves[i];
 }
 
 bool op_resume_stop(struct op_run *run, int rc)

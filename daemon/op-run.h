@@ -92,6 +92,9 @@ bool op_resume_on_done(struct domain *d, const struct record_done *r);
 /* Ask the agent to give back what an earlier daemon has kicked. */
 void op_resume_recall(struct op_run *run);
 void op_resume_drop(struct op_run *run);
+/* In RUN_RESUME: what was kept of it, by vCPU of the operation; borrowed. */
+enum intent_stage op_resume_stage(const struct op_run *run);
+const struct intent_move *op_resume_move(const struct op_run *run, unsigned int i);
 
 /* Before the whole is judged: what is at rest takes over what is observed. */
 void op_moves_look(struct op_run *run);
@@ -104,10 +107,12 @@ int op_moves_add(struct op_run *run, const struct plan *plan);
 /* Start what may start: removals the highest slot first, all else in the plan's order. Return:
  * whether any is under way or still to be started. */
 bool op_moves_start(struct op_run *run);
-/* The climb is over: what is kept goes to its end, the rest back to where it was. */
+/* op-settle.c: the climb is over: what is kept goes to its end, the rest back to where it was. */
 void op_moves_settle(struct op_run *run);
 /* How a walk of this move has ended: on with it. */
 void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_outcome *o);
+/* It cannot be taken any further, nor back. */
+void op_move_stuck(struct move *m, const struct domain *d, const struct hostwalk_outcome *o);
 /* Stop what can be stopped: because of a failure or a cancel (-ECANCELED), or the deadline. */
 void op_moves_call_back(struct op_run *run, int rc);
 /* Is there any walk to be started? */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A walk that is not waited for any more: the step that cannot be recalled is named pending, and a
+ * removal is watched past its deadlines, also by the daemon after the one that has asked for it.
+ */
+#include "daemon/hostwalk-ops.h"
+#include <errno.h>
+#include <stdio.h>
+
+static struct hostwalk_outcome pending_outcome(const struct hostwalk *h)
+{
+	bool in_step = h->wait != WAIT_NOTHING;
+	struct hostwalk_outcome o = {
+		.rc = h->cancel_rc ? h->cancel_rc : -ETIMEDOUT,
+		.pending = true,
+		.teardown = in_step ? !h->call.startup : h->target < h->from,
+		.failed_at = in_step ? h->call.state : CPUHP_AP_KICK,
+		.rollback_failed_at = -1,
+	};
+
+	snprintf(o.text, sizeof(o.text), "%s", h->text);
+	if (!h->w.rc)
+		return o;
+	/* It is the way back that hangs: the failure it comes from stays the result. */
+	o.rollback_failed_at = o.failed_at;
+	o.rollback_rc = -ETIMEDOUT;
+	o.rc = h->w.rc;
+	o.failed_at = h->w.failed_at;
+	o.teardown = h->w.target < h->w.from;
+	snprintf(o.text, sizeof(o.text), "%s", h->why);
+	return o;
+}
+
+void hostwalk_tell_pending(struct hostwalk *h)
+{
+	struct hostwalk_outcome o = pending_outcome(h);
+
+	if (h->told_pending)
+		return;
+	h->told_pending = true;
+	/* Forwards it goes no more, once the step returns; a way back is to come to its end. */
+	if (!h->rollback)
+		h->cancel_rc = o.rc;
+	h->done(h->ctx, h->v, &o);
+}
+
+/*
+ * It is asked for again, and that only when a table has shown the slot filled after the deadline.
+ * When it has been told pending that goes on, for a reset may sweep the request away at any time;
+ * where each asking holds the domain up it does not.
+ */
+void hostwalk_eject_late(struct hostwalk *h)
+{
+	struct domain *d = h->v->domain;
+	const struct deadlines *t = &d->manager->config->deadlines;
+	bool first = !h->reissued;
+	unsigned int wait_ms = !first ? t->eject_hard_ms
+			       : t->eject_hard_ms > t->eject_soft_ms
+				       ? t->eject_hard_ms - t->eject_soft_ms
+				       : 1;
+
+	h->reissued = true;
+	if (first || !d->hv->ops->one_unplug)
+		hostwalk_arm(h, wait_ms * domain_slow_factor(d));
+	if (!first && !h->told_pending) {
+		hostwalk_say(h, "the guest has not let go of it; it may leave any time");
+		hostwalk_tell_pending(h);
+	} else if (first || !d->hv->ops->one_unplug) {
+		h->again = true;
+		d->hv->ops->query(d->hv, hv_ignore, NULL);
+	}
+}
+
+int hostwalk_await(struct vcpu *v)
+{
+	struct hostwalk *h = hostwalk_make(v, NULL, CPUHP_STANDBY, CPUHP_OFFLINE);
+
+	if (!h)
+		return -ENOMEM;
+	h->asked_before = h->told_pending = true;
+	h->cancel_rc = -ETIMEDOUT;
+	hostwalk_run(h);
+	return 0;
+}
+
+void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back)
+{
+	const struct hostwalk *h = v->hw;
+
+	if (!h)
+		return;
+	if (h->told_pending && h->target < h->from) {
+		*ret_leaving = true;
+	} else if (h->told_pending || (!h->op && h->rollback)) {
+		*ret_returning = true;
+		*ret_back = h->told_pending ? h->from : h->target;
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What becomes of a running operation's moves when they have come to rest, or cannot go on. */
+#include "daemon/op-run.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* What an add found in its slot is not its own to take away. */
+static bool is_in_the_way(const struct move *m)
+{
+	return m->entry->from < CPUHP_QEMU_DEVICE && vcpu_is_anothers(m->v);
+}
+
+void op_moves_settle(struct op_run *run)
+{
+	bool met = op_policy_met(run) && !run->stop_rc;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+		bool keep = met && !m->failed && !m->called_back;
+		int at = m->v->state >= 0 ? m->v->state : m->at;
+
+		if (m->pending || m->stuck || m->gone)
+			continue;
+		m->goal = keep ? m->entry->to : m->entry->from;
+		m->todo = m->started && at != m->goal && !is_in_the_way(m);
+		m->undoing = !keep && m->todo;
+		/* A removal from standby has nothing to undo yet, and has not come true either. */
+		m->called_back |= !keep && !m->failed;
+	}
+}
+
+bool op_moves_have_work(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].todo)
+			return true;
+	return false;
+}
+
+void op_moves_look(struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		vcpu_settle(run->moves[i].v);
+}
+
+bool op_moves_note_lost(struct op_run *run)
+{
+	bool lost = false;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (move_judge(m) != VCPU_OK || m->entry->to < CPUHP_STANDBY || m->v->present)
+			continue;
+		m->failed = lost = true;
+		m->entry->rc = -ENODEV;
+		snprintf(m->entry->error, sizeof(m->entry->error),
+			 "vcpu %u: another took it away meanwhile", m->v->vcpu);
+	}
+	return lost;
+}
+
+bool op_moves_lack_agent(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].todo && run->moves[i].v->state < 0)
+			return true;
+	return false;
+}
+
+void op_moves_give_up(struct op_run *run)
+{
+	const struct hostwalk_outcome o = {
+		.rc = -ENOTCONN,
+		.failed_at = CPUHP_AP_KICK,
+		.rollback_failed_at = -1,
+		.text = "the agent is gone, so it could not be taken back",
+	};
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (!m->todo || m->v->state >= 0)
+			continue;
+		m->todo = false;
+		op_move_stuck(m, run->domain, &o);
+	}
+}
+
+void op_moves_gone(struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		m->gone = true;
+		m->todo = m->walking = false;
+		hostwalk_drop(m->v);
+		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: the VM is gone",
+			 m->entry->vcpu);
+	}
+}
