@@ -75,14 +75,24 @@ static void bound_undoing(struct hostwalk *h)
 
 void hostwalk_kick_first(struct hostwalk *h)
 {
+	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
 	int rc = host_kick(h);
 
-	if (rc < 0) {
-		hostwalk_say(h, "the agent is not connected");
-		hostwalk_finish(h, rc, CPUHP_AP_KICK, false);
-	} else {
+	if (rc == 0) {
 		bound_undoing(h);
+		return;
 	}
+	hostwalk_say(h, "the agent is not connected");
+	/* A way back has nowhere else to go: the next session gets the kick, if it comes soon. */
+	h->kick_unsent = rc == -ENOTCONN && h->rollback && hostwalk_arm(h, t->agent_wait_ms) >= 0;
+	if (!h->kick_unsent)
+		hostwalk_finish(h, rc, CPUHP_AP_KICK, false);
+}
+
+void hostwalk_no_session(struct hostwalk *h)
+{
+	h->kick_unsent = false;
+	hostwalk_finish(h, -ENOTCONN, CPUHP_AP_KICK, false);
 }
 
 struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick)
@@ -266,6 +276,12 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 
 	if (!h || !h->kick || h->ap_done)
 		return;
+	if (h->kick_unsent) {
+		h->kick_unsent = false;
+		host_kick(h);
+		bound_undoing(h);
+		return;
+	}
 	if (same_boot && h->rekicks++ < REKICKS_MAX) {
 		h->resent = true;
 		send_kick(h);

@@ -25,7 +25,8 @@ enum host_wait {
  * @call, @wait: the host step under way
  * @kick: the kick under way, 0 none; @kick_target its target
  * @handed_over: the agent has taken it; @ap_done: and @ap is its result
- * @resent: the kick was sent again in a new session, under its old number
+ * @resent: the kick was sent again in a new session, under its old number; @kick_unsent: it waits
+ *          for one, as there was none to send it in
  * @cancel_rc: asked to fail with this
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
@@ -51,7 +52,7 @@ struct hostwalk {
 	uint32_t kick;
 	int kick_target;
 	bool handed_over, ap_done;
-	bool resent;
+	bool resent, kick_unsent;
 	unsigned int rekicks;
 	int strayed, strayed_to;
 	struct record_done ap;
@@ -90,6 +91,9 @@ void host_say_filled(struct hostwalk *h);
 
 /* R4: at or above standby the kick comes first. One that cannot be sent ends the walk there. */
 void hostwalk_kick_first(struct hostwalk *h);
+
+/* The kick that waits for a session has waited long enough. */
+void hostwalk_no_session(struct hostwalk *h);
 
 /* Ask the agent to give the kick back, and wait for it for so long. */
 void hostwalk_recall(struct hostwalk *h);

@@ -228,6 +228,10 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	case WAIT_PLUG_REPLY:
 	case WAIT_PLACE:
 	case WAIT_NOTHING:
+		if (h->kick_unsent) {
+			hostwalk_no_session(h);
+			break;
+		}
 		if (!*h->text)
 			hostwalk_say(h, "the agent has not given the vCPU back");
 		hostwalk_tell_pending(h);

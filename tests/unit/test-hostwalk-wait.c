@@ -476,6 +476,30 @@ static void a_guest_that_invents_numbers_hurts_nobody(void **ctx)
 	}
 }
 
+/* An agent is replaced at the very moment when something is to be taken back. */
+static void a_way_back_waits_for_a_session(void **ctx)
+{
+	for (int comes = 0; comes < 2; comes++) {
+		struct bench *b = bench_by_hand(NULL);
+		struct bench_walk w;
+
+		bench_put(b, 3, CPUHP_ONLINE);
+		b->up = false;
+		bench_walk(b, &w, 3, CPUHP_STANDBY, true);
+		bench_silent(b);
+		assert_int_equal(w.n_done, 0);
+		if (comes) {
+			bench_agent_up(b, 1);
+			bench_said(b, "kick 3 6 rollback");
+			bench_kicked(b, 3, 0);
+			bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+		}
+		bench_wait(b, bench_is_over, &w);
+		bench_walk_ends(b, &w, comes ? 0 : -ENOTCONN, comes ? -1 : CPUHP_AP_KICK);
+		bench_stop(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +526,7 @@ int main(void)
 		cmocka_unit_test(a_cpu_that_left_by_itself_needs_no_device_del),
 		cmocka_unit_test(what_the_guest_said_of_a_former_cpu_is_void),
 		cmocka_unit_test(a_guest_that_invents_numbers_hurts_nobody),
+		cmocka_unit_test(a_way_back_waits_for_a_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
