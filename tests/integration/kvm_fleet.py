@@ -29,7 +29,7 @@ def vms_5_of_7_adds_and_7_removes_at_once_are_told_as_they_are():
 
 @case(deadline=900, long=True)
 def vms_100_of_7_adds_and_7_removes_are_told_as_they_are():
-    fleet(100, jobs=2)
+    fleet(100, jobs=3)
 
 
 if __name__ == "__main__":

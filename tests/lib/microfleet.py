@@ -10,7 +10,6 @@ import microscenes
 from bench_stats import number, quantile
 from microscenes import Life
 from scene import callbacks, done, running
-from vm import has_hardware_virtualization
 
 SCENES = microscenes.GOOD + microscenes.BAD
 HOST_STEPS = ("host:admit", "qemu:device", "guest:present", "ap:kick")
@@ -33,7 +32,8 @@ class Steps:
             if any(v["state"] != state for v in vcpus):
                 continue
             with self.lock:
-                self.requests.setdefault((way, len(vcpus)), []).append(answer.ms)
+                if all("qemu:device" in v["ms"] for v in vcpus):
+                    self.requests.setdefault((way, len(vcpus)), []).append(answer.ms)
                 for name, ms in ((n, m) for v in vcpus for n, m in v["ms"].items()):
                     self.ms.setdefault((way, len(vcpus)), {}).setdefault(name, []).append(ms)
 

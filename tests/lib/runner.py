@@ -293,7 +293,7 @@ def tier_sanitize(run):
 
 
 def tier_integration(run):
-    """real daemon, real QEMU on KVM without a guest, the real agent on a folder for /"""
+    """real daemon, real QEMU on KVM: no guest and the real agent on a folder for /, or a guest of our own"""
     run.need_build("build")
     run_meson_tests(run, "integration", "build", lambda t: _is_in(t, "integration"))
     for script in scripts("integration"):
