@@ -27,6 +27,8 @@ static uint8_t kick_flags(const struct hostwalk *h)
 			 (watched ? 0 : MSG_KICK_LADDER_LATER));
 }
 
+/* What cannot be sent, since the connection has just broken, is as good as lost with it: the next
+ * session gets it (hostwalk_on_session()). */
 static int send_kick(struct hostwalk *h)
 {
 	struct msg_kick m = {
@@ -78,15 +80,13 @@ void hostwalk_kick_first(struct hostwalk *h)
 	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
 	int rc = host_kick(h);
 
-	if (rc == 0) {
-		bound_undoing(h);
+	bound_undoing(h);
+	if (rc == 0 || !h->rollback)
 		return;
-	}
+	/* A way back has nowhere else to go, and nobody else to end it. */
 	hostwalk_say(h, "the agent is not connected");
-	/* A way back has nowhere else to go: the next session gets the kick, if it comes soon. */
-	h->kick_unsent = rc == -ENOTCONN && h->rollback && hostwalk_arm(h, t->agent_wait_ms) >= 0;
-	if (!h->kick_unsent)
-		hostwalk_finish(h, rc, CPUHP_AP_KICK, false);
+	h->kick_unsent = true;
+	hostwalk_arm(h, t->agent_wait_ms);
 }
 
 void hostwalk_no_session(struct hostwalk *h)

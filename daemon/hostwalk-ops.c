@@ -243,14 +243,9 @@ static int present_startup(struct hostwalk *h)
 static int kick_startup(struct hostwalk *h)
 {
 	struct deadlines *t = &h->v->domain->manager->config->deadlines;
-	int rc;
 
 	h->kick_target = h->call.rollback || h->target < CPUHP_STANDBY ? CPUHP_STANDBY : h->target;
-	rc = host_kick(h);
-	if (rc < 0) {
-		hostwalk_say(h, "the agent is not connected");
-		return rc;
-	}
+	host_kick(h);
 	h->wait = WAIT_KICKED;
 	hostwalk_arm(h, t->guest_present_ms * domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;

@@ -76,7 +76,7 @@ struct host_step_ops {
 
 extern const struct host_step_ops host_steps[CPUHP_STANDBY + 1];
 
-/* Send a fresh kick that takes the agent to h->kick_target. Return: 0 or -errno. */
+/* Send a fresh kick that takes the agent to h->kick_target. Return: 0, or -errno and the next session gets it. */
 int host_kick(struct hostwalk *h);
 
 /* Send device_del; h->wait says what is waited for then. Return: 0 or -errno. */

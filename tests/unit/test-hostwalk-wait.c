@@ -303,6 +303,26 @@ static void a_lost_session_sends_the_same_kick_again(void **ctx)
 	bench_stop(b);
 }
 
+/* The connection has broken, and nobody has been told so yet. */
+static void a_kick_that_cannot_be_sent_is_sent_in_the_next_session(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	b->up = false;
+	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+	bench_silent(b);
+	assert_int_equal(w.n_done, 0);
+	bench_agent_down(b);
+	bench_agent_up(b, 1);
+	bench_said(b, "kick 3 44");
+	bench_kicked(b, 3, 0);
+	bench_done(b, 3, CPUHP_ONLINE, 0, 0xff);
+	bench_walk_ends(b, &w, 0, -1);
+	bench_stop(b);
+}
+
 static void a_restarted_agent_gets_a_fresh_kick(void **ctx)
 {
 	struct bench *b = bench_by_hand(NULL);
@@ -517,6 +537,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_between_kick_and_hand_over_waits_for_the_result),
 		cmocka_unit_test(a_cancel_while_the_guest_is_waited_for_goes_back),
 		cmocka_unit_test(a_lost_session_sends_the_same_kick_again),
+		cmocka_unit_test(a_kick_that_cannot_be_sent_is_sent_in_the_next_session),
 		cmocka_unit_test(a_restarted_agent_gets_a_fresh_kick),
 		cmocka_unit_test(a_result_that_comes_before_the_hand_over_counts),
 		cmocka_unit_test(a_cancel_outlives_the_session),
