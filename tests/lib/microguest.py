@@ -90,6 +90,10 @@ class MicroVM(Machine):
         """Calls of callbacks since the last time: (name, "startup" or "teardown", cpu, where it ran)."""
         return [(w[0], w[1], int(w[2]), int(w[3])) for w in map(str.split, self.say("calls"))]
 
+    def instruction_ns(self):
+        """How long one takes on its boot vCPU."""
+        return int(self.say("speed")[0]) / 1000
+
     def close(self):
         if self.console:
             self.console.close()

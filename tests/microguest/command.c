@@ -10,6 +10,7 @@
  *	lie none|online|done|ran-on|proof|state|present|stale
  *	table                        a line for each CPU: what truly is
  *	calls                        a line for each call of a callback since the last time
+ *	speed                        picoseconds that an instruction takes here
  */
 #include "tests/microguest/console.h"
 #include "tests/microguest/guest.h"
@@ -17,7 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WORDS = 5 };
+enum { WORDS = 5, SPEED_TURNS = 20000 };
 
 static const char *const lies[] = {
 	[LIE_NONE] = "none",       [LIE_ONLINE] = "online", [LIE_DONE] = "done",
@@ -156,6 +157,16 @@ static int show_calls(void)
 	return 0;
 }
 
+static int show_speed(void)
+{
+	uint64_t began = now_ns();
+	uint32_t turns = SPEED_TURNS;
+
+	__asm__ volatile("1: dec %0; jnz 1b" : "+r"(turns));
+	console_say_number((now_ns() - began) * 1000 / 2 / SPEED_TURNS);
+	return 0;
+}
+
 static int run(struct guest *g, char *const words[WORDS])
 {
 	if (is(words[0], "fail"))
@@ -172,6 +183,8 @@ static int run(struct guest *g, char *const words[WORDS])
 		return show_table(g);
 	if (is(words[0], "calls"))
 		return show_calls();
+	if (is(words[0], "speed"))
+		return show_speed();
 	if (!is(words[0], "insert"))
 		return -EINVAL;
 	g->behaviour.blind = is(words[1], "ignore");

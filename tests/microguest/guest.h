@@ -127,7 +127,7 @@ void kick_on_cancel(struct guest *g, const struct msg_cancel *m);
 void kick_on_ack(struct guest *g, const struct msg_ack *m);
 void kick_on_arm(struct guest *g, const struct msg_arm *m);
 
-/* job.c: the walk of a kick. */
+/* job.c: the walk of a kick. It begins with the next turn: the answer to the kick goes first. */
 void job_begin(struct guest *g, struct cpu *c);
 void job_turn(struct guest *g, struct cpu *c);
 void job_cancel(struct cpu *c, int rc);
@@ -137,7 +137,7 @@ void job_report_step(struct guest *g, const struct cpu *c, const struct note *n)
 void job_finish(struct guest *g, struct cpu *c);
 
 /* lie.c */
-bool lie_instead_of_walking(struct guest *g, struct cpu *c);
+void lie_instead_of_walking(struct guest *g, struct cpu *c);
 void lie_beside_kicked(struct guest *g, struct cpu *c);
 void lie_about_rows(struct guest *g);
 uint16_t lie_about_place(const struct guest *g, uint16_t ran_on);

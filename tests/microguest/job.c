@@ -291,8 +291,7 @@ void job_begin(struct guest *g, struct cpu *c)
 	c->run.skip = c->kick.flags & MSG_KICK_ROLLBACK;
 	walk_init(&c->run.walk, c->state, c->kick.target);
 	c->row_due = true;
-	if (!lie_instead_of_walking(g, c))
-		job_turn(g, c);
+	lie_instead_of_walking(g, c);
 }
 
 void job_cancel(struct cpu *c, int rc)

@@ -31,7 +31,7 @@ static void make_up_steps(struct guest *g, struct cpu *c)
 	}
 }
 
-bool lie_instead_of_walking(struct guest *g, struct cpu *c)
+void lie_instead_of_walking(struct guest *g, struct cpu *c)
 {
 	struct walk *w = &c->run.walk;
 
@@ -40,12 +40,11 @@ bool lie_instead_of_walking(struct guest *g, struct cpu *c)
 	else if (g->behaviour.lie == LIE_DONE)
 		w->state = w->target;
 	else
-		return false;
+		return;
 	w->done = true;
 	c->online = w->state > CPUHP_STANDBY;
 	c->ran_on = g->behaviour.lie == LIE_ONLINE && c->online ? c->number : MSG_NO_CPU;
 	job_finish(g, c);
-	return true;
 }
 
 /* As if it were of this CPU and had gone well. */
