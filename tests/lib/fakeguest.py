@@ -54,6 +54,19 @@ def cpulist(cpus):
     return ",".join(parts)
 
 
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except FileNotFoundError:
+        return []  # it has ended
+
+
+def descendants(pid):
+    """@pid, its children, and theirs."""
+    return [pid] + [p for child in children(pid) for p in descendants(child)]
+
+
 class Registers:
     """CPU hotplug registers of QEMU's ICH9, through qtest. Locked: several threads use them."""
 
@@ -202,13 +215,22 @@ class FakeRoot:
             os.rename(path + ".new", path)
 
     def let_online(self, cpu, on):
-        """The write that hangs, or comes yet, returns; what is read back says @on."""
+        """The write that hangs returns, and what is read back says @on. Also when its writer is dead."""
         fifo, path = self.path("tmp/online"), "%s/cpu%d/online" % (CPUS, cpu)
-        with open(fifo, "rb") as reading:
-            with self.lock:
+        with self.lock:
+            if not os.path.exists(fifo):
+                return  # the kernel was at it, and is another by now
+            if os.path.exists(self.path(path)):
                 self.write(path + ".new", "%d\n" % on)
                 os.rename(self.path(path + ".new"), self.path(path))
-            reading.read()
+        reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        while True:
+            try:
+                if not os.read(reading, 64):
+                    break  # nobody writes (any more)
+            except BlockingIOError:
+                select.select([reading], [], [], 1)  # whoever writes may be stopped
+        os.close(reading)
         try:
             # Whoever reads back already has opened this one.
             late = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
@@ -234,8 +256,12 @@ class FakeRoot:
                     os.unlink(path)
             self.write("proc/sys/kernel/random/boot_id", boot_id + "\n")
             for cpu in [c for c in self.cpus.values() if c]:
-                self.write("%s/cpu%d/online" % (CPUS, cpu), "1\n")
+                path = "%s/cpu%d/online" % (CPUS, cpu)
+                self.write(path + ".new", "1\n")
+                os.rename(self.path(path + ".new"), self.path(path))
                 self.online.add(cpu)
+            if os.path.exists(self.path("tmp/online")):
+                os.unlink(self.path("tmp/online"))
             self._lists()
 
     def follow_online(self):
@@ -272,6 +298,13 @@ class Port:
         self.listener = listen(path)
         self.client = None
         self.to_agent = self.to_host = b""
+        self.deaf = self.mute = False  # what the host says, and what the agent says, waits on its way
+        self.dropping = False
+        self.edit = None  # makes of bytes from the agent what the host gets
+
+    def drop(self):
+        """The host is hung up on, with what it said and was not read yet; it may come back at once."""
+        self.dropping = True
 
     def leave(self):
         """Nobody is heard here any more; what the agent says meanwhile waits."""
@@ -291,7 +324,7 @@ class Port:
         except (BlockingIOError, OSError):
             return
         if self.client:
-            self.to_host += data
+            self.to_host += self.edit(data) if self.edit else data
 
     def _from_host(self):
         try:
@@ -306,12 +339,12 @@ class Port:
             self._hang_up()
 
     def _flush(self):
-        if self.to_agent:
+        if self.to_agent and not self.deaf:
             try:
                 self.to_agent = self.to_agent[os.write(self.master, self.to_agent[:2048]):]
             except BlockingIOError:
                 pass
-        if self.client and self.to_host:
+        if self.client and self.to_host and not self.mute:
             try:
                 self.to_host = self.to_host[self.client.send(self.to_host):]
             except BlockingIOError:
@@ -321,9 +354,13 @@ class Port:
 
     def turn(self, seconds):
         """Carry what there is to carry; waits at most @seconds."""
+        if self.dropping and self.client:
+            self._hang_up()
+            self.to_agent = b""
+        self.dropping = False
         reading = [self.master, self.client or self.listener]
-        writing = [self.master] if self.to_agent else []
-        if self.client and self.to_host:
+        writing = [self.master] if self.to_agent and not self.deaf else []
+        if self.client and self.to_host and not self.mute:
             writing.append(self.client)
         readable, _, _ = select.select(reading, writing, [], seconds)
         if self.listener in readable and not self.client:
@@ -349,6 +386,8 @@ class FakeGuest:
         self.insert = "accept"
         self.refusal = OST_BUSY
         self.in_progress = set()
+        self.frozen = False
+        self.program = AGENT
         self.agent_args = list(agent_args)
         self.agent = None
         self.boots = 1
@@ -384,7 +423,7 @@ class FakeGuest:
 
     def start_agent(self):
         self.agent = Process(
-            [AGENT, "--root", self.root.folder, "--port", self.port.slave_path] + self.agent_args,
+            [self.program, "--root", self.root.folder, "--port", self.port.slave_path] + self.agent_args,
             self.machine.path("agent.log"))  # fmt: skip
 
     def stop_agent(self, number=signal.SIGTERM):
@@ -398,10 +437,40 @@ class FakeGuest:
             if not ended.is_set():
                 self.error = e
 
+    def freeze(self):
+        """No vCPU of it runs: neither its kernel nor any of its processes."""
+        self.frozen = True
+        self._all(signal.SIGSTOP)
+
+    def thaw(self):
+        self._all(signal.SIGCONT)
+        self.frozen = False
+
+    def _all(self, number):
+        for pid in descendants(self.agent.pid):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass  # it has ended meanwhile
+
+    def power_off(self):
+        """As the guest's kernel does it: PMBASE= is enabled at 0x600, and S5 asked for."""
+        for register, value in ((0x40, 0x601), (0x44, 0x80)):
+            self.registers.command("outl 0xcf8 %#x" % (0x8000F800 + register))
+            self.registers.command("outl 0xcfc %#x" % value)
+        self.registers.command("outw 0x604 0x2000")
+
+    def panic(self):
+        """Through QEMU's pvpanic device."""
+        self.registers.command("outb 0x505 1")
+
     def _acpi_turn(self):
+        if self.frozen:
+            time.sleep(0.002)
+            return
         for slot in range(self.maxcpus):
             flags = self.registers.flags(slot)
-            if flags & INSERTING and self.insert == "accept":
+            if flags & INSERTING and flags & ENABLED and self.insert == "accept":
                 self._inserted(slot)
             if flags & REMOVING and self.mode != "ignore":
                 self._asked_to_remove(slot)

@@ -53,6 +53,10 @@ class QtestVM(Machine):
         s = self.slots()[slot]
         self.qmp("device_add", driver=s["type"], id=ident or "foreign%d" % slot, **s["props"])
 
+    def unplug(self, slot):
+        """A device_del by another, whoever plugged it."""
+        self.qmp("device_del", id=os.path.basename(self.slots()[slot]["qom-path"]))
+
     def close(self):
         if self.guest:
             self.guest.close()
