@@ -182,6 +182,10 @@ def a_startup_fails(life, k):
     cpu = life.cpu(k)
     equal([c[:2] for c in life.vm.calls() if c[2] == cpu],
           [("10-count", "startup"), ("20-log", "startup"), ("10-count", "teardown")], "R8 on vCPU %d" % k)  # fmt: skip
+    # By its own walk, before the host was told: a kick from the host would be no rollback of the walk's.
+    back = [p for p in a.steps(k, "exit") if p["state"] >= ONLINE and not p["startup"]]
+    equal([(p["name"], p["rollback"]) for p in back],
+          [("ap:dyn.10-count", True), ("ap:threads", True), ("ap:online", True)], "R8 on vCPU %d" % k)  # fmt: skip
     life.truth(without(k))
     life.down()
 
