@@ -379,7 +379,10 @@ static void on_caught_up(void *ctx)
 		hv_refresh_want(hv, REFRESH_ALL, 0);
 }
 
-/* One that comes and goes again and again is met ever later: each time it is read as a whole. */
+/*
+ * One that comes and goes again and again is met later: each time it is read as a whole. But well
+ * within LOST_MS, after which its VM is taken for gone.
+ */
 static void note_brief(struct hv_qmp *hv)
 {
 	if (hv_now_us() - hv->attached_us > HV_LASTING_MS * 1000ULL)
