@@ -55,7 +55,7 @@ class Fleet:
 
     def live(self, name, scene, k):
         try:
-            with Life(name) as life:
+            with Life(name, alone=False) as life:
                 scene(life, k)
                 life.over()
                 self.adds += len(life.vm.sent("device_add"))

@@ -25,8 +25,9 @@ SLOW = 3 if "ASAN_OPTIONS" in os.environ else 1
 class Life:
     """A MicroVM with a daemon, and what was answered to each request."""
 
-    def __init__(self, name="web1", daemon=None, accel="kvm"):
+    def __init__(self, name="web1", daemon=None, accel="kvm", alone=True):
         self.answers = []
+        self.alone = alone  # on the host: how long something takes says something
         self.vm = MicroVM(name, MAXIMUM, accel=accel)
         try:
             self.d = Daemon(self.vm, daemon={**SHORT, **(daemon or {})})
@@ -215,7 +216,7 @@ def an_eject_is_refused(life, k, status=0x82):
     life.up()
     life.say("eject %d", status)
     a = result(life.only(k, "--disable"), 4, "refused")
-    assert a.ms < 1000 * SLOW, "it took %.0f ms" % a.ms
+    assert a.ms < 1000 * SLOW or not life.alone, "it took %.0f ms" % a.ms
     equal(a.result["refused_by"], "guest")
     equal(life.vm.cpus()[k]["starts"], 2, "starts: it was stopped, and is back in service (R9)")
     life.truth(range(MAXIMUM))
