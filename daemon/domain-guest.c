@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct vcpu *find_vcpu(struct domain *d, unsigned int slot)
+static struct vcpu *find_vcpu(const struct domain *d, unsigned int slot)
 {
 	return slot < d->n_vcpus ? &d->vcpus[slot] : NULL;
 }
@@ -107,13 +107,16 @@ static void on_armed(void *ctx, const struct msg_armed *m)
 		domain_armed(d, m->rc);
 }
 
-/* One CPU cannot be in two slots. */
+/*
+ * One CPU cannot be in two slots. Found without a look at all of them: a guest can say hundreds of
+ * rows in a frame, and have thousands of slots.
+ */
 static bool is_taken(const struct domain *d, const struct vcpu *v, int cpu)
 {
-	for (unsigned int i = 0; i < d->n_vcpus; i++)
-		if (&d->vcpus[i] != v && d->vcpus[i].guest_present && d->vcpus[i].cpu == cpu)
-			return true;
-	return false;
+	unsigned int slot = cpu < CPULIST_MAX ? d->claimed[cpu] : 0;
+	const struct vcpu *other = slot ? find_vcpu(d, slot - 1) : NULL;
+
+	return other && other != v && other->guest_present && other->cpu == cpu;
 }
 
 /*
@@ -143,6 +146,8 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	v->heard = true;
 	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;
+	if (v->guest_present && v->cpu >= 0 && v->cpu < CPULIST_MAX)
+		d->claimed[v->cpu] = (uint16_t)(v->vcpu + 1);
 	v->guest_online = r->flags & RECORD_CPU_ONLINE;
 	v->guest_walking = r->flags & RECORD_CPU_WALKING;
 	v->guest_parked = r->flags & RECORD_CPU_PARKED;

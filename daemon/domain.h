@@ -140,6 +140,7 @@ struct domain {
 	char dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1][MSG_NAME_MAX + 1];
 	unsigned int n_vcpus;
 	struct vcpu *vcpus;
+	uint16_t claimed[CPULIST_MAX]; /* by the guest's number of a CPU: 1 + the slot said last */
 	bool supported;
 	char unsupported_why[128];
 	bool table_known;    /* the wishes have been taken over from what was found */

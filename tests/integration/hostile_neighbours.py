@@ -23,7 +23,7 @@ from qtestvm import why_not
 from scene import done
 from tap import case, equal
 from vm import wait_for
-from witness import SECONDS, Control, Meter, Scene, Witness
+from witness import SANITIZED, SHARE, SECONDS, Control, Meter, Scene, Witness
 
 PER_UID, ALL, RESERVE = 8, 64, 8
 READING = {"GetHost", "ListDomains", "GetDomain", "ListStates", "ListOperations", "GetOperation", "GetTrace",
@@ -101,7 +101,7 @@ def half_requests_cost_what_their_bytes_do_and_hold_nobody_up():
         done(d.setvcpus(3), online=3)
         done(d.setvcpus(2), online=2)
         grown = d.status_field("VmRSS") - witness.rss
-        assert grown < len(taken) * 66 + 1024, "%d KiB for %d halves" % (grown, len(taken))
+        assert SANITIZED or grown < len(taken) * 66 + 1024, "%d KiB for %d halves" % (grown, len(taken))
         for c in taken:
             c.close()
         wait_for(lambda: d.descriptors() == witness.first["descriptors"], 5, "their ends")
@@ -160,7 +160,7 @@ def streams_that_nobody_reads_are_dropped():
             witness.answers_at_once()
             witness.control.ask("Detach", name="steps")
         grown = d.status_field("VmRSS") - witness.rss
-        assert grown < PER_UID * 300 + 2048, "%d KiB" % grown
+        assert SANITIZED or grown < PER_UID * 300 + 2048, "%d KiB" % grown
         witness.nothing_changed()
 
 
@@ -193,7 +193,7 @@ def those_who_watch_a_flood_cost_little():
             stop.set()
             reader.join()
         print("# %.1f %% of a core for %d watchers" % (100 * share, PER_UID))
-        assert share < 0.1, "%.1f %% of a core" % (100 * share)
+        assert share < 2 * SHARE, "%.1f %% of a core" % (100 * share)
 
 
 @case()

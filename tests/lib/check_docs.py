@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds the manual pages against the programs' own tables: every option and key is in its page, and
-every one in a page is in its table."""
+every one in a page is in its table. Each guarantee of the threat model names tests that exist."""
 
 import os
 import re
@@ -27,8 +27,36 @@ def found(path, pattern):
     return names
 
 
+THREATS = "daemon/doc/threat-model.md"
+
+
+def guarantees():
+    """Each guarantee's number and the tests it names, (file, case) each."""
+    with open(os.path.join(ROOT, THREATS), encoding="utf-8") as f:
+        parts = re.split(r"(?m)^(\d+)\. ", f.read().partition("## Limits")[0])[1:]
+    return [(int(n), re.findall(r"`(tests/[\w/.-]+): (\w+)`", text)) for n, text in zip(parts[::2], parts[1::2])]
+
+
+def is_case(path, name):
+    full = os.path.join(ROOT, path)
+    if not os.path.exists(full):
+        return False
+    with open(full, encoding="utf-8") as f:
+        return re.search(r"(?m)^@case\(.*\)\ndef %s\(|^static void %s\(void \*\*" % (name, name), f.read())
+
+
+def check_threats():
+    found = guarantees()
+    assert [n for n, _ in found] == list(range(1, len(found) + 1)) and len(found) >= 15, [n for n, _ in found]
+    said = ["%d names no test" % n for n, tests in found if not tests]
+    said += ["%d: there is no %s in %s" % (n, name, path) for n, tests in found for path, name in tests if not is_case(path, name)]
+    for sentence in said:
+        print("%s: guarantee %s" % (THREATS, sentence))
+    return len(said)
+
+
 def main():
-    wrong = 0
+    wrong = check_threats()
     for page, shown, table, rows in PAIRS:
         in_page, in_table = found(page, shown), found(table, rows)
         # Of another program's page, or answered outside the table.

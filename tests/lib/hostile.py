@@ -182,8 +182,8 @@ class BadQemu:
 class Flooder(Process):
     """hostile-agent, in a core's time of its own; the socket is there when this returns."""
 
-    def __init__(self, mode, folder, cpu=None):
-        self.path = os.path.join(folder, "agent-" + mode)
+    def __init__(self, mode, folder, cpu=None, path=None):
+        self.path = path or os.path.join(folder, "agent-" + mode)
         super().__init__([HOSTILE_AGENT, mode, self.path], os.path.join(folder, mode + ".log"))
         if cpu is not None:
             os.sched_setaffinity(self.pid, {cpu})
