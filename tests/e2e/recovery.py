@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from scene import all_agree, callbacks, calls, done, replace_agent, result, running
-from tap import case, equal
+from tap import case, equal, matches
 from vm import wait_for
 
 # The callback of CPU 2 says that it runs and waits until it may go on.
@@ -50,6 +50,48 @@ def an_agent_killed_in_the_middle_loses_no_vcpu():
         assert a.exit in (0, 1), "%s" % a
         count = 3 if a.exit == 0 else 1
         equal(settled(vm, d), (count, count), "after %s" % a)
+
+
+@case(deadline=90)
+def an_agent_killed_while_the_kernel_onlines_a_cpu_is_made_up_for():
+    """The kernel's write goes on without it; the next agent is kicked again."""
+    with running() as (vm, d):
+        killed = vm.agent_pid()
+        asking = d.begin("setvcpus", "web1", "5")
+        asking.until('"name":"ap:online","phase":"enter"')
+        vm.guest("kill -9 %d" % killed)
+        wait_for(lambda: vm.agent_pid() != killed, 10, "another agent")
+        done(asking.wait(60), present=5)
+        all_agree(vm, d, 5, 5)
+
+
+@case(deadline=90)
+def a_guest_reset_in_the_middle_of_an_add_has_it_undone():
+    """The new kernel brings all of them online; the vCPUs of the operation leave nevertheless."""
+    with running(files=callbacks(_10_gate=GATE)) as (vm, d):
+        asking = d.begin("setvcpus", "web1", "3")
+        wait_inside(vm)
+        before = d.info()["agent"]["boot_id"]
+        vm.qmp("system_reset")
+        a = result(asking.wait(60), 1, "failed")
+        matches("the guest was reset", a.vcpu(2)["error"])
+        equal([v["result"] for v in a.result["vcpus"]], ["rolled-back", "failed"], "%s" % a)
+        assert d.info()["agent"]["boot_id"] not in (before, None), "the new kernel's agent"
+        all_agree(vm, d, 1, 1)
+
+
+@case()
+def a_vm_that_dies_in_the_middle_of_a_removal_is_11():
+    gate = '[ "$1 $2" != "teardown 2" ] || { touch /run/inside; while [ ! -e /run/go ]; do usleep 20000; done; }'
+    with running(files=callbacks(_10_gate=gate)) as (vm, d):
+        done(d.setvcpus(3))
+        asking = d.begin("setvcpus", "web1", "1")
+        wait_inside(vm)
+        vm.process.stop(signal.SIGKILL)
+        a = asking.wait(10)
+        equal((a.exit, a.result["result"], a.vcpu(2)["result"]), (11, "vm-gone", "gone"), "%s" % a)
+        equal([a.result[k] for k in ("present", "online", "standby")], [None] * 3)
+        equal(d.counts(), (None, None, None))
 
 
 @case()
