@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * What must hold, whatever happens. It is looked at from three sides: each event that the daemon
+ * tells (an operation has one end, a domain one running operation, and what is told as done is so),
+ * each second of the simulation's (what the daemon reports of a domain where nothing happened for
+ * CALM_US is what QEMU and the guest have, or is reported as unknown), and at the end, when all is
+ * healed (the same at once; nothing left walking or pending; every vCPU accounted for).
+ *
+ * The truth is the simulation's own: the slots of the scripted QEMU, the CPUs of the scripted
+ * kernel, and the honest agent's states. Of a guest that lies only QEMU's part counts until it has
+ * booted anew.
+ */
+#include "daemon/vcpu.h"
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A drift is shown within 5 s; one second more is how coarsely it is looked at here. */
+enum { CALM_US = 6000000 };
+
+int truth_of(const struct sim_domain *d, unsigned int slot)
+{
+	const struct guest_cpu *k = &d->g.cpus[slot];
+
+	if (!d->m.slots[slot].present)
+		return CPUHP_OFFLINE;
+	return k->present ? d->a.cpus[slot].state : CPUHP_HOST_PLACE;
+}
+
+static struct sim_domain *find_domain(struct world *w, const struct domain *d)
+{
+	for (unsigned int i = 0; d && i < w->n; i++)
+		if (strcmp(w->domains[i].name, d->config->name) == 0)
+			return &w->domains[i];
+	return NULL;
+}
+
+static struct track *find_track(struct sim_domain *d, const char *id)
+{
+	for (unsigned int i = d->driver->n_tracks; i-- > 0;)
+		if (strcmp(d->driver->tracks[i].id, id) == 0)
+			return &d->driver->tracks[i];
+	return NULL;
+}
+
+/* It is said that these vCPUs are where they were to go: they are. */
+static void check_claims(struct sim_domain *d, const struct track *t, const struct op *op)
+{
+	for (unsigned int i = 0; i < op->n_vcpus; i++) {
+		const struct op_vcpu *e = &op->vcpus[i];
+		int truth = truth_of(d, e->vcpu), claim;
+
+		if (e->result != VCPU_OK && e->result != VCPU_ROLLED_BACK)
+			continue;
+		claim = e->result == VCPU_OK ? e->to : e->from;
+		if (claim < CPUHP_STANDBY && (truth >= CPUHP_QEMU_DEVICE) != (claim > 0))
+			sim_breach(d, "op %u: vcpu %u is said to be at %d and QEMU has it %s",
+				   t->number, e->vcpu, claim, truth ? "present" : "not");
+		if (claim >= CPUHP_STANDBY && d->trusted && !d->deaf && !t->moved && truth != claim)
+			sim_breach(d, "op %u: vcpu %u is said to be at %d and is at %d", t->number,
+				   e->vcpu, claim, truth);
+		if (claim >= CPUHP_STANDBY && !t->moved && !d->m.slots[e->vcpu].present)
+			sim_breach(d, "op %u: vcpu %u is said to be at %d, QEMU does not have it",
+				   t->number, e->vcpu, claim);
+	}
+}
+
+static void on_ended(struct sim_domain *d, const struct op *op)
+{
+	struct track *t = find_track(d, op->id);
+
+	if (strcmp(d->watch->running, op->id) == 0)
+		d->watch->running[0] = '\0';
+	if (!t)
+		return; /* the daemon's own */
+	if (t->ends++ > 0 || t->end != TRACK_OPEN)
+		sim_breach(d, "op %u has ended twice", t->number);
+	if (op->result == OP_ACCEPTED || op->result >= OP_RESULTS)
+		sim_breach(d, "op %u has ended without a result", t->number);
+	if (!t->moved)
+		check_claims(d, t, op);
+	if (t->number >= 1000000 && op->result != OP_DONE)
+		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
+			   op_result_name(op->result), op->error);
+	world_ended(d, t, op);
+}
+
+static void on_running(struct sim_domain *d, const struct op *op)
+{
+	char *running = d->watch->running;
+
+	if (*running && strcmp(running, op->id) != 0)
+		sim_breach(d, "operation %s begins while %s runs", op->id, running);
+	snprintf(running, sizeof(d->watch->running), "%s", op->id);
+}
+
+void checker_on_event(struct world *w, const struct event *e)
+{
+	struct sim_domain *d = find_domain(w, e->domain);
+
+	if (!d || !e->op || e->type != EVENT_OPERATION)
+		return;
+	if (e->op->ended)
+		on_ended(d, e->op);
+	else if (e->op == e->domain->running)
+		on_running(d, e->op);
+}
+
+static void turn_of(struct sim_domain *sim, const struct domain *d)
+{
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		const struct vcpu *v = &d->vcpus[i];
+
+		if (v->present && !d->attached && !d->lost)
+			sim_breach(sim, "vcpu %u is shown although QEMU is gone", i);
+		if (v->state > CPUHP_STANDBY && !v->present && !v->hw && !d->running)
+			sim_breach(sim, "vcpu %u is shown at %d, and QEMU is known not to have it",
+				   i, v->state);
+	}
+	if (d->running && d->running->ended)
+		sim_breach(sim, "an operation that has ended is still running");
+	if (d->n_queued > OP_QUEUE_MAX || d->n_kept > OP_KEPT_MAX)
+		sim_breach(sim, "more operations are kept than may be");
+}
+
+void checker_turn(struct world *w)
+{
+	/* One domain a turn: there are many turns to each change, and they take turns too. */
+	unsigned int i = w->turns++ % w->n;
+	const struct domain *d =
+		w->manager && i < w->manager->n_domains ? w->manager->domains[i] : NULL;
+
+	if (d)
+		turn_of(&w->domains[i], d);
+}
+
+/* What QEMU and the guest have, as one number. */
+static uint64_t sum_up(const struct sim_domain *d)
+{
+	uint64_t sum = d->a.starts + d->g.boots * 7919ULL + (uint64_t)d->m.pid;
+
+	for (unsigned int i = 0; i < SIM_SLOTS; i++)
+		sum = sum * 47 + (uint64_t)truth_of(d, i) + d->g.cpus[i].online * 101ULL +
+		      d->a.cpus[i].job;
+	return sum;
+}
+
+/* Can the daemon know what is so? */
+static bool is_heard(const struct sim_domain *d)
+{
+	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !d->m.lost &&
+	       !d->m.turn.at && guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flood &&
+	       wire_is_open(&d->a.wire) && !d->a.frames.left && !d->m.replies.left &&
+	       !d->m.events.left && d->a.lie == LIE_NONE;
+}
+
+static void compare(struct sim_domain *sim, const struct domain *d)
+{
+	for (unsigned int i = 0; i < SIM_SLOTS && i < d->n_vcpus; i++) {
+		const struct vcpu *v = &d->vcpus[i];
+		int truth = truth_of(sim, i);
+
+		if (v->present != sim->m.slots[i].present)
+			sim_breach(sim, "vcpu %u is shown as %s, and QEMU %s it", i,
+				   v->present ? "present" : "absent",
+				   sim->m.slots[i].present ? "has" : "does not have");
+		else if (sim->trusted && !sim->deaf && d->agent_up && !v->hw && v->state != truth)
+			sim_breach(sim, "vcpu %u is shown at %d and is at %d", i, v->state, truth);
+		else if (!d->agent_up && v->present && v->state != -1)
+			sim_breach(sim, "vcpu %u is shown at %d while no agent is heard", i,
+				   v->state);
+	}
+}
+
+void checker_sample(struct world *w)
+{
+	for (unsigned int i = 0; i < w->n; i++) {
+		struct sim_domain *sim = &w->domains[i];
+		const struct domain *d = world_domain(sim);
+		uint64_t sum = sum_up(sim);
+
+		if (sum != sim->watch->truth || !d || d->running || !is_heard(sim)) {
+			sim->watch->truth = sum;
+			sim->watch->calm_us = clock_us();
+		} else if (clock_us() - sim->watch->calm_us > CALM_US && d->attached) {
+			compare(sim, d);
+		}
+	}
+}
+
+const char *checker_unrest(const struct sim_domain *sim)
+{
+	const struct domain *d = world_domain(sim);
+
+	if (!d || !d->attached)
+		return "QEMU is not attached";
+	if (!d->agent_up)
+		return "no agent is heard";
+	if (d->running || d->n_queued)
+		return "an operation has not ended";
+	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
+		if (d->vcpus[i].hw || d->vcpus[i].pending != VCPU_PENDING_NONE)
+			return "a vCPU is in a walk or pending";
+		if (sim->a.cpus[i].job)
+			return "a CPU is in a walk of the agent's";
+		if (sim->m.slots[i].inserting || sim->m.slots[i].removing)
+			return "the guest has not looked at the registers";
+	}
+	return NULL;
+}
+
+void checker_final(struct world *w)
+{
+	for (unsigned int i = 0; i < w->n; i++) {
+		struct sim_domain *sim = &w->domains[i];
+		const struct domain *d = world_domain(sim);
+
+		if (sim->trusted)
+			compare(sim, d);
+		for (unsigned int s = 0; s < SIM_SLOTS; s++) {
+			const struct vcpu *v = &d->vcpus[s];
+
+			/* Whose it is, and where it should be: else it would be nobody's. */
+			if (v->present && v->state != v->wish && !*v->drift)
+				sim_breach(
+					sim,
+					"vcpu %u is at %d, was wished at %d, and nothing is said "
+					"of it",
+					s, v->state, v->wish);
+			if (v->present && !v->boot && v->owned == sim->m.slots[s].foreign)
+				sim_breach(sim, "vcpu %u: whose it is, is not known", s);
+		}
+	}
+}
+
+void checker_count(struct world *w)
+{
+	if (w->result->breach[0])
+		return;
+	for (unsigned int i = 0; i < w->n; i++)
+		for (unsigned int t = 0; t < w->drivers[i].n_tracks; t++) {
+			const struct track *k = &w->drivers[i].tracks[t];
+
+			if (k->end == TRACK_OPEN)
+				sim_breach(&w->domains[i], "op %u has never ended", k->number);
+		}
+}

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The faults: what each does at its moment, and what heals it. The table at the end is their list;
+ * tests/matrix.md has a row for each.
+ */
+#include "tests/sim/faults.h"
+#include "tests/sim/world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The daemon */
+
+static void daemon_kill(struct sim_domain *d, const struct item *i)
+{
+	world_kill(d->world, i->span_us);
+}
+
+static void daemon_kill_twice(struct sim_domain *d, const struct item *i)
+{
+	d->world->kills_due = 1;
+	world_kill(d->world, i->span_us);
+}
+
+static void client_cancels(struct sim_domain *d, const struct item *i)
+{
+	world_cancel(d);
+}
+
+static void client_goes(struct sim_domain *d, const struct item *i)
+{
+	world_client_goes(d);
+}
+
+static void clock_jumps(struct sim_domain *d, const struct item *i)
+{
+	clock_set_wall(i->arg & 1 ? INT64_C(3600000000) * 24 * 365 : INT64_C(-7200000000));
+}
+
+/* The agent */
+
+static void start_agent(struct sim_domain *d, uint64_t arg)
+{
+	agent_start(d);
+}
+
+static void agent_dies(struct sim_domain *d, const struct item *i)
+{
+	agent_kill(d);
+	sim_later(d, i->span_us, start_agent, 0);
+}
+
+static void agent_is_upgraded(struct sim_domain *d, const struct item *i)
+{
+	agent_kill(d);
+	d->a.version++;
+	agent_start(d);
+}
+
+static void unmute(struct sim_domain *d, uint64_t arg)
+{
+	agent_mute(d, false);
+}
+
+static void agent_is_mute(struct sim_domain *d, const struct item *i)
+{
+	if (!d->a.runs)
+		return;
+	agent_mute(d, true);
+	sim_later(d, i->span_us, unmute, 0);
+}
+
+static void port_closes(struct sim_domain *d, const struct item *i)
+{
+	wire_hang_up(&d->a.wire);
+}
+
+static void listen_port(struct sim_domain *d, uint64_t arg)
+{
+	wire_listen(&d->a.wire, !d->m.exited);
+}
+
+static void port_goes(struct sim_domain *d, const struct item *i)
+{
+	wire_listen(&d->a.wire, false);
+	sim_later(d, i->span_us, listen_port, 0);
+}
+
+static void spoil(struct tampering *t, enum tamper how, const struct item *i)
+{
+	t->how = how;
+	t->left = 1 + i->arg % 4;
+	t->late_us = i->span_us;
+}
+
+static void spoil_frames(struct sim_domain *d, enum tamper how, const struct item *i)
+{
+	spoil(&d->a.frames, how, i);
+	d->deaf = d->spoilt = true;
+}
+
+static void frames_drop(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_DROP, i);
+}
+
+static void frames_twice(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_TWICE, i);
+}
+
+static void frames_late(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_LATE, i);
+}
+
+static void frames_swap(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_SWAP, i);
+}
+
+static void frames_tear(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_TEAR, i);
+}
+
+static void frames_noise(struct sim_domain *d, const struct item *i)
+{
+	spoil_frames(d, TAMPER_NOISE, i);
+}
+
+/* Steps that fail */
+
+static void step_fails(struct sim_domain *d, const struct item *i)
+{
+	static const int states[] = { CPUHP_AP_ONLINE, CPUHP_AP_THREADS, CPUHP_AP_VERIFY,
+				      CPUHP_AP_DYN, CPUHP_AP_DYN + 1 };
+
+	d->a.plant = (struct plant){
+		.state = states[i->arg % (sizeof(states) / sizeof(*states))],
+		.startup = i->phase <= PHASE_ONLINE,
+		.rc = -EIO,
+		.left = 1,
+	};
+}
+
+static void callback_fails(struct sim_domain *d, const struct item *i)
+{
+	d->a.plant = (struct plant){
+		.state = CPUHP_AP_DYN + (int)(i->arg % SIM_CALLBACKS),
+		.startup = i->phase <= PHASE_ONLINE,
+		.rc = 3,
+		.left = 1,
+	};
+}
+
+static void callback_hangs(struct sim_domain *d, const struct item *i)
+{
+	callback_fails(d, i);
+	d->a.plant.hang = true;
+}
+
+/* A walk fails at the one callback, and its way back at the other. */
+static void rollback_fails(struct sim_domain *d, const struct item *i)
+{
+	bool up = i->phase <= PHASE_ONLINE;
+
+	d->a.plant = (struct plant){
+		.state = up ? CPUHP_AP_DYN : CPUHP_AP_DYN + 1,
+		.second = up ? CPUHP_AP_DYN + 1 : CPUHP_AP_DYN,
+		.startup = up,
+		.rc = -EIO,
+		.rollback_too = true,
+		.left = 1,
+	};
+}
+
+static void kernel_refuses(struct sim_domain *d, const struct item *i)
+{
+	d->a.plant = (struct plant){
+		.state = CPUHP_AP_ONLINE,
+		.startup = i->phase <= PHASE_ONLINE,
+		.rc = -EBUSY,
+		.left = 1,
+	};
+}
+
+/* The guest */
+
+static void go_on(struct sim_domain *d, uint64_t arg)
+{
+	guest_hang(d, false);
+}
+
+static void guest_hangs(struct sim_domain *d, const struct item *i)
+{
+	guest_hang(d, true);
+	sim_later(d, i->span_us, go_on, 0);
+}
+
+static void resume(struct sim_domain *d, uint64_t arg)
+{
+	if (d->m.state == MACHINE_PAUSED)
+		machine_set_state(d, MACHINE_RUNNING);
+}
+
+static void guest_is_paused(struct sim_domain *d, const struct item *i)
+{
+	if (!machine_is_running(d))
+		return;
+	machine_set_state(d, MACHINE_PAUSED);
+	sim_later(d, i->span_us, resume, 0);
+}
+
+static void guest_is_reset(struct sim_domain *d, const struct item *i)
+{
+	machine_reset(d);
+}
+
+static void begin_anew(struct sim_domain *d, uint64_t arg)
+{
+	if (!d->m.exited && d->m.state != MACHINE_SHUTDOWN)
+		return;
+	if (!d->m.exited)
+		machine_exit(d);
+	machine_start(d);
+	guest_boot(d, 1500000);
+}
+
+static void guest_shuts_down(struct sim_domain *d, const struct item *i)
+{
+	if (d->m.exited || d->m.stopped)
+		return;
+	machine_set_state(d, MACHINE_SHUTDOWN);
+	sim_later(d, i->span_us, begin_anew, 0);
+}
+
+static void reset_after_panic(struct sim_domain *d, uint64_t arg)
+{
+	if (d->m.state == MACHINE_PANICKED)
+		machine_reset(d);
+}
+
+static void guest_panics(struct sim_domain *d, const struct item *i)
+{
+	if (!machine_is_running(d))
+		return;
+	machine_set_state(d, MACHINE_PANICKED);
+	sim_later(d, i->span_us, reset_after_panic, 0);
+}
+
+static void accept_removals(struct sim_domain *d, uint64_t arg)
+{
+	d->g.removal = REMOVAL_ACCEPT;
+	guest_gpe(d);
+}
+
+static void unplug_refused(struct sim_domain *d, const struct item *i)
+{
+	d->g.removal = REMOVAL_REFUSE;
+	sim_later(d, i->span_us, accept_removals, 0);
+}
+
+static void unplug_ignored(struct sim_domain *d, const struct item *i)
+{
+	d->g.removal = REMOVAL_IGNORE;
+	sim_later(d, i->span_us, accept_removals, 0);
+}
+
+static void unplug_late(struct sim_domain *d, const struct item *i)
+{
+	d->g.removal = REMOVAL_LATE;
+	sim_later(d, i->span_us, accept_removals, 0);
+}
+
+static void found_after_all(struct sim_domain *d, uint64_t arg)
+{
+	guest_gpe(d);
+}
+
+/* The registers keep the request; the next event, of whatever, makes the guest find it. */
+static void gpe_is_lost(struct sim_domain *d, const struct item *i)
+{
+	d->g.lose_gpes = 1 + i->arg % 2;
+	sim_later(d, i->span_us, found_after_all, 0);
+}
+
+static unsigned int some_slot(const struct sim_domain *d, const struct item *i)
+{
+	for (unsigned int n = 0; n < SIM_SLOTS; n++) {
+		unsigned int slot = (i->arg + n) % SIM_SLOTS;
+
+		if (slot >= d->m.boot_cpus && d->m.slots[slot].present)
+			return slot;
+	}
+	return SIM_NO_SLOT;
+}
+
+static void cpu_is_ejected(struct sim_domain *d, const struct item *i)
+{
+	unsigned int slot = some_slot(d, i);
+
+	if (slot != SIM_NO_SLOT && guest_moves(d))
+		guest_eject(d, slot);
+}
+
+static void cpu_is_switched(struct sim_domain *d, const struct item *i)
+{
+	unsigned int slot = some_slot(d, i);
+
+	if (slot != SIM_NO_SLOT)
+		guest_switch_foreign(d, slot, !d->g.cpus[slot].online);
+}
+
+/* QEMU */
+
+static void qemu_exits(struct sim_domain *d, const struct item *i)
+{
+	if (d->m.exited)
+		return;
+	machine_exit(d);
+	sim_later(d, i->span_us, begin_anew, 0);
+}
+
+static void go_on_qemu(struct sim_domain *d, uint64_t arg)
+{
+	machine_stop(d, false);
+}
+
+static void qemu_stops(struct sim_domain *d, const struct item *i)
+{
+	machine_stop(d, true);
+	sim_later(d, i->span_us, go_on_qemu, 0);
+}
+
+static void qmp_closes(struct sim_domain *d, const struct item *i)
+{
+	qmp_hang_up(d);
+}
+
+static void qmp_refuses(struct sim_domain *d, const struct item *i)
+{
+	*(i->phase <= PHASE_ONLINE ? &d->m.refuse_add : &d->m.refuse_del) = 1;
+}
+
+static void qmp_is_slow(struct sim_domain *d, const struct item *i)
+{
+	d->m.slow_us = i->span_us;
+}
+
+static void replies_twice(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.replies, TAMPER_TWICE, i);
+}
+
+static void replies_drop(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.replies, TAMPER_DROP, i);
+}
+
+static void replies_tear(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.replies, TAMPER_TEAR, i);
+}
+
+static void replies_noise(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.replies, TAMPER_NOISE, i);
+}
+
+static void events_drop(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.events, TAMPER_DROP, i);
+}
+
+static void events_twice(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.events, TAMPER_TWICE, i);
+}
+
+static void events_late(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.events, TAMPER_LATE, i);
+}
+
+static void events_swap(struct sim_domain *d, const struct item *i)
+{
+	spoil(&d->m.events, TAMPER_SWAP, i);
+}
+
+/* Limited to one a second by QEMU: however often the port was opened, few of these come. */
+static void port_events(struct sim_domain *d, const struct item *i)
+{
+	for (unsigned int n = 0; n < 1 + i->arg % 3; n++)
+		machine_event(d, "VSERPORT_CHANGE", "{\"open\": true, \"id\": \"agent\"}");
+}
+
+static void foreign_plug(struct sim_domain *d, const struct item *i)
+{
+	char id[32];
+
+	if (d->m.exited || d->m.stopped)
+		return;
+	for (unsigned int n = 0; n < SIM_SLOTS; n++) {
+		unsigned int slot = (i->arg + n) % SIM_SLOTS;
+
+		snprintf(id, sizeof(id), "vcpu%u", slot);
+		if (machine_plug(d, slot, id, true) == 0)
+			return;
+	}
+}
+
+static void foreign_unplug(struct sim_domain *d, const struct item *i)
+{
+	unsigned int slot = some_slot(d, i);
+
+	if (slot != SIM_NO_SLOT && d->g.up && !d->m.stopped)
+		machine_unplug(d, slot);
+}
+
+/* An agent that lies */
+
+static void honest_again(struct sim_domain *d, uint64_t arg)
+{
+	if (d->a.lie == LIE_NONE)
+		return;
+	agent_kill(d);
+	agent_start(d);
+}
+
+static void lie(struct sim_domain *d, enum lie what, const struct item *i)
+{
+	if (!d->a.runs)
+		return;
+	d->trusted = false;
+	d->a.lie = what;
+	sim_later(d, i->span_us, honest_again, 0);
+}
+
+static void lies_done(struct sim_domain *d, const struct item *i)
+{
+	lie(d, LIE_DONE, i);
+}
+
+static void lies_ran_on(struct sim_domain *d, const struct item *i)
+{
+	lie(d, LIE_RAN_ON, i);
+}
+
+static void lies_old(struct sim_domain *d, const struct item *i)
+{
+	lie(d, LIE_OLD, i);
+}
+
+static void lies_rows(struct sim_domain *d, const struct item *i)
+{
+	lie(d, LIE_ROWS, i);
+}
+
+static void lies_state(struct sim_domain *d, const struct item *i)
+{
+	lie(d, LIE_STATE, i);
+}
+
+static void floods(struct sim_domain *d, const struct item *i)
+{
+	if (d->a.runs)
+		agent_flood(d, 200 + i->arg % 2000);
+}
+
+enum { UP = FAULT_UP, DOWN = FAULT_DOWN, BOTH = FAULT_UP | FAULT_DOWN, MOVES = FAULT_MOVES };
+
+const struct fault_kind fault_kinds[] = {
+	{ "daemon killed", daemon_kill, BOTH | FAULT_ALL, 1, 500, "done, rolled back",
+	  "done, rolled back" },
+	{ "daemon killed twice", daemon_kill_twice, BOTH | FAULT_ALL, 1, 500, "done, rolled back",
+	  "done, rolled back" },
+	{ "client cancels", client_cancels, BOTH, 0, 0, "cancelled, done", "cancelled, done" },
+	{ "client gone", client_goes, BOTH, 0, 0, "done", "done" },
+	{ "wall clock jumps", clock_jumps, BOTH, 0, 0, "done", "done" },
+	{ "deadline passes", guest_hangs, BOTH | FAULT_TIMEOUT, 6000, 9000, "rolled back, done",
+	  "rolled back, pending, done" },
+	{ "agent killed", agent_dies, BOTH | MOVES, 50, 3000, "done, rolled back",
+	  "done, rolled back" },
+	{ "agent upgraded", agent_is_upgraded, BOTH | MOVES, 0, 0, "done, rolled back",
+	  "done, rolled back, partial, refused" },
+	{ "agent mute", agent_is_mute, BOTH, 100, 20000, "done, rolled back, no-agent",
+	  "done, rolled back, no-agent" },
+	{ "port closed", port_closes, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
+	{ "port gone", port_goes, BOTH, 100, 5000, "done, rolled back, no-agent",
+	  "done, rolled back, no-agent" },
+	{ "frames lost", frames_drop, BOTH, 0, 0, "done, rolled back, pending, no-agent",
+	  "done, rolled back, pending, no-agent" },
+	{ "frames twice", frames_twice, BOTH, 0, 0, "done", "done" },
+	{ "frames late", frames_late, BOTH, 1, 2000, "done, rolled back, pending",
+	  "done, rolled back, pending" },
+	{ "frames swapped", frames_swap, BOTH, 0, 0, "done, rolled back, pending",
+	  "done, rolled back, pending" },
+	{ "frame torn", frames_tear, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
+	{ "frames spoilt", frames_noise, BOTH, 0, 0, "done, rolled back, pending, no-agent",
+	  "done, rolled back, pending, no-agent" },
+	{ "step fails", step_fails, BOTH, 0, 0, "rolled back, done", "refused, done" },
+	{ "callback fails", callback_fails, BOTH, 0, 0, "rolled back, done", "refused, done" },
+	{ "callback hangs", callback_hangs, BOTH, 0, 0, "rolled back, done", "refused, done" },
+	{ "rollback fails", rollback_fails, BOTH, 0, 0, "stuck, rolled back, done",
+	  "stuck, refused, done" },
+	{ "kernel refuses", kernel_refuses, BOTH, 0, 0, "rolled back, done", "refused, done" },
+	{ "guest hangs", guest_hangs, BOTH, 100, 40000, "done, rolled back",
+	  "done, pending, rolled back" },
+	{ "guest paused", guest_is_paused, BOTH, 100, 20000, "done, rolled back, refused",
+	  "done, rolled back, refused" },
+	{ "guest reset", guest_is_reset, BOTH | MOVES, 0, 0, "rolled back, done, pending",
+	  "rolled back, done, stuck, pending, refused" },
+	{ "guest shut down", guest_shuts_down, BOTH | MOVES, 500, 5000, "vm-gone, done",
+	  "vm-gone, done" },
+	{ "guest panics", guest_panics, BOTH | MOVES, 500, 5000, "rolled back, refused, done",
+	  "rolled back, refused, done, pending, stuck" },
+	{ "unplug refused", unplug_refused, DOWN, 3000, 20000, "done", "refused, done" },
+	{ "unplug ignored", unplug_ignored, DOWN, 3000, 60000, "done", "done, pending" },
+	{ "unplug late", unplug_late, DOWN, 3000, 20000, "done", "done" },
+	{ "event to guest lost", gpe_is_lost, BOTH, 500, 40000, "done, rolled back",
+	  "done, pending" },
+	{ "unasked eject", cpu_is_ejected, BOTH | MOVES, 0, 0, "done, rolled back",
+	  "done, stuck, refused" },
+	{ "unasked switch", cpu_is_switched, BOTH | MOVES, 0, 0, "done, rolled back",
+	  "done, refused, stuck" },
+	{ "QEMU exits", qemu_exits, BOTH | MOVES, 100, 5000, "vm-gone, done", "vm-gone, done" },
+	{ "QEMU stopped", qemu_stops, BOTH, 100, 20000, "done, rolled back, pending",
+	  "done, pending, rolled back" },
+	{ "QMP closed", qmp_closes, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
+	{ "QMP error", qmp_refuses, BOTH, 0, 0, "rolled back, done", "refused, done" },
+	{ "QMP slow", qmp_is_slow, BOTH, 100, 9000, "done, pending", "done, pending" },
+	{ "replies twice", replies_twice, BOTH, 0, 0, "done, rolled back, vm-gone",
+	  "done, vm-gone" },
+	{ "replies lost", replies_drop, BOTH, 0, 0, "done, rolled back, pending", "done, pending" },
+	{ "reply torn", replies_tear, BOTH, 0, 0, "done, rolled back", "done" },
+	{ "replies spoilt", replies_noise, BOTH, 0, 0, "done, rolled back, vm-gone",
+	  "done, vm-gone, refused, stuck" },
+	{ "events lost", events_drop, BOTH, 0, 0, "done", "done" },
+	{ "events twice", events_twice, BOTH, 0, 0, "done", "done" },
+	{ "events late", events_late, BOTH, 1, 5000, "done", "done" },
+	{ "events swapped", events_swap, BOTH, 0, 0, "done", "done" },
+	{ "port events", port_events, BOTH, 0, 0, "done", "done" },
+	{ "foreign plug", foreign_plug, BOTH | MOVES, 0, 0, "done, rolled back", "done" },
+	{ "foreign unplug", foreign_unplug, BOTH | MOVES, 0, 0, "done, rolled back",
+	  "done, stuck, refused" },
+	{ "lie: done", lies_done, BOTH, 1000, 8000, "done", "done" },
+	{ "lie: where it ran", lies_ran_on, BOTH, 1000, 8000, "stuck, done", "stuck, done" },
+	{ "lie: old results", lies_old, BOTH, 1000, 8000, "done", "done" },
+	{ "lie: rows", lies_rows, BOTH, 1000, 8000, "done", "done" },
+	{ "lie: another state", lies_state, BOTH, 1000, 8000, "stuck, done", "stuck, done" },
+	{ "flood", floods, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
+};
+
+const unsigned int n_fault_kinds = sizeof(fault_kinds) / sizeof(*fault_kinds);
+
+int fault_find(const char *name)
+{
+	for (unsigned int i = 0; i < n_fault_kinds; i++)
+		if (strcmp(fault_kinds[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *fault_may_end(unsigned int fault, bool down)
+{
+	return down ? fault_kinds[fault].down : fault_kinds[fault].up;
+}
+
+static void calm(struct sim_domain *d)
+{
+	d->m.replies.left = d->m.events.left = d->a.frames.left = 0;
+	d->m.slow_us = 0;
+	d->m.refuse_add = d->m.refuse_del = 0;
+	d->a.plant.left = 0;
+	d->a.flood = 0;
+	d->g.lose_gpes = 0;
+}
+
+void faults_heal(struct sim_domain *d)
+{
+	calm(d);
+	machine_stop(d, false);
+	begin_anew(d, 0);
+	reset_after_panic(d, 0);
+	resume(d, 0);
+	guest_hang(d, false);
+	wire_listen(&d->a.wire, true);
+	accept_removals(d, 0);
+	honest_again(d, 0);
+	agent_mute(d, false);
+	/* A handshake that was spoilt may not be noticed by either side: the channel promises order. */
+	if (d->spoilt)
+		wire_hang_up(&d->a.wire);
+	tamper_done(&d->a.frames);
+	if (d->g.up && !d->a.restart.at)
+		agent_start(d);
+}

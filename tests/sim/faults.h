@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TESTS_SIM_FAULTS_H
+#define TESTS_SIM_FAULTS_H
+
+#include "tests/sim/script.h"
+
+enum {
+	FAULT_UP = 1,      /* makes sense while vCPUs go up */
+	FAULT_DOWN = 2,    /* while they go down */
+	FAULT_ALL = 4,     /* meets every domain: no use where others are to be unaffected */
+	FAULT_MOVES = 8,   /* others change what QEMU or the guest has */
+	FAULT_TIMEOUT = 16 /* the operation it belongs to gets a short deadline */
+};
+
+/**
+ * struct fault_kind - one way in which things go wrong
+ * @strike: at its moment; what it breaks heals by itself after i->span_us
+ * @min_ms, @max_ms: of the span
+ * @up, @down: the ends that an operation may have which it meets on the way up or down
+ */
+struct fault_kind {
+	const char *name;
+	void (*strike)(struct sim_domain *d, const struct item *i);
+	unsigned int flags;
+	unsigned int min_ms, max_ms;
+	const char *up, *down;
+};
+
+extern const struct fault_kind fault_kinds[];
+extern const unsigned int n_fault_kinds;
+
+/* The ends that an operation which goes up, or down, may have with this fault, in words. */
+const char *fault_may_end(unsigned int fault, bool down);
+
+/* -1 unknown */
+int fault_find(const char *name);
+
+/* Everything is well again; what has to be started anew is. */
+void faults_heal(struct sim_domain *d);
+
+#endif

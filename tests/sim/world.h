@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "tests/sim/faults.h"
+
+/* How the daemon stands to an operation that it has accepted. */
+enum track_end { TRACK_OPEN, TRACK_ENDED };
+
+/**
+ * struct track - an operation, as its client knows it
+ * @op: the client's reference, NULL when it has gone
+ * @ends: how often its end was told
+ * @moved: others changed things while it ran
+ * @lied: its guest cannot be believed
+ */
+struct track {
+	unsigned int number;
+	char id[MSG_OP_MAX + 1];
+	struct op *op;
+	enum track_end end;
+	unsigned int ends;
+	enum op_result result;
+	uint64_t accepted_us, ended_us;
+	unsigned int hits[PHASES];
+	bool moved;
+};
+
+/**
+ * struct driver - the clients of one domain: they ask for one operation after another
+ */
+struct driver {
+	struct clock_timer next;
+	size_t at; /* item to be looked at next */
+	struct track *tracks;
+	unsigned int n_tracks;
+	struct track *current;
+	size_t current_at;
+	unsigned int current_number;
+	bool done;
+};
+
+/**
+ * struct watch - what the checker remembers of one domain
+ */
+struct watch {
+	uint64_t truth, calm_us;
+	char running[MSG_OP_MAX + 1];
+};
+
+struct world {
+	sd_event *event;
+	const struct script *script;
+	char folder[64]; /* the daemon's, which outlives it */
+	struct manager *manager;
+	struct event_listener *listener;
+	struct sim_domain *domains;
+	struct driver *drivers;
+	struct watch *watches;
+	unsigned int n;
+	unsigned int kills_due; /* of the daemon, right after it has started */
+	struct clock_timer start, again, sample;
+	bool over, healed;
+	unsigned int drill;
+	uint64_t settle_us, rest_us;
+	unsigned int turns;
+	struct run_result *result;
+	FILE *log;
+};
+
+/* Run a script from the beginning to its end; @w may be asked until world_done(). */
+void world_run(struct world *w, const struct script *s, struct run_result *ret, FILE *log);
+void world_done(struct world *w);
+
+/* The daemon dies without a word; another starts after @after_us. */
+void world_kill(struct world *w, uint64_t after_us);
+struct domain *world_domain(const struct sim_domain *d);
+void world_cancel(struct sim_domain *d);
+void world_client_goes(struct sim_domain *d);
+/* The end of an operation was told. */
+void world_ended(struct sim_domain *d, struct track *t, const struct op *op);
+
+/* checker.c */
+void checker_on_event(struct world *w, const struct event *e);
+/* After every turn of the loop. */
+void checker_turn(struct world *w);
+/* Each second of the simulation's. */
+void checker_sample(struct world *w);
+/* What is under way in this domain still, or NULL. */
+const char *checker_unrest(const struct sim_domain *d);
+/* Everything is as it should be at the end. */
+void checker_final(struct world *w);
+void checker_count(struct world *w);
+
+/* Where a slot really stands: the ladder's state, by QEMU and the guest. */
+int truth_of(const struct sim_domain *d, unsigned int slot);
+
+#endif
