@@ -271,6 +271,23 @@ def tier_fuzz(run):
     each(one, [t for t in tapread.meson_tests(os.path.join(ROOT, "build/fuzz")) if _is_in(t, "fuzz")])
 
 
+def tier_sim(run):
+    """the daemon among simulated domains: operations with faults by seed, and every fault in every phase"""
+    run.need_build("build")
+    sim = os.path.join(ROOT, "build", "tests", "sim", "vcpuhp-sim")
+    # Two processes, with seeds of their own: 1,000,000 operations, or a slice of that.
+    seeds = 530 if run.options.long else 40
+    each(lambda n: run.command("sim", "%d runs from seed %d" % (seeds, 1 + n * seeds), [
+        sim, "--domains", "16", "--operations", "60", "--faults", "25",
+        "--seed", str(1 + n * seeds), "--seeds", str(seeds)], seconds=3600), range(2))  # fmt: skip
+    run.command("sim", "other domains are unaffected", [sim, "--unaffected", "--seeds", "20"])
+    run.command("sim", "tests/matrix.md", [
+        sim, "--matrix", "--seeds", "100" if run.options.long else "5",
+        "--table", os.path.join(ROOT, "tests", "matrix.md")], seconds=3600)  # fmt: skip
+    for script in scripts("sim"):
+        run_script(run, "sim", script, "build")
+
+
 def tier_coverage(run):
     """unit tests and fuzz corpus once more, counting the lines of the decoders that they run"""
     need("gcov")
@@ -333,6 +350,7 @@ TIERS = {
     "build": tier_build,
     "unit": tier_unit,
     "fuzz": tier_fuzz,
+    "sim": tier_sim,
     "coverage": tier_coverage,
     "tidy": tier_tidy,
     "integration": tier_integration,
@@ -356,7 +374,7 @@ def run_tier(run, name):
 def list_all():
     for name, function in TIERS.items():
         print("%-12s %s" % (name, function.__doc__))
-    for folder in ("integration", "libvirt", "e2e"):
+    for folder in ("sim", "integration", "libvirt", "e2e"):
         for script in scripts(folder):
             print("%s: %s" % (folder, os.path.relpath(script, ROOT)))
     for patch in mutants.patches(ROOT):
