@@ -69,7 +69,7 @@ def every_flood_of_an_agent_stays_within_the_budgets():
 
 @case()
 def a_flood_about_a_machine_of_thousands_of_slots_is_no_dearer():
-    slots = [{"type": "qemu64-x86_64-cpu", "vcpus-count": 1, "props": {"core-id": i}} for i in range(3500)]
+    slots = [{"type": "qemu64-x86_64-cpu", "vcpus-count": 1, "props": {"core-id": i}} for i in range(2500)]
     with Scene(agent=False, smp=2) as (vm, d), tempfile.TemporaryDirectory() as folder:
         witness = Witness(vm, d)
         qemu = os.path.join(folder, "q")
@@ -81,7 +81,7 @@ def a_flood_about_a_machine_of_thousands_of_slots_is_no_dearer():
             time.sleep(1.5)
             equal(meter.breach(), "")
             info = witness.control.ask("GetDomain", domain="large")["info"]
-            equal((info["maximum"], info["agent"]["connected"]), (3500, True))
+            equal((info["maximum"], info["agent"]["connected"]), (2500, True))
 
 
 class Liar(HostileAgent):
