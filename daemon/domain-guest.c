@@ -226,17 +226,24 @@ static void on_kstep(struct domain *d, const struct record_kstep *r)
 	vcpu_note_step(v, &n);
 }
 
+/*
+ * A failure is kept by the agent until it has been written down, or a daemon that is killed before
+ * that would have the step run once more to hear of it. Before QEMU is there nothing can be.
+ */
+static bool is_to_be_kept(struct domain *d, const struct vcpu *v, const struct record_done *r)
+{
+	return r->rc && d->intent && d->running &&
+	       ((v && hostwalk_op_of(v, r->kick)) || op_resume_on_done(d, r));
+}
+
 static void on_done(struct domain *d, const struct record_done *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
 
-	/* A failure is kept by the agent until it has been written down, or a daemon that is killed
-	 * before that would have the step run once more to hear of it. */
-	if (v && r->rc && d->intent && d->running &&
-	    (hostwalk_op_of(v, r->kick) || op_resume_on_done(d, r)))
-		v->unacked = r->kick;
-	else
+	if (!is_to_be_kept(d, v, r))
 		link_ack(d->link, r->kick);
+	else if (v)
+		v->unacked = r->kick;
 	if (v)
 		hostwalk_on_done(v, r);
 }

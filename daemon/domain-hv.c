@@ -214,6 +214,7 @@ static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)
 		hostwalk_drop(v);
 		v->present = v->removable = v->owned = v->park_again = false;
 		v->pending = VCPU_PENDING_NONE;
+		v->leaving = v->returning = v->claimed = false;
 		v->wish = -1;
 		v->drift[0] = '\0';
 		vcpu_settle(v);

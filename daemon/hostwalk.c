@@ -294,11 +294,6 @@ int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hos
 	return 0;
 }
 
-bool hostwalk_has_kick(const struct vcpu *v, uint32_t kick)
-{
-	return v->hw && kick && v->hw->kick == kick;
-}
-
 void hostwalk_drop(struct vcpu *v)
 {
 	if (v->hw)

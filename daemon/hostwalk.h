@@ -64,9 +64,6 @@ void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returni
 /* The agent's own account of a kick that failed, as an outcome. */
 void hostwalk_read_result(const struct record_done *r, bool teardown, struct hostwalk_outcome *ret);
 
-/* Whether @kick is the one under way. */
-bool hostwalk_has_kick(const struct vcpu *v, uint32_t kick);
-
 /* Fail the walk with @rc at the next point where that is possible; the way back runs (R8). */
 void hostwalk_cancel(struct vcpu *v, int rc);
 

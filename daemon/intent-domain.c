@@ -243,7 +243,7 @@ void intent_domain_on_attached(struct domain *d)
 		log_line(LOG_NOTICE, "%s: what was to be done is forgotten: this is another VM",
 			 d->config->name);
 	forget_found(d);
-	op_run_vm_gone(d, "the VM is gone; another one answers on its socket");
+	op_resume_void(d, "the VM is gone; another one answers on its socket");
 }
 
 void intent_domain_on_table(struct domain *d)

@@ -233,7 +233,7 @@ bool op_resume_bind(struct op_run *run)
 	if (!d->attached || !d->vcpus)
 		return false;
 	if (!fits(run)) {
-		op_run_vm_gone(d, "the VM has other vCPUs than it had");
+		op_resume_void(d, "the VM has other vCPUs than it had");
 		return false;
 	}
 	run->moves = calloc(run->resume->n ? run->resume->n : 1, sizeof(*run->moves));
@@ -260,6 +260,17 @@ void op_resume_fail(struct op_run *run, enum vcpu_result result, const char *why
 		if (!*e->error)
 			snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu, why);
 	}
+}
+
+void op_resume_void(struct domain *d, const char *why)
+{
+	struct op *op = d->running;
+
+	if (!op || !op->run || op->run->phase != RUN_RESUME)
+		return;
+	op_resume_fail(op->run, VCPU_GONE, "the VM is gone");
+	snprintf(op->error, sizeof(op->error), "%s", why);
+	op_end(op, OP_VM_GONE);
 }
 
 enum intent_stage op_resume_stage(const struct op_run *run)

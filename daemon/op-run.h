@@ -83,6 +83,8 @@ void op_persist_drop(struct op_run *run);
 
 /* op-resume.c: the vCPUs are there: make its moves of what was remembered. False: not yet. */
 bool op_resume_bind(struct op_run *run);
+/* What an earlier daemon has begun was begun in another VM. What waits is for the one that is there. */
+void op_resume_void(struct domain *d, const char *why);
 /* It is stopped in RUN_RESUME. True: it has ended by that. */
 bool op_resume_stop(struct op_run *run, int rc);
 /* The VM is gone, or will not be seen in time, and its vCPUs end as @result. */

@@ -105,7 +105,7 @@ static void an_add_goes_on_from_where_each_vcpu_is(void **state)
 	bench_stop(b);
 }
 
-static void a_failure_meanwhile_is_the_operations(void **state)
+static void a_failure_meanwhile(bool agent_first)
 {
 	struct bench *b = start(true);
 	struct record_done r = { .slot = 1,
@@ -123,10 +123,14 @@ static void a_failure_meanwhile_is_the_operations(void **state)
 	bench_row(b, 1, CPUHP_STANDBY);
 	bench_said(b, "kick 1 44");
 	r.kick = b->kicks[1].kick;
-	replace_daemon(b);
+	bench_restart(b);
+	if (!agent_first)
+		bench_attach(b);
 	/* It is told in the new session, before the table. */
 	bench_agent_hello(b, 1);
 	bench_record_done(b, &r);
+	if (agent_first)
+		bench_attach(b);
 	b->auto_qemu = b->auto_agent = true;
 	b->n_read = b->n_words;
 	bench_agent_table(b);
@@ -139,6 +143,16 @@ static void a_failure_meanwhile_is_the_operations(void **state)
 	bench_said(b, "unplug 1");
 	assert_false(b->slots[1].present);
 	bench_stop(b);
+}
+
+static void a_failure_meanwhile_is_the_operations(void **state)
+{
+	a_failure_meanwhile(false);
+}
+
+static void also_where_the_agent_comes_before_qemu(void **state)
+{
+	a_failure_meanwhile(true);
 }
 
 static void what_the_agent_is_still_at_is_waited_for(void **state)
@@ -259,6 +273,24 @@ static void another_vm_is_not_touched(void **state)
 	bench_stop(b);
 }
 
+/* Accepted by a daemon that never saw QEMU; what the next one accepted meanwhile is about this VM. */
+static void what_was_accepted_before_qemu_came_waits_for_it(void **state)
+{
+	struct bench *b = start(false);
+
+	bench_stop(b);
+	b = bench_start(&(struct bench_options){
+		.runtime_dir = folder, .no_attach = true, .no_agent = true });
+	op_unref(submit(b, 2, "early"));
+	bench_restart(b);
+	assert_string_equal(find(b, "early")->error, "daemon restarted");
+	op_unref(submit(b, 2, "add"));
+	bench_attach(b);
+	bench_agent_up(b, 1);
+	ends(b, "add", OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
 static void what_is_left_of_its_time_is_all_it_has(void **state)
 {
 	struct bench *b = start(true);
@@ -360,12 +392,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(an_add_goes_on_from_where_each_vcpu_is),
 		IN_FOLDER(a_failure_meanwhile_is_the_operations),
+		IN_FOLDER(also_where_the_agent_comes_before_qemu),
 		IN_FOLDER(what_the_agent_is_still_at_is_waited_for),
 		IN_FOLDER(a_removal_goes_on_to_its_end),
 		IN_FOLDER(a_removal_left_pending_is_watched),
 		IN_FOLDER(what_only_waited_has_failed),
 		IN_FOLDER(a_result_is_the_same_in_the_next_daemon),
 		IN_FOLDER(another_vm_is_not_touched),
+		IN_FOLDER(what_was_accepted_before_qemu_came_waits_for_it),
 		IN_FOLDER(what_is_left_of_its_time_is_all_it_has),
 		IN_FOLDER(a_cancel_reaches_a_kick_of_the_daemon_before),
 		IN_FOLDER(wishes_outlive_the_daemon),
