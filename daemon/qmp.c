@@ -41,51 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	READ_SIZE = 32 * 1024,
-	FLOOD_SIZE = 8 * READ_SIZE,
-	PAUSE_US = 10000,
-	PROBES_MAX = 8,
-};
-
-enum qmp_state { GREETING, NEGOTIATING, READY, CLOSED };
-
-struct pending {
-	STAILQ_ENTRY(pending) link;
-	int64_t id;
-	uint64_t deadline_us;
-	qmp_reply_fn cb; /* NULL: overdue */
-	void *arg;
-};
-
-struct qmp {
-	unsigned int refs;
-	enum qmp_state state;
-	int fd;
-	struct ucred peer;
-	sd_event *event;
-	sd_event_source *io;
-	sd_event_source *timer;
-	sd_event_source *fail;
-	sd_event_source *thaw; /* on: nothing is read or written until then */
-	const char *fail_why;
-	unsigned int reply_ms;
-	const struct qmp_handlers *handlers;
-	void *ctx;
-	int64_t last_id;
-	STAILQ_HEAD(, pending) pending;
-	unsigned int n_pending;
-	unsigned int n_overdue;
-	unsigned int n_probes; /* since nothing was overdue */
-	struct qmp_lines in;
-	struct qmp_budget budget;
-	bool waiting; /* a line, for tokens */
-	uint64_t replied;
-	char *out;
-	size_t out_len;
-	size_t out_sent;
-	char version[32];
-};
+enum { PROBES_MAX = 8 };
 
 static void unref(struct qmp *q)
 {
@@ -116,14 +72,6 @@ static void unrefp(struct qmp **q)
 
 /* Held by every dispatch: what it calls may close the connection under it. */
 #define HOLD(q) __attribute__((cleanup(unrefp), unused)) struct qmp *held = ((q)->refs++, (q))
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static void arm(struct qmp *q, uint64_t deadline_us)
 {
@@ -240,7 +188,7 @@ static int submit(struct qmp *q, enum qmp_command command, json_object *args, qm
 		return r;
 	}
 	*p = (struct pending){ .id = ++q->last_id, .cb = cb, .arg = arg };
-	p->deadline_us = now_us() + (uint64_t)q->reply_ms * 1000;
+	p->deadline_us = qmp_now_us() + (uint64_t)q->reply_ms * 1000;
 	STAILQ_INSERT_TAIL(&q->pending, p, link);
 	q->n_pending++;
 	arm(q, p->deadline_us);
@@ -307,7 +255,7 @@ static int answered(struct qmp *q, const struct qmp_msg *m, const char **ret_why
 	return 0;
 }
 
-static int received(struct qmp *q, const struct qmp_msg *m, size_t len, const char **ret_why)
+int qmp_received(struct qmp *q, const struct qmp_msg *m, size_t len, const char **ret_why)
 {
 	failpoint(m->kind == QMP_EVENT ? "qmp.event" : "qmp.reply");
 	switch (m->kind) {
@@ -327,92 +275,6 @@ static int received(struct qmp *q, const struct qmp_msg *m, size_t len, const ch
 	return 0;
 }
 
-static int read_line(struct qmp *q, const char *line, size_t len, const char **ret_why)
-{
-	struct qmp_msg m;
-	int r = qmp_msg_parse(line, len, &m, ret_why);
-
-	if (r < 0)
-		return r;
-	r = received(q, &m, len, ret_why);
-	qmp_msg_done(&m);
-	return r;
-}
-
-static int read_lines(struct qmp *q, const char **ret_why)
-{
-	const char *line;
-	size_t len;
-	int r = 0;
-
-	q->waiting = false;
-	while (r == 0 && q->state != CLOSED && qmp_lines_pop(&q->in, &line, &len)) {
-		switch (qmp_budget_judge(&q->budget, line, len)) {
-		case QMP_READ:
-			r = read_line(q, line, len, ret_why);
-			break;
-		case QMP_PASS_OVER:
-			break;
-		case QMP_WAIT:
-			qmp_lines_unpop(&q->in, line);
-			q->waiting = true;
-			return 0;
-		}
-	}
-	return r;
-}
-
-/* Return: how many bytes came, 0 none now, -errno. */
-static ssize_t receive_some(struct qmp *q, const char **ret_why)
-{
-	char buf[READ_SIZE];
-	ssize_t n = recv(q->fd, buf, sizeof(buf), MSG_DONTWAIT);
-	int r;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0) {
-		*ret_why = n == 0 ? "QEMU closed the QMP connection" : "the QMP connection broke";
-		return n == 0 ? -ECONNRESET : -errno;
-	}
-	r = qmp_lines_push(&q->in, buf, (size_t)n);
-	if (r < 0) {
-		*ret_why = r == -EMSGSIZE ? "a QMP line above 1 MiB" : "out of memory";
-		return r;
-	}
-	r = read_lines(q, ret_why);
-	return r < 0 ? r : n;
-}
-
-static void pause_reading(struct qmp *q)
-{
-	uint64_t at = now_us() + PAUSE_US;
-
-	if (q->waiting && qmp_budget_when(&q->budget) > at)
-		at = qmp_budget_when(&q->budget);
-	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
-	sd_event_source_set_time(q->thaw, at);
-	sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT);
-}
-
-static int receive(struct qmp *q, const char **ret_why)
-{
-	size_t taken = 0;
-	bool spent;
-	ssize_t n;
-
-	do {
-		n = receive_some(q, ret_why);
-		if (n < 0)
-			return (int)n;
-		taken += (size_t)n;
-		spent = q->state != CLOSED && qmp_budget_is_spent(&q->budget, now_us());
-	} while (spent && n > 0 && !q->waiting && taken < FLOOD_SIZE);
-	if (spent)
-		pause_reading(q);
-	return 0;
-}
-
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct qmp *q = userdata;
@@ -421,7 +283,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	HOLD(q);
 
 	if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		r = receive(q, &why);
+		r = qmp_receive(q, &why);
 	if (r == 0 && q->state != CLOSED && (revents & EPOLLOUT)) {
 		r = flush(q);
 		why = "the QMP connection broke";
@@ -440,12 +302,12 @@ static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
 	HOLD(q);
 
 	sd_event_source_set_enabled(q->io, SD_EVENT_ON);
-	qmp_budget_is_spent(&q->budget, now_us());
-	r = read_lines(q, &why);
+	qmp_budget_is_spent(&q->budget, qmp_now_us());
+	r = qmp_read_lines(q, &why);
 	if (r == 0 && q->state != CLOSED && q->waiting)
-		pause_reading(q);
+		qmp_pause_reading(q);
 	else if (r == 0 && q->state != CLOSED)
-		r = receive(q, &why);
+		r = qmp_receive(q, &why);
 	if (r < 0 && q->state != CLOSED)
 		fail(q, r, why);
 	missed = q->budget.missed;
@@ -487,7 +349,7 @@ static void probe(struct qmp *q)
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct qmp *q = userdata;
-	uint64_t now = now_us(), next = UINT64_MAX;
+	uint64_t now = qmp_now_us(), next = UINT64_MAX;
 	struct pending *p;
 	HOLD(q);
 
@@ -536,7 +398,7 @@ static int add_sources(struct qmp *q)
 	if (r < 0)
 		return r;
 	r = sd_event_add_time(q->event, &q->timer, CLOCK_MONOTONIC,
-			      now_us() + QMP_GREETING_MS * 1000ULL, 1000, on_timer, q);
+			      qmp_now_us() + QMP_GREETING_MS * 1000ULL, 1000, on_timer, q);
 	if (r < 0)
 		return r;
 	r = sd_event_add_time(q->event, &q->thaw, CLOCK_MONOTONIC, 0, 1000, on_thaw, q);
@@ -565,7 +427,7 @@ int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
 	q->handlers = handlers;
 	q->ctx = ctx;
 	STAILQ_INIT(&q->pending);
-	qmp_budget_init(&q->budget, now_us());
+	qmp_budget_init(&q->budget, qmp_now_us());
 	r = add_sources(q);
 	if (r < 0) {
 		unref(q);

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A vCPU's state is what QEMU and the guest say, added up; it is set in one place, from where the
+ * listeners hear of it. While a walk is under way the walk says where it is; at rest it is what is
+ * observed. A guest may change its word as fast as it likes: those who watch are told a few changes
+ * at once and then one a second.
+ */
 #include "daemon/vcpu.h"
 #include "daemon/log.h"
 #include "daemon/trace-ring.h"
