@@ -144,7 +144,7 @@ static const char *objection(const struct stat *st)
 		return "it has other names";
 	if (st->st_mode & 0077)
 		return "others may open it";
-	if (st->st_size < 2 * SLOT_MIN || st->st_size > 2 * INTENT_BYTES_MAX ||
+	if (st->st_size < 2L * SLOT_MIN || st->st_size > 2L * INTENT_BYTES_MAX ||
 	    (st->st_size & (st->st_size - 1)))
 		return "no intent has that size";
 	return NULL;

@@ -315,9 +315,9 @@ static void append_table(struct guest *g)
 	struct record r = { .type = RECORD_CPU };
 	size_t at = 0;
 
-	for (uint16_t i = 0; i < SOUND_CPUS; i++) {
+	for (unsigned int i = 0; i < SOUND_CPUS; i++) {
 		r.cpu = (struct record_cpu){
-			.cpu = i, .slot = i, .state = CPUHP_ONLINE, .ran_on = i
+			.cpu = (uint16_t)i, .slot = (uint16_t)i, .state = CPUHP_ONLINE, .ran_on = i
 		};
 		r.cpu.flags = RECORD_CPU_PRESENT | RECORD_CPU_ONLINE;
 		record_encode(&r, out + FRAME_HEADER, FRAME_PAYLOAD_MAX, &at);

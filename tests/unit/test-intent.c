@@ -341,7 +341,7 @@ static void a_domain_that_outgrows_its_slots_gets_larger_ones(void **state)
 	store(p, 1024, 1000);
 	loads(p, 1000, 2);
 	assert_int_equal(stat(p->path, &st), 0);
-	assert_true(st.st_size > 2 * SLOT);
+	assert_true(st.st_size > 2L * SLOT);
 	store(p, 8, 2);
 	loads(p, 2, 3);
 }

@@ -69,7 +69,7 @@ static void a_long_event_costs_as_many(void **state)
 	struct qmp_budget b;
 
 	qmp_budget_init(&b, 0);
-	assert_int_equal(read_until_spent(&b, event, 100 * 1024), 10);
+	assert_int_equal(read_until_spent(&b, event, 100UL * 1024), 10);
 }
 
 int main(void)
