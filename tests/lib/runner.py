@@ -32,6 +32,7 @@ LOGS = os.path.join(ROOT, "build", "test-logs")
 WORKERS = max(2, os.cpu_count() or 2)
 FUZZ_SECONDS = 10
 LONG_FUZZ_SECONDS = 60
+SANITIZE_LONG = ("faults_phases.py", "kvm_fleet.py")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
@@ -213,6 +214,15 @@ def run_script(run, tier, script, folder, env=None, suffix=""):
         run.tap(tier, name + "-again", [sys.executable, script] + held, seconds, env)
 
 
+def run_integration(run, tier, folder, env=None, left_out=()):
+    """Two at a time, for they mostly wait; then those that measure what a core is used for, each alone."""
+    names = [s for s in scripts("integration") if run.options.long or os.path.basename(s) not in left_out]
+    alone = [s for s in names if os.path.basename(s).startswith("hostile_")]
+    each(lambda s: run_script(run, tier, s, folder, env), [s for s in names if s not in alone])
+    for script in alone:
+        run_script(run, tier, script, folder, env)
+
+
 def tier_format(run):
     """clang-format without differences; house rules that a script can check"""
     run.command("format", "house rules", [sys.executable, "tests/lib/check_sources.py"])
@@ -305,16 +315,18 @@ def tier_sanitize(run):
     """unit tests, fuzz corpus and integration again under ASan and UBSan"""
     run.need_build("build/asan")
     run_meson_tests(run, "sanitize", "build/asan", lambda t: True, SANITIZER_ENV)
-    for script in scripts("integration"):
-        run_script(run, "sanitize", script, "build/asan", SANITIZER_ENV)
+    # The same code as elsewhere, in hundreds of cells and kills: every one with --long.
+    env = dict(SANITIZER_ENV, **({} if run.options.long else {"VCPUHP_TEST_EVERY": "9"}))
+    run_integration(run, "sanitize", "build/asan", env, left_out=SANITIZE_LONG)
+    if not run.options.long:
+        run.point("sanitize", ", ".join(SANITIZE_LONG), "skip", "with --long")
 
 
 def tier_integration(run):
     """real daemon, real QEMU on KVM: no guest and the real agent on a folder for /, or a guest of our own"""
     run.need_build("build")
     run_meson_tests(run, "integration", "build", lambda t: _is_in(t, "integration"))
-    for script in scripts("integration"):
-        run_script(run, "integration", script, "build")
+    run_integration(run, "integration", "build")
     if run.build("build/musl"):
         script = os.path.join(ROOT, "tests", "integration", "agent_dialogue.py")
         run_script(run, "integration", script, "build/musl", suffix="-musl")
