@@ -86,11 +86,23 @@ static int on_give_up(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+void op_run_doubt(struct domain *d)
+{
+	struct op_run *run = d->running ? d->running->run : NULL;
+
+	/* Its word may have been lost on the way. */
+	if (run && run->moves && op_moves_lack_agent(run))
+		link_query(d->link);
+}
+
 /* Stopped, and what is left to undo needs an agent that is away: not for ever. */
 static void bound_undoing(struct op_run *run)
 {
 	const struct domain *d = run->domain;
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+	const struct deadlines *t = &d->manager->config->deadlines;
+	uint64_t recall_ms =
+		(2ULL * t->guest_present_ms + t->agent_ping_ms) * domain_slow_factor(d);
+	uint64_t wait_us = 1000 * (recall_ms > t->agent_wait_ms ? recall_ms : t->agent_wait_ms);
 
 	if (!run->stop_rc || run->give_up || !op_moves_lack_agent(run))
 		return;

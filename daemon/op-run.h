@@ -54,6 +54,9 @@ struct op_run {
 /* Begin; the domain's running operation is @op. Return: 0 or -errno. */
 int op_run_start(struct op *op);
 
+/* Each tick: ask the agent again for what the running operation waits for to be said. */
+void op_run_doubt(struct domain *d);
+
 /* Something changed that an operation or another request may have waited for. */
 void op_run_poke(struct domain *d);
 

@@ -18,11 +18,13 @@ void op_moves_settle(struct op_run *run)
 		struct move *m = &run->moves[i];
 		bool keep = met && !m->failed && !m->called_back;
 		int at = m->v->state >= 0 ? m->v->state : m->at;
+		/* An earlier daemon's kick, recalled: where it is now is not where it comes to rest. */
+		bool on_its_way = m->resumed && m->v->guest_walking;
 
 		if (m->pending || m->stuck || m->gone)
 			continue;
 		m->goal = keep ? m->entry->to : m->entry->from;
-		m->todo = m->started && at != m->goal && !is_in_the_way(m);
+		m->todo = m->started && (at != m->goal || on_its_way) && !is_in_the_way(m);
 		m->undoing = !keep && m->todo;
 		/* A removal from standby has nothing to undo yet, and has not come true either. */
 		m->called_back |= !keep && !m->failed;
@@ -60,28 +62,35 @@ bool op_moves_note_lost(struct op_run *run)
 	return lost;
 }
 
+/* Where it is the agent has to say, or an earlier daemon has sent it on its way. */
+static bool waits_for_agent(const struct move *m)
+{
+	return m->todo && !m->v->hw && (m->v->state < 0 || (m->resumed && m->v->guest_walking));
+}
+
 bool op_moves_lack_agent(const struct op_run *run)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)
-		if (run->moves[i].todo && run->moves[i].v->state < 0)
+		if (waits_for_agent(&run->moves[i]))
 			return true;
 	return false;
 }
 
 void op_moves_give_up(struct op_run *run)
 {
-	const struct hostwalk_outcome o = {
+	struct hostwalk_outcome o = {
 		.rc = -ENOTCONN,
 		.failed_at = CPUHP_AP_KICK,
 		.rollback_failed_at = -1,
-		.text = "the agent is gone, so it could not be taken back",
 	};
 
 	for (unsigned int i = 0; i < run->n_moves; i++) {
 		struct move *m = &run->moves[i];
 
-		if (!m->todo || m->v->state >= 0)
+		if (!waits_for_agent(m))
 			continue;
+		snprintf(o.text, sizeof(o.text), "the agent is %s, so it could not be taken back",
+			 m->v->state < 0 ? "gone" : "at work on it for too long");
 		m->todo = false;
 		op_move_stuck(m, run->domain, &o);
 	}

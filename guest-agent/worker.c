@@ -440,6 +440,11 @@ static bool take_walk(struct worker_self *w, const struct worker_message *m)
 	return w->bound;
 }
 
+/* musl has no name for it yet (linux/mman.h). */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
 /* A fork maps the program's text anew, page by page as it is used: now, and not on the new CPU. */
 static void map_text(void)
 {
