@@ -44,8 +44,18 @@ void hostwalk_tell_pending(struct hostwalk *h)
 	h->done(h->ctx, h->v, &o);
 }
 
+/* QEMU was asked after the deadline, and behind all that it had been sent before. */
+static void on_still_there(void *arg, int rc, const char *text)
+{
+	struct vcpu *v = arg;
+
+	if (v->hw && v->hw->wait == WAIT_EJECT && v->hw->reissued && rc == 0 && v->present)
+		host_unplug_again(v->hw);
+}
+
 /*
- * It is asked for again, and that only when a table has shown the slot filled after the deadline.
+ * It is asked for again, and that only when a table has shown the slot filled after the deadline: one
+ * that was asked for earlier may be older than the first device_del.
  * When it has been told pending that goes on, for a reset may sweep the request away at any time;
  * where each asking holds the domain up it does not.
  */
@@ -66,8 +76,7 @@ void hostwalk_eject_late(struct hostwalk *h)
 		hostwalk_say(h, "the guest has not let go of it; it may leave any time");
 		hostwalk_tell_pending(h);
 	} else if (first || !d->hv->ops->one_unplug) {
-		h->again = true;
-		d->hv->ops->query(d->hv, hv_ignore, NULL);
+		d->hv->ops->query(d->hv, on_still_there, h->v);
 	}
 }
 

@@ -161,7 +161,9 @@ void host_unplug_again(struct hostwalk *h)
 {
 	struct hv *hv = h->v->domain->hv;
 
-	h->again = hv->ops->unplug(hv, h->v->vcpu, hv_ignore, NULL) < 0;
+	/* One that cannot be sent now has its turn at the next deadline. */
+	if (hv->ops->unplug(hv, h->v->vcpu, hv_ignore, NULL) == 0)
+		h->unsent = false;
 }
 
 static int device_teardown(struct hostwalk *h)

@@ -31,8 +31,7 @@ enum host_wait {
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
- * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline; @again:
- *           device_del is to be sent once more when a table shows the slot filled
+ * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
  *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
@@ -58,7 +57,7 @@ struct hostwalk {
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
-	bool unsent, refused, reissued, again, told_pending, firmware_answered, asked_before;
+	bool unsent, refused, reissued, told_pending, firmware_answered, asked_before;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;

@@ -354,8 +354,6 @@ void hostwalk_on_table(struct vcpu *v)
 		hostwalk_complete(h, -EBUSY);
 	} else if (h->wait == WAIT_EJECT && h->unsent) {
 		host_unplug(h);
-	} else if (h->wait == WAIT_EJECT && h->again) {
-		host_unplug_again(h);
 	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered) {
 		/* A cancel may have spoken meanwhile. */
 		if (vcpu_is_anothers(v))

@@ -29,7 +29,7 @@ def interrupted(number, status):
         out, err = p.communicate(timeout=SECONDS)
         op = daemon.calls[0]["parameters"]["op"]
         equal((p.returncode, out), (status, ""))
-        equal(err, "operation %s goes on; see: vcpuhpctl op %s, vcpuhpctl cancel %s\n" % (op, op, op))
+        equal(err, "operation %s goes on; see: vcpuhpctl op %s, vcpuhpctl wait %s, vcpuhpctl cancel %s\n" % (op, op, op, op))
         assert daemon.closed.wait(SECONDS)
         equal([c["method"] for c in daemon.calls], ["io.vcpuhp.Manager.SetVcpus"], "nothing is cancelled")
 
@@ -183,7 +183,7 @@ def ctrl_c_on_a_terminal_leaves_the_cursor_below_the_lines():
         t.finish(p)
         equal(p.returncode, 130)
         matches("^vcpu 3 ", t.screen[0])
-        equal(t.screen[1], "operation o1 goes on; see: vcpuhpctl op o1, vcpuhpctl cancel o1")
+        equal(t.screen[1], "operation o1 goes on; see: vcpuhpctl op o1, vcpuhpctl wait o1, vcpuhpctl cancel o1")
 
 
 @case(deadline=SECONDS)

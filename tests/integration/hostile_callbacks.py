@@ -113,8 +113,8 @@ def a_flood_of_output_is_dropped_and_its_last_words_in_time_are_kept():
 def one_that_leaves_its_session_keeps_nothing_of_the_agents():
     """It is not found and not killed: that is a limit. It has no port, no pipe and no lock of ours."""
     b = Bed(AGENT)
-    b.callback("10-a", startup='test "$2" = 0 && exit 0; BED=%s setsid sh -c "sleep %s & sleep %s" </dev/null >/dev/null 2>&1 &'
-               ' while ! pgrep -f "sleep %s" >/dev/null; do sleep 0.02; done' % (b.folder, MARK, MARK, MARK))  # fmt: skip
+    b.callback("10-a", startup='test "$2" = 0 && exit 0; BED=%s setsid sh -c "sleep %s & : >%s/away; sleep %s" </dev/null'
+               ' >/dev/null 2>&1 & while [ ! -e %s/away ]; do sleep 0.02; done' % (b.folder, MARK, b.folder, MARK, b.folder))  # fmt: skip
     with b:
         equal(b.kick(1, ONLINE)["rc"], 0)
         left = started(b)
