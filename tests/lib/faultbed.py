@@ -255,7 +255,7 @@ def add_replied(b):
     h = b.gate.hold(REPLY, "device_add")
     yield
     h.wait()
-    wait_for(lambda: 1 in b.vm.qemu_present(), 5, "the device")
+    wait_for(lambda: {1, 2} <= set(b.vm.qemu_present()), 5, "the devices")
     yield
     h.let()
 
