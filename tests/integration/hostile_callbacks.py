@@ -19,6 +19,7 @@ import wire
 from agentbed import AP_DYN, ONLINE, STANDBY, Bed
 from fakeguest import AGENT
 from tap import case, equal, matches
+from witness import SANITIZED
 
 MARK = "31557"  # a sleep of that many seconds is one that a callback started
 FOLDER = "etc/vcpuhp/cpuhp.d"
@@ -105,7 +106,7 @@ def a_flood_of_output_is_dropped_and_its_last_words_in_time_are_kept():
         equal((done["rc"], done["failed_at"]), (7, AP_DYN))
         assert all(32 <= ord(c) < 127 for c in done["text"]), repr(done["text"])
         with open("/proc/%d/statm" % before, encoding="ascii") as f:
-            assert int(f.read().split()[1]) - pages < 64, "the agent grew"
+            assert SANITIZED or int(f.read().split()[1]) - pages < 64, "the agent grew"
         stays_well(b)
 
 
