@@ -214,9 +214,10 @@ class FakeRoot:
             os.link(fifo, path + ".new")
             os.rename(path + ".new", path)
 
-    def let_online(self, cpu, on):
-        """The write that hangs returns, and what is read back says @on. Also when its writer is dead."""
+    def let_online(self, cpu, on, comes=False):
+        """The write that hangs, or @comes yet, returns; what is read back says @on. Also when its writer is dead."""
         fifo, path = self.path("tmp/online"), "%s/cpu%d/online" % (CPUS, cpu)
+        waited = os.open(fifo, os.O_RDONLY) if comes else -1
         with self.lock:
             if not os.path.exists(fifo):
                 return  # the kernel was at it, and is another by now
@@ -224,6 +225,8 @@ class FakeRoot:
                 self.write(path + ".new", "%d\n" % on)
                 os.rename(self.path(path + ".new"), self.path(path))
         reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        if waited >= 0:
+            os.close(waited)
         while True:
             try:
                 if not os.read(reading, 64):

@@ -220,7 +220,7 @@ def cannot_online(dom, guest, d, vcpu, count):
     before = d.counts()
     guest.root.hold_online(vcpu)
     asking = d.begin("setvcpus", dom.name, count)
-    guest.root.let_online(vcpu, False)
+    guest.root.let_online(vcpu, False, comes=True)
     a = result(asking.wait(10), 1, "failed")
     v = a.vcpu(vcpu)
     equal((v["result"], v["failed_at"], v["rc"], v["name"]), ("failed", "ap:online", -errno.EIO, "standby"), "%s" % a)
