@@ -28,11 +28,13 @@
  * struct op_resume - what is known of it before its vCPUs are there
  * @stage: where it was
  * @guest_boot: the boot of the guest whose kicks count
+ * @deadline_us: as kept; the operation's own is late enough for QEMU to be looked for
  * @n, @moves: as kept
  * @results: of kicks, by move; @has_result: there is one
  */
 struct op_resume {
 	enum intent_stage stage;
+	uint64_t deadline_us;
 	uint8_t guest_boot[16];
 	unsigned int n;
 	struct intent_move *moves;
@@ -78,6 +80,7 @@ static int make_resume(struct op_run *run, const struct intent *i, const struct 
 	run->resume = r;
 	r->stage = o->stage;
 	r->n = o->n_moves;
+	r->deadline_us = o->deadline_us;
 	memcpy(r->guest_boot, i->guest_boot, sizeof(r->guest_boot));
 	r->moves = calloc(n, sizeof(*r->moves));
 	r->results = calloc(n, sizeof(*r->results));
@@ -86,6 +89,14 @@ static int make_resume(struct op_run *run, const struct intent *i, const struct 
 		return -ENOMEM;
 	memcpy(r->moves, o->moves, o->n_moves * sizeof(*r->moves));
 	return 0;
+}
+
+/* It may have passed while no daemon was there: QEMU is looked for all the same. */
+static uint64_t deadline_of(const struct domain *d, const struct intent_op *o)
+{
+	uint64_t met_us = now_us() + (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+
+	return o->deadline_us > met_us ? o->deadline_us : met_us;
 }
 
 static int go_on_with(struct op *op, const struct intent *i, const struct intent_op *o)
@@ -105,7 +116,7 @@ static int go_on_with(struct op *op, const struct intent *i, const struct intent
 	op->run = run;
 	r = make_resume(run, i, o);
 	if (r == 0)
-		r = op_arm_deadline(op, o->deadline_us);
+		r = op_arm_deadline(op, deadline_of(d, o));
 	if (r < 0)
 		return r;
 	op->running = true;
@@ -243,6 +254,10 @@ bool op_resume_bind(struct op_run *run)
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		bind_move(run, i);
 	run->phase = run->resume->stage == INTENT_CLIMBING ? RUN_CLIMB : RUN_SETTLE;
+	if (!run->stop_rc && run->resume->deadline_us <= now_us()) {
+		run->stop_rc = -ETIMEDOUT;
+		snprintf(run->op->error, sizeof(run->op->error), "the operation's deadline passed");
+	}
 	had_failed = has_failed(run);
 	take_results(run);
 	if (run->phase == RUN_CLIMB &&
@@ -283,10 +298,30 @@ const struct intent_move *op_resume_move(const struct op_run *run, unsigned int 
 	return &run->resume->moves[i];
 }
 
+/* Who meets the VM later takes up what is out: a removal is watched, all else goes back. */
+static void leave_pending(struct op_run *run)
+{
+	const struct op_resume *r = run->resume;
+	struct intent *found = run->domain->found;
+
+	for (unsigned int i = 0; found && i < r->n; i++) {
+		const struct intent_move *m = &r->moves[i];
+		bool leaves = r->stage == INTENT_SETTLING && m->goal == m->to &&
+			      m->to < CPUHP_STANDBY && m->to < m->from;
+
+		if (!m->started || m->vcpu >= found->n_vcpus)
+			continue;
+		found->vcpus[m->vcpu].leaving = leaves;
+		found->vcpus[m->vcpu].returning = !leaves;
+		found->vcpus[m->vcpu].back = m->from;
+	}
+}
+
 bool op_resume_stop(struct op_run *run, int rc)
 {
 	if (rc != -ETIMEDOUT || run->domain->attached)
 		return false;
+	leave_pending(run);
 	op_resume_fail(run, VCPU_PENDING, "QEMU could not be reached in time");
 	snprintf(run->op->error, sizeof(run->op->error),
 		 "the daemon was restarted meanwhile, and QEMU could not be reached in time");

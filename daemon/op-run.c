@@ -81,6 +81,7 @@ static int on_give_up(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct op_run *run = userdata;
 
+	run->give_up = sd_event_source_disable_unref(run->give_up);
 	op_moves_give_up(run);
 	op_run_look_again(run);
 	return 0;
@@ -334,6 +335,9 @@ void op_run_stop(struct op *op, int rc)
 
 	if (!run)
 		return;
+	/* Also where it was being stopped already: QEMU may never come. */
+	if (run->phase == RUN_RESUME && op_resume_stop(run, rc))
+		return;
 	if (run->stop_rc) {
 		/* Cancelled, and now too late as well: what cannot be recalled is not waited for. */
 		if (rc == -ETIMEDOUT)
@@ -344,8 +348,6 @@ void op_run_stop(struct op *op, int rc)
 		op_persist_stop(run, rc);
 		return;
 	}
-	if (run->phase == RUN_RESUME && op_resume_stop(run, rc))
-		return;
 	if (run->phase == RUN_ADMIT) {
 		if (rc == -ECANCELED)
 			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");

@@ -338,6 +338,61 @@ static void a_cancel_reaches_a_kick_of_the_daemon_before(void **state)
 	bench_stop(b);
 }
 
+static bool has_1_left(struct bench *b, void *arg)
+{
+	return b->d->vcpus && !b->d->vcpus[1].present && !b->d->vcpus[1].hw;
+}
+
+/* vCPU 1 is at standby, and the agent has been told to take it online. */
+static void add_up_to_the_kick(struct bench *b, unsigned int timeout_ms)
+{
+	op_unref(bench_submit(b, &(struct op_request){ .id = "add",
+						       .goal = OP_GOAL_COUNT,
+						       .count = 2,
+						       .standby = -1,
+						       .timeout_ms = timeout_ms }));
+	bench_said(b, "plug 1");
+	bench_answer_plug(b, 1, 0, "");
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_said(b, "kick 1 44");
+}
+
+/* It was cancelled before, so it was being stopped already. */
+static void one_whose_qemu_never_comes_ends_and_what_is_out_goes_back(void **state)
+{
+	struct bench *b = start(true);
+
+	add_up_to_the_kick(b, 0);
+	assert_int_equal(domain_cancel(find(b, "add")), 0);
+	bench_restart(b);
+	ends(b, "add", OP_PENDING, "1:pending");
+	b->auto_qemu = b->auto_agent = true;
+	bench_attach(b);
+	bench_agent_up(b, 1);
+	bench_wait(b, has_1_left, NULL);
+	bench_check_drift(b, 1, "", 0);
+	bench_stop(b);
+}
+
+static void one_whose_time_has_passed_meanwhile_is_undone(void **state)
+{
+	struct bench *b = start(true);
+	uint64_t end = now_us() + 150 * 1000;
+
+	b->config.deadlines.agent_wait_ms = 2000;
+	add_up_to_the_kick(b, 150);
+	bench_restart(b);
+	while (now_us() < end)
+		;
+	b->auto_qemu = b->auto_agent = true;
+	bench_turn(b);
+	bench_attach(b);
+	bench_agent_up(b, 1);
+	ends(b, "add", OP_FAILED, "1:rolled-back");
+	bench_states(b, 1, 1, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
 static void wishes_outlive_the_daemon(void **state)
 {
 	struct bench *b = start(false);
@@ -402,6 +457,8 @@ int main(void)
 		IN_FOLDER(what_was_accepted_before_qemu_came_waits_for_it),
 		IN_FOLDER(what_is_left_of_its_time_is_all_it_has),
 		IN_FOLDER(a_cancel_reaches_a_kick_of_the_daemon_before),
+		IN_FOLDER(one_whose_qemu_never_comes_ends_and_what_is_out_goes_back),
+		IN_FOLDER(one_whose_time_has_passed_meanwhile_is_undone),
 		IN_FOLDER(wishes_outlive_the_daemon),
 		IN_FOLDER(a_store_that_fails_refuses_and_touches_nothing),
 	};
