@@ -26,6 +26,7 @@
 #include "daemon/hostwalk.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
+#include "daemon/vcpu.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,23 +247,33 @@ void intent_domain_on_attached(struct domain *d)
 	op_resume_void(d, "the VM is gone; another one answers on its socket");
 }
 
+/* Was it ours, and is it another's by now? Then ours has left, and the other one is left alone. */
+static bool is_replaced(const struct vcpu *v, const struct intent_vcpu *i)
+{
+	bool was_ours = i->owned || (i->returning && i->back < CPUHP_QEMU_DEVICE);
+
+	return was_ours && vcpu_is_anothers(v);
+}
+
+static void take_vcpu(struct vcpu *v, const struct intent_vcpu *i)
+{
+	v->wish = i->wish;
+	/* Where the id says nothing; else the table has said it already. */
+	v->owned |= v->domain->hv->ops->names_devices && v->present && i->owned;
+	v->arrived &= v->wish <= CPUHP_OFFLINE;
+	v->leaving = i->leaving && !is_replaced(v, i);
+	v->returning = i->returning && !is_replaced(v, i);
+	v->back = i->back;
+}
+
 void intent_domain_on_table(struct domain *d)
 {
 	const struct intent *i = d->found;
 
 	if (!i || !d->vcpus)
 		return;
-	for (unsigned int k = 0; k < i->n_vcpus && k < d->n_vcpus; k++) {
-		struct vcpu *v = &d->vcpus[k];
-
-		v->wish = i->vcpus[k].wish;
-		/* Where the id says nothing; else the table has said it already. */
-		v->owned |= d->hv->ops->names_devices && v->present && i->vcpus[k].owned;
-		v->arrived &= v->wish <= CPUHP_OFFLINE;
-		v->leaving = i->vcpus[k].leaving;
-		v->returning = i->vcpus[k].returning;
-		v->back = i->vcpus[k].back;
-	}
+	for (unsigned int k = 0; k < i->n_vcpus && k < d->n_vcpus; k++)
+		take_vcpu(&d->vcpus[k], &i->vcpus[k]);
 	/* No wishes are known where the guest had never been heard. */
 	memcpy(d->boot_id, i->guest_boot, sizeof(d->boot_id));
 	for (size_t k = 0; k < sizeof(d->boot_id); k++)

@@ -259,6 +259,7 @@ bool op_resume_bind(struct op_run *run)
 		snprintf(run->op->error, sizeof(run->op->error), "the operation's deadline passed");
 	}
 	had_failed = has_failed(run);
+	op_moves_pass_over_filled(run);
 	take_results(run);
 	if (run->phase == RUN_CLIMB &&
 	    (run->stop_rc || (had_failed && run->op->request.policy == OP_POLICY_ALL)))

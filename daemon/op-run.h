@@ -126,6 +126,9 @@ bool op_moves_have_work(const struct op_run *run);
 bool op_moves_lack_agent(const struct op_run *run);
 /* Leave that where it is, as stuck. */
 void op_moves_give_up(struct op_run *run);
+/* Of a daemon before this one: another has filled the slot of an add, and that is neither to be brought
+ * up nor to be taken away. */
+void op_moves_pass_over_filled(struct op_run *run);
 /* The VM is gone, and the walks with it. */
 void op_moves_gone(struct op_run *run);
 

@@ -31,6 +31,27 @@ void op_moves_settle(struct op_run *run)
 	}
 }
 
+void op_moves_pass_over_filled(struct op_run *run)
+{
+	const struct hostwalk_outcome filled = {
+		.rc = -EEXIST,
+		.failed_at = CPUHP_QEMU_DEVICE,
+		.rollback_failed_at = -1,
+		.text = "the slot was filled by another meanwhile",
+	};
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		struct move *m = &run->moves[i];
+
+		if (!m->todo || !is_in_the_way(m) ||
+		    (run->phase == RUN_SETTLE && m->goal >= CPUHP_QEMU_DEVICE))
+			continue;
+		m->todo = false;
+		if (run->phase == RUN_CLIMB)
+			op_moves_take(run, m, &filled);
+	}
+}
+
 bool op_moves_have_work(const struct op_run *run)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)

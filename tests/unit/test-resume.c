@@ -393,6 +393,73 @@ static void one_whose_time_has_passed_meanwhile_is_undone(void **state)
 	bench_stop(b);
 }
 
+/* Whoever has slot 1 now, it is not this daemon's kind. */
+static void replace_device(struct bench *b)
+{
+	b->slots[1].present = b->slots[1].removable = true;
+	snprintf(b->slots[1].id, sizeof(b->slots[1].id), "vcpu1");
+	b->guest_present[1] = true;
+	b->guest_state[1] = CPUHP_STANDBY;
+	b->auto_qemu = b->auto_agent = true;
+	bench_attach(b);
+	bench_agent_up(b, 1);
+}
+
+static void is_left_alone(struct bench *b)
+{
+	bench_turn(b);
+	assert_true(b->slots[1].present);
+	assert_int_equal(bench_count(b, "unplug 1"), 0);
+	bench_stop(b);
+}
+
+static void what_another_plugged_instead_is_no_success(void **state)
+{
+	struct bench *b = start(true);
+
+	op_unref(submit(b, 2, "add"));
+	bench_said(b, "plug 1");
+	bench_restart(b);
+	replace_device(b);
+	ends(b, "add", OP_FAILED, "1:failed");
+	is_left_alone(b);
+}
+
+static void what_another_plugged_is_not_undone(void **state)
+{
+	struct bench *b = start(true);
+
+	op_unref(submit(b, 3, "add"));
+	bench_said(b, "plug 1");
+	bench_said(b, "plug 2");
+	bench_answer_plug(b, 2, 0, "");
+	bench_row(b, 2, CPUHP_STANDBY);
+	bench_said(b, "kick 2 44");
+	bench_kicked(b, 2, 0);
+	bench_plug_foreign(b, 1);
+	bench_answer_plug(b, 1, -EEXIST, "it exists");
+	bench_said(b, "cancel 2");
+	bench_done(b, 2, CPUHP_STANDBY, -ECANCELED, CPUHP_AP_ONLINE);
+	bench_said(b, "kick 2 6 rollback");
+	bench_restart(b);
+	replace_device(b);
+	ends(b, "add", OP_FAILED, "1:failed 2:rolled-back");
+	is_left_alone(b);
+}
+
+static void what_another_plugged_is_not_taken_back(void **state)
+{
+	struct bench *b = start(false);
+
+	b->agent_silent[1] = true;
+	op_unref(submit(b, 2, "add"));
+	ends(b, "add", OP_PENDING, "1:pending");
+	bench_restart(b);
+	b->agent_silent[1] = false;
+	replace_device(b);
+	is_left_alone(b);
+}
+
 static void wishes_outlive_the_daemon(void **state)
 {
 	struct bench *b = start(false);
@@ -459,6 +526,9 @@ int main(void)
 		IN_FOLDER(a_cancel_reaches_a_kick_of_the_daemon_before),
 		IN_FOLDER(one_whose_qemu_never_comes_ends_and_what_is_out_goes_back),
 		IN_FOLDER(one_whose_time_has_passed_meanwhile_is_undone),
+		IN_FOLDER(what_another_plugged_instead_is_no_success),
+		IN_FOLDER(what_another_plugged_is_not_undone),
+		IN_FOLDER(what_another_plugged_is_not_taken_back),
 		IN_FOLDER(wishes_outlive_the_daemon),
 		IN_FOLDER(a_store_that_fails_refuses_and_touches_nothing),
 	};
