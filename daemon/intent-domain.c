@@ -194,6 +194,8 @@ int intent_domain_init(struct domain *d)
 	r = intent_file_new(&d->intent, d->manager->store, d->config->name, d->config->uuid);
 	if (r < 0)
 		return r;
+	/* What is accepted before QEMU is there belongs to this run of the host as well. */
+	memcpy(d->run.host_boot, d->manager->host_boot, sizeof(d->run.host_boot));
 	r = intent_file_load(d->intent, &i, why);
 	if (r == 1 && memcmp(i.run.host_boot, d->manager->host_boot, 16) == 0)
 		r = take_up(d, &i);

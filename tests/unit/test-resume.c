@@ -460,6 +460,17 @@ static void what_another_plugged_is_not_taken_back(void **state)
 	is_left_alone(b);
 }
 
+static void what_was_accepted_before_any_qemu_is_known_to_the_next_daemon(void **state)
+{
+	struct bench *b = bench_start(&(struct bench_options){
+		.runtime_dir = folder, .no_attach = true, .no_agent = true });
+
+	op_unref(submit(b, 2, "early"));
+	bench_restart(b);
+	assert_string_equal(find(b, "early")->error, "daemon restarted");
+	bench_stop(b);
+}
+
 static void wishes_outlive_the_daemon(void **state)
 {
 	struct bench *b = start(false);
@@ -529,6 +540,7 @@ int main(void)
 		IN_FOLDER(what_another_plugged_instead_is_no_success),
 		IN_FOLDER(what_another_plugged_is_not_undone),
 		IN_FOLDER(what_another_plugged_is_not_taken_back),
+		IN_FOLDER(what_was_accepted_before_any_qemu_is_known_to_the_next_daemon),
 		IN_FOLDER(wishes_outlive_the_daemon),
 		IN_FOLDER(a_store_that_fails_refuses_and_touches_nothing),
 	};
