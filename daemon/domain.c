@@ -239,7 +239,8 @@ int domain_plan(const struct domain *d, const struct op_request *request, struct
 			.removable = v->removable,
 			.owned = v->owned || d->hv->ops->names_devices,
 			.apic_id = v->apic_id,
-			.pending = v->pending != VCPU_PENDING_NONE || v->hw,
+			.pending = v->pending != VCPU_PENDING_NONE || v->hw || v->leaving ||
+				   v->returning,
 			/* Not heard yet: refuse only what no answer can mend. */
 			.state = v->state >= 0 ? v->state : CPUHP_ONLINE
 		};

@@ -471,6 +471,24 @@ static void what_was_accepted_before_any_qemu_is_known_to_the_next_daemon(void *
 	bench_stop(b);
 }
 
+static void what_is_to_go_back_is_nobody_elses_until_then(void **state)
+{
+	struct bench *b = start(false);
+
+	b->agent_silent[1] = true;
+	op_unref(submit(b, 2, "add"));
+	ends(b, "add", OP_PENDING, "1:pending");
+	replace_daemon(b);
+	b->agent_silent[1] = false;
+	b->guest_walking[1] = true;
+	bench_agent_up(b, 1);
+	bench_ends(b, bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL), OP_REFUSED, "");
+	b->guest_walking[1] = false;
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_wait(b, has_1_left, NULL);
+	bench_stop(b);
+}
+
 static void wishes_outlive_the_daemon(void **state)
 {
 	struct bench *b = start(false);
@@ -541,6 +559,7 @@ int main(void)
 		IN_FOLDER(what_another_plugged_is_not_undone),
 		IN_FOLDER(what_another_plugged_is_not_taken_back),
 		IN_FOLDER(what_was_accepted_before_any_qemu_is_known_to_the_next_daemon),
+		IN_FOLDER(what_is_to_go_back_is_nobody_elses_until_then),
 		IN_FOLDER(wishes_outlive_the_daemon),
 		IN_FOLDER(a_store_that_fails_refuses_and_touches_nothing),
 	};
