@@ -146,6 +146,7 @@ static void request(struct codec *c, struct op_request *r)
 	r->foreign = flag(c, r->foreign);
 	r->persist = flag(c, r->persist);
 	r->uid = u32(c, r->uid);
+	r->own = flag(c, r->own);
 }
 
 static void move(struct codec *c, struct intent_move *m)
@@ -236,6 +237,8 @@ static void op(struct codec *c, struct intent_op *o)
 	o->kick_base = u32(c, o->kick_base);
 	o->result = (enum op_result)within(c, (int)o->result, 0, OP_RESULTS - 1);
 	o->refused_by = refuser(c, o->refused_by);
+	o->denied = flag(c, o->denied);
+	o->denial = (enum request_error)within(c, (int)o->denial, 0, REQUEST_ERRORS - 1);
 	text(c, o->error, sizeof(o->error));
 	text(c, o->warning, sizeof(o->warning));
 	persist(c, &o->persist);

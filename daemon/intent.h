@@ -78,7 +78,8 @@ struct intent_op {
 	char id[MSG_OP_MAX + 1];
 	struct op_request request;
 	uint64_t accepted_us, accepted_realtime_us, deadline_us, ended_us;
-	bool stretched, planned_anew;
+	bool stretched, planned_anew, denied;
+	enum request_error denial;
 	int stop_rc;
 	uint32_t kick_base;
 	enum op_result result;

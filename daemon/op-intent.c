@@ -71,6 +71,8 @@ int op_keep_intent(const struct op *o, struct intent_op *ret)
 				   .accepted_realtime_us = o->accepted_realtime_us,
 				   .ended_us = o->ended_us,
 				   .stretched = o->stretched,
+				   .denied = o->denied,
+				   .denial = o->denial,
 				   .result = o->result,
 				   .refused_by = o->refused_by,
 				   .persist = o->persist,

@@ -137,6 +137,8 @@ static int restore(struct op *op, const struct intent *i, const struct intent_op
 		op->result = o->result;
 		op->ended_us = o->ended_us;
 		op->stretched = o->stretched;
+		op->denied = o->denied;
+		op->denial = o->denial;
 		op->refused_by = o->refused_by;
 		op->persist = o->persist;
 		snprintf(op->error, sizeof(op->error), "%s", o->error);

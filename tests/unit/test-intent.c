@@ -67,6 +67,8 @@ static struct intent make_intent(unsigned int vcpus, unsigned int moves)
 		.accepted_us = 1,
 		.deadline_us = UINT64_MAX,
 		.stop_rc = -ETIMEDOUT,
+		.denied = true,
+		.denial = ERR_NO_SUCH_VCPU,
 		.kick_base = 4000000000U,
 		.result = OP_ACCEPTED,
 		.refused_by = "policy",
@@ -82,6 +84,7 @@ static struct intent make_intent(unsigned int vcpus, unsigned int moves)
 	for (unsigned int k = 1; k < 3; k++) {
 		i.ops[k].request.goal = OP_GOAL_TARGET;
 		i.ops[k].request.target = CPUHP_STANDBY;
+		i.ops[k].request.own = true;
 		cpulist_set(&i.ops[k].request.list, 4095 - k);
 		snprintf(i.ops[k].id, sizeof(i.ops[k].id), "waits-%u", k);
 	}
@@ -108,6 +111,8 @@ static void check_same(const struct intent *a, const struct intent *b)
 	assert_int_equal(x->deadline_us, y->deadline_us);
 	assert_int_equal(x->stop_rc, y->stop_rc);
 	assert_int_equal(x->kick_base, y->kick_base);
+	assert_int_equal(x->denied, y->denied);
+	assert_int_equal(x->denial, y->denial);
 	assert_string_equal(x->refused_by, y->refused_by);
 	assert_memory_equal(&x->counts, &y->counts, sizeof(x->counts));
 	assert_int_equal(x->n_moves, y->n_moves);
