@@ -266,10 +266,6 @@ static int put_in_place(struct intent_file *f)
 
 	if (r == 0 && renameat(f->store->dir, f->fresh, f->store->dir, f->name) < 0)
 		r = -errno;
-	if (r < 0) {
-		close_file(f);
-		unlinkat(f->store->dir, f->fresh, 0);
-	}
 	return r;
 }
 
@@ -314,9 +310,25 @@ static size_t slot_for(size_t length)
 	return slot;
 }
 
+/* One that does not come to its name is none: nothing more may be written to it. */
+static int write_fresh(struct intent_file *f, size_t length)
+{
+	int r = make_file(f, slot_for(length));
+
+	if (r < 0)
+		return r;
+	r = write_slot(f, length);
+	if (r == 0)
+		r = put_in_place(f);
+	if (r < 0) {
+		close_file(f);
+		unlinkat(f->store->dir, f->fresh, 0);
+	}
+	return r;
+}
+
 static int store(struct intent_file *f, struct intent *i)
 {
-	bool fresh;
 	int length, r = 0;
 
 	if (f->store->dir < 0)
@@ -328,13 +340,8 @@ static int store(struct intent_file *f, struct intent *i)
 		return length;
 	if (length > INTENT_BYTES_MAX)
 		return -EFBIG;
-	fresh = f->fd < 0 || (size_t)length > f->slot;
-	if (fresh)
-		r = make_file(f, slot_for((size_t)length));
-	if (r == 0)
-		r = write_slot(f, (size_t)length);
-	if (r == 0 && fresh)
-		r = put_in_place(f);
+	r = f->fd < 0 || (size_t)length > f->slot ? write_fresh(f, (size_t)length)
+						  : write_slot(f, (size_t)length);
 	if (r == 0)
 		f->seq = i->seq;
 	return r;

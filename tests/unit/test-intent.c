@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The bytes of an intent, and the file they are kept in. */
+#include "daemon/failpoint.h"
 #include "daemon/intent-file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,14 @@ static struct intent_move make_move(unsigned int vcpu)
 	snprintf(m.failed_name, sizeof(m.failed_name), "ap:dyn.10-log");
 	snprintf(m.error, sizeof(m.error), "vcpu %u: it did not work", vcpu);
 	return m;
+}
+
+/* The point that fails, NULL none. */
+static const char *failing;
+
+int failpoint(const char *point)
+{
+	return failing && strcmp(failing, point) == 0 ? -EIO : 0;
 }
 
 static struct intent make_intent(unsigned int vcpus, unsigned int moves)
@@ -351,6 +360,25 @@ static void a_domain_that_outgrows_its_slots_gets_larger_ones(void **state)
 	loads(p, 2, 3);
 }
 
+/* What was written before is kept, and what is written next is found. */
+static void a_new_file_that_cannot_be_written_leaves_the_old_one(void **state)
+{
+	static const char *const points[] = { "intent.make", "intent.write", "intent.rename" };
+	struct place *p = *state;
+
+	for (unsigned int k = 0; k < 3; k++) {
+		struct intent large = make_intent(1024, 1000);
+
+		store(p, 8, 1);
+		failing = points[k];
+		assert_int_equal(intent_file_store(p->f, &large, p->why), -EIO);
+		failing = NULL;
+		store(p, 8, 2 + k);
+		loads(p, 2 + k, 2 + k * 2);
+		intent_done(&large);
+	}
+}
+
 static void expect_discarded(struct place *p, const char *why)
 {
 	struct intent i;
@@ -463,6 +491,7 @@ int main(void)
 		cmocka_unit_test(another_run_is_told_by_any_of_its_marks),
 		IN_PLACE(what_was_stored_last_is_loaded),
 		IN_PLACE(a_domain_that_outgrows_its_slots_gets_larger_ones),
+		IN_PLACE(a_new_file_that_cannot_be_written_leaves_the_old_one),
 		IN_PLACE(what_cannot_be_ours_is_discarded_with_a_sentence),
 		IN_PLACE(a_folder_that_was_taken_away_is_noticed_and_made_again),
 		IN_PLACE(a_name_is_never_a_path),
