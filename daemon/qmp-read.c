@@ -89,6 +89,8 @@ int qmp_receive(struct qmp *q, const char **ret_why)
 	bool spent;
 	ssize_t n;
 
+	/* What was saved up since then counts for what comes now. */
+	qmp_budget_is_spent(&q->budget, qmp_now_us());
 	do {
 		n = receive_some(q, ret_why);
 		if (n < 0)
@@ -96,7 +98,8 @@ int qmp_receive(struct qmp *q, const char **ret_why)
 		taken += (size_t)n;
 		spent = q->state != CLOSED && qmp_budget_is_spent(&q->budget, qmp_now_us());
 	} while (spent && n > 0 && !q->waiting && taken < FLOOD_SIZE);
-	if (spent)
+	/* What was passed over is asked for after the pause, also where there are tokens again. */
+	if (spent || (q->state != CLOSED && q->budget.missed))
 		qmp_pause_reading(q);
 	return 0;
 }
