@@ -216,9 +216,12 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
  */
 static bool has_left_by_itself(const struct move *m, const struct hostwalk_outcome *o)
 {
-	return m->entry->to < CPUHP_STANDBY && m->entry->to < m->entry->from && o->teardown &&
-	       o->failed_at >= CPUHP_AP_KICK && m->v->state >= 0 && m->v->state < CPUHP_STANDBY &&
-	       !m->called_back;
+	bool was_to_leave = m->undoing ? m->goal < CPUHP_STANDBY
+				       : m->entry->to < CPUHP_STANDBY &&
+						 m->entry->to < m->entry->from && !m->called_back;
+
+	return was_to_leave && o->teardown && o->failed_at >= CPUHP_AP_KICK && m->v->state >= 0 &&
+	       m->v->state < CPUHP_STANDBY;
 }
 
 /* QEMU may have it still: the rest is the host's alone. */
@@ -232,10 +235,10 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 	m->walking = false;
 	if (o->pending)
 		on_walk_pending(run, m, o);
-	else if (o->rc && m->undoing)
-		op_move_stuck(m, run->domain, o);
 	else if (o->rc && has_left_by_itself(m, o))
 		on_left_by_itself(run, m);
+	else if (o->rc && m->undoing)
+		op_move_stuck(m, run->domain, o);
 	else if (o->rc)
 		on_walk_failed(run, m, o);
 	op_run_look_again(run);

@@ -228,6 +228,29 @@ static void a_deadline_at_the_last_consent_is_no_refusal(void **ctx)
 	bench_stop(b);
 }
 
+/* What is to be taken back is not there any more: that is no rollback that failed. */
+static void what_leaves_the_guest_before_its_way_back_is_removed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_agent = false;
+	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "plug 1");
+	bench_turn(b);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_wait_word(b, "kick 1 44");
+	bench_kicked(b, 1, 0);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
+	bench_wait_word(b, "kick 1 6 rollback");
+	bench_row(b, 1, CPUHP_OFFLINE);
+	bench_kicked(b, 1, -ENODEV);
+	bench_ends(b, o, OP_CANCELLED, "1:rolled-back");
+	bench_states(b, 1, 1, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_while_settling_sends_no_more_device_del),
 		cmocka_unit_test(a_removal_from_standby_that_is_not_sent_is_no_success),
 		cmocka_unit_test(a_deadline_at_the_last_consent_is_no_refusal),
+		cmocka_unit_test(what_leaves_the_guest_before_its_way_back_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
