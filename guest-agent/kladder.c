@@ -103,6 +103,14 @@ static void report(void *ctx, const struct ktrace_event *e)
 	hostlink_progress(a, &r);
 }
 
+/* All of it has been read now: what is done with those CPUs from here on is others' doing. */
+static void forget_ended(struct agent *a)
+{
+	for_each_cpu (a, c)
+		if (a->writer.cpu != c->cpu)
+			c->trace_ns = 0;
+}
+
 void kladder_read(struct agent *a)
 {
 	struct kladder *k = &a->kladder;
@@ -110,6 +118,7 @@ void kladder_read(struct agent *a)
 
 	k->tick_ms = now_ms() + TICK_MS;
 	k->unread = 0;
+	forget_ended(a);
 	if (r == 0)
 		return;
 	ktrace_close(&k->trace);
@@ -133,8 +142,6 @@ void kladder_end(struct agent *a, struct cpu *c)
 	if (c->job.ladder_later && ++a->kladder.unread < UNREAD_MAX)
 		return;
 	kladder_read(a);
-	if (a->writer.cpu != c->cpu)
-		c->trace_ns = 0;
 }
 
 bool kladder_rest(struct agent *a)
@@ -142,8 +149,6 @@ bool kladder_rest(struct agent *a)
 	if (a->kladder.unread == 0)
 		return false;
 	kladder_read(a);
-	for_each_cpu (a, c)
-		c->trace_ns = 0;
 	a->link.urgent = true;
 	return true;
 }

@@ -138,6 +138,17 @@ def steps_that_nobody_watches_are_read_before_the_kernel_forgets_them():
 
 
 @case()
+def steps_of_others_after_three_that_nobody_watched_are_nobodys():
+    with TracedBed() as b:
+        kicks = [b.kick(cpu, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER) for cpu in (1, 2, 3)]
+        equal([b.done(kick)["rc"] for kick in kicks], [0, 0, 0])
+        # All were read with the third.
+        b.step(1, 7)
+        equal(b.entered(b.kick(3, STANDBY)["kick"]), [])
+        equal(b.of(wire.KSTEP), [])
+
+
+@case()
 def two_ways_up_at_once_have_their_own_steps():
     with TracedBed() as b:
         first = begin(b, 1)
