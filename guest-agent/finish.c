@@ -140,6 +140,8 @@ bool finish_rest(struct agent *a)
 	more = a->jobs == 0 && kladder_rest(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);
+	/* What was said here: nothing may wake the loop again for long. */
+	rest_log(a, now);
 	return more;
 }
 
