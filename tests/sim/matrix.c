@@ -49,9 +49,11 @@ static const enum phase columns[2][8] = {
 
 enum { COLUMNS = 8, FAULTS_MAX = 80, TEXT_MAX = 160 };
 
+/* @struck: runs in which the fault had its moment */
 struct cell {
 	unsigned int counts[OUTCOMES];
 	unsigned int breaches;
+	unsigned int struck;
 };
 
 /* What one process tells of a cell. */
@@ -144,6 +146,7 @@ static void run_once(struct cell *c, bool down, unsigned int fault, enum phase p
 	struct world w;
 
 	world_run(&w, s, &r, NULL);
+	c->struck += r.faults > 0;
 	if (r.breach[0]) {
 		c->breaches++;
 		fprintf(stderr, "%s in \"%s\", seed %llu: %s\n", fault_kinds[fault].name,
@@ -191,7 +194,7 @@ static void work(const struct matrix *m, unsigned int job, unsigned int jobs, FI
 	for (unsigned int d = 0; d < 2; d++)
 		for (unsigned int f = 0; f < n_fault_kinds; f++)
 			for (unsigned int c = 0; c < COLUMNS; c++) {
-				struct report r = { d, f, c, { { 0 }, 0 } };
+				struct report r = { .d = d, .f = f, .c = c };
 
 				if (!is_cell(d, f) || n++ % jobs != job)
 					continue;
@@ -317,11 +320,18 @@ static unsigned int check_cell(const struct matrix *m, unsigned int d, unsigned 
 {
 	const struct cell *cell = &m->cells[d][f][c];
 	const char *may = fault_may_end(f, d);
-	unsigned int wrong = cell->breaches > 0;
+	unsigned int wrong = cell->breaches > 0, runs = cell->breaches;
 
-	for (unsigned int o = 0; o < OUTCOMES; o++)
+	for (unsigned int o = 0; o < OUTCOMES; o++) {
+		runs += cell->counts[o];
 		if (cell->counts[o] && !strstr(may, outcome_names[o]))
 			wrong += complain(d, f, c, "may not end as ", outcome_names[o]);
+	}
+	if (runs != m->seeds)
+		wrong += complain(d, f, c, "not all of its seeds were run", "");
+	/* At the last phases the operation may be over before the second vCPU comes to them. */
+	if (2 * cell->struck < m->seeds)
+		wrong += complain(d, f, c, "the fault has hardly ever its moment", "");
 	return wrong;
 }
 

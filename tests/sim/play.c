@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The scripted QEMU and guest alone, without a daemon: recordings of the real ones are held against
- * what is printed here (honest.py).
+ * what is printed here (scripted_qemu.py).
  */
 #include "tests/sim/play.h"
 #include "tests/sim/sim.h"

@@ -12,7 +12,6 @@ enum track_end { TRACK_OPEN, TRACK_ENDED };
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
  * @moved: others changed things while it ran
- * @lied: its guest cannot be believed
  */
 struct track {
 	unsigned int number;
