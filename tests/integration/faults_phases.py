@@ -23,12 +23,14 @@ MATRIX = "VCPUHP_FAULTS_ROWS"
 
 
 def both_ways(fault):
-    failed, rows = [], []
+    failed, rows, struck = [], [], {ADDING: [], REMOVING: []}
 
     def note(cell, word, error, seconds):
         said = word or "%s, %s" % (cell.answer and cell.answer.result.get("result"), error)
         print("# %s %s: %s (%.2f s)" % ("FAILED" if error else "ok", cell.name, said, seconds), flush=True)
         rows.append((cell.kind.name, fault.name, cell.phase.__name__, word or "FAILED"))
+        if cell.struck is not None:
+            struck[cell.kind].append(cell.struck)
         if error:
             failed.append("%s: %s" % (cell.name, error))
 
@@ -44,6 +46,7 @@ def both_ways(fault):
         t.start()
     for t in threads:
         t.join()
+    failed += ["%s, %s: it was never had" % (fault.name, k.name) for k, n in struck.items() if n and not any(n)]
     matrix.keep(os.environ.get(MATRIX), rows)
     assert not failed, "\n".join(failed)
 

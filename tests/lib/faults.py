@@ -66,6 +66,7 @@ class Cell:
         self.bed, self.fault, self.kind, self.phase = bed, fault, kind, phase
         self.name = "%s@%s:%s" % (fault.name, kind.name, phase.__name__)
         self.asking = self.op = self.answer = self.foreign = None
+        self.struck = None  # how often, for a fault that counts it
 
     @property
     def over(self):
@@ -363,8 +364,20 @@ def qemu_refuses(b, cell):
 OF_A_CPU = ("DEVICE_DELETED", "ACPI_DEVICE_OST", "DEVICE_UNPLUG_GUEST_ERROR")
 
 
-def edited_events(b, edit):
+def counted(cell, edit):
+    """@edit, and the cell knows how often it was had."""
+    cell.struck = 0
+
+    def edited(what):
+        cell.struck += 1
+        return edit(what)
+
+    return edited
+
+
+def edited_events(b, cell, edit):
     """@edit gets a line and returns those that are passed on."""
+    edit = counted(cell, edit)
     b.gate.events = lambda name, line: edit(line) if name in OF_A_CPU else [line]
     yield
     yield
@@ -372,11 +385,11 @@ def edited_events(b, edit):
 
 
 def events_lost(b, cell):
-    yield from edited_events(b, lambda line: [])
+    yield from edited_events(b, cell, lambda line: [])
 
 
 def events_twice(b, cell):
-    yield from edited_events(b, lambda line: [line, line])
+    yield from edited_events(b, cell, lambda line: [line, line])
 
 
 def events_late(b, cell):
@@ -387,7 +400,7 @@ def events_late(b, cell):
         kept.append(line)
         return []
 
-    yield from edited_events(b, keep)
+    yield from edited_events(b, cell, keep)
     b.gate.say(kept)
 
 
@@ -399,11 +412,12 @@ def events_reordered(b, cell):
         kept.append(line)
         return [kept.pop(), kept.pop()] if len(kept) == 2 else []
 
-    yield from edited_events(b, swap)
+    yield from edited_events(b, cell, swap)
     b.gate.say(kept)
 
 
-def edited_replies(b, edit):
+def edited_replies(b, cell, edit):
+    edit = counted(cell, edit)
     b.gate.replies = lambda name, line: edit(line) if name in ("device_add", "device_del") else [line]
     yield
     yield
@@ -411,11 +425,11 @@ def edited_replies(b, edit):
 
 
 def reply_lost(b, cell):
-    yield from edited_replies(b, lambda line: [])
+    yield from edited_replies(b, cell, lambda line: [])
 
 
 def reply_twice(b, cell):
-    yield from edited_replies(b, lambda line: [line, line])
+    yield from edited_replies(b, cell, lambda line: [line, line])
 
 
 def reply_late(b, cell):
@@ -435,7 +449,7 @@ def port_disconnected(b, cell):
 
 
 def frames_twice(b, cell):
-    b.guest.port.edit = edit_frames(lambda f: [f, f])
+    b.guest.port.edit = edit_frames(counted(cell, lambda f: [f, f]))
     yield
     yield
     b.guest.port.edit = None
