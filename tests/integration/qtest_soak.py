@@ -39,6 +39,20 @@ class Half:
         return "daemon %s, %d KiB, agents %s" % (self.daemon, self.rss, self.agents)
 
 
+def at_rest(d, vms):
+    """Half, once nothing changes: an agent makes ready for what is next a moment after the last result."""
+    weights = [Half(d, vms)]
+
+    def steady():
+        time.sleep(0.05)
+        weights.append(Half(d, vms))
+        a, b = weights[-2:]
+        return (a.daemon, a.agents) == (b.daemon, b.agents)
+
+    wait_for(steady, 5, "rest")
+    return weights[-1]
+
+
 def asked(link, method, vm, present, online, **parameters):
     """One operation's result is a success with these counts, all else at standby."""
     r = link.call(method, domain=vm.name, **parameters)[-1][0]["result"]
@@ -58,22 +72,22 @@ def park_and_back(link, vm):
 
 def soak(vms, d, cycle, cycles, rests):
     """@cycles of @cycle on each of @vms, all at once; each rests with @rests vCPUs online."""
-    failed = []
+    failed, finished = [], []
 
     def run(vm):
-        link = Varlink(d.socket)
+        n = 0
         try:
-            for n in range(1, cycles + 1):
-                if failed:
-                    break
-                cycle(link, vm)
-                if n % LOOK_EACH == 0 or n == cycles:
-                    slots = list(range(rests))
-                    equal((vm.qemu_present(), vm.guest.present_slots(), vm.guest.online()), (slots, slots, slots))
-        except (AssertionError, OSError, EOFError) as e:
-            failed.append("%s, cycle %d: %s" % (vm.name, n, e))
-        finally:
-            link.close()
+            with contextlib.closing(Varlink(d.socket)) as link:
+                for n in range(1, cycles + 1):
+                    if failed:
+                        return
+                    cycle(link, vm)
+                    if n % LOOK_EACH == 0 or n == cycles:
+                        slots = list(range(rests))
+                        equal((vm.qemu_present(), vm.guest.present_slots(), vm.guest.online()), (slots, slots, slots))
+            finished.append(n)
+        except Exception as e:
+            failed.append("%s, cycle %d: %s: %s" % (vm.name, n, type(e).__name__, e))
 
     begun = time.monotonic()
     threads = [threading.Thread(target=run, args=(vm,)) for vm in vms]
@@ -82,6 +96,7 @@ def soak(vms, d, cycle, cycles, rests):
     for t in threads:
         t.join()
     assert not failed, failed[0]
+    equal(finished, [cycles] * len(vms), "cycles of each")
     return len(vms) * cycles / (time.monotonic() - begun)
 
 
@@ -98,10 +113,10 @@ def nothing_grows(cycle, wanted, rests, sent_each):
                 equal(d.ctl("setvcpus", vm.name, 2).exit, 0)
         begun = [[len(vm.sent(c)) for c in ("device_add", "device_del")] for vm in vms]
         soak(vms, d, cycle, warm, rests)  # the kept operations are full then
-        weights, rates = [Half(d, vms)], []
+        weights, rates = [at_rest(d, vms)], []
         for _ in range(2):
             rates.append(soak(vms, d, cycle, half, rests))
-            weights.append(Half(d, vms))
+            weights.append(at_rest(d, vms))
         print("# %d cycles on %d domains: %s cycles a second; %s" % (
             DOMAINS * (warm + 2 * half), DOMAINS, " and ".join("%.1f" % r for r in rates),
             "; ".join(map(str, weights))), flush=True)  # fmt: skip
