@@ -11,6 +11,7 @@ import badinputs as table
 import wire
 from guest import BUILD
 from qmp import wait_for
+from tap import equal
 from vm import Process
 from witness import SECONDS, Scene
 
@@ -188,6 +189,12 @@ class Flooder(Process):
         if cpu is not None:
             os.sched_setaffinity(self.pid, {cpu})
         wait_for(lambda: os.path.exists(self.path) or not self.alive(), 5, "the hostile agent's socket")
+
+    def told(self):
+        """Stopped; what it has done, by name: connections, sessions, bytes written, frames heard."""
+        equal(self.stop(), 0, "exit status of the hostile agent: " + self.text())
+        words = self.text().split()
+        return dict(zip(words[::2], map(int, words[1::2])))
 
     def __exit__(self, *exc):
         self.stop()
