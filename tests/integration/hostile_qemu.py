@@ -23,7 +23,6 @@ from vm import Machine, Process, wait_for
 from witness import SECONDS, Meter, Scene, Witness
 
 
-
 def event(name="STOP", first='"timestamp": {"seconds": 1, "microseconds": 2}, ', **data):
     return ('{%s"event": "%s", "data": %s}\n' % (first, name, json.dumps(data))).encode()
 
@@ -65,11 +64,16 @@ FLOODS = [
 ]  # fmt: skip
 
 
+# All that a QEMU is ever asked.
+COMMANDS = {"qmp_capabilities", "query-kvm", "query-uuid", "query-status", "query-migrate", "query-hotpluggable-cpus",
+            "query-cpus-fast", "query-acpi-ospm-status", "qom-get", "device_add", "device_del"}  # fmt: skip
+
+
 @case(deadline=180)
 def every_flood_of_a_qemu_stays_within_the_budgets():
     with Scene(smp=1) as (vm, d), tempfile.TemporaryDirectory() as folder:
         witness = Witness(vm, d)
-        wrong = []
+        wrong, asked = [], set()
         for n, (what, flood, answers) in enumerate(FLOODS):
             name, path = "bad%d" % n, os.path.join(folder, "q%d" % n)
             qemu = HostileQemu(path, flood, **answers)
@@ -84,10 +88,14 @@ def every_flood_of_a_qemu_stays_within_the_budgets():
             print("# ... %s: %d connections, %.1f MiB/s" % (what, qemu.connections, qemu.written / (1 << 20) / 1.2))
             if breach:
                 wrong.append("%s: %s" % (what, breach))
+            if not qemu.written and qemu.connections < 2:
+                wrong.append("%s: it never came" % what)
+            asked |= {c["execute"] for c in qemu.seen}
             qemu.close()
             witness.control.ask("Detach", name=name)
             witness.nothing_changed()
         assert not wrong, "\n".join(wrong)
+        equal(asked - COMMANDS, set(), "commands")
         done(d.setvcpus(3), online=3)
         assert not re.search(r"[^\n -~]", d.text()), "the log has bytes of QEMU's"
 
@@ -158,6 +166,21 @@ def the_thread_of_another_process_is_never_pinned():
             matches("host:place startup failed", a.vcpu(1)["error"])
     equal(os.sched_getaffinity(victim.pid), before)
     victim.stop()
+
+
+@case()
+def it_is_asked_a_short_list_of_commands_alone():
+    """In an add that is undone; and what is asked is made by the daemon alone."""
+    scene = PlaceScene(0)
+    with scene as d:
+        equal(d.ctl("setvcpus", "web1", 2, "--timeout", "5").exit, 1)
+    seen = list(scene.qemu.seen)
+    equal({c["execute"] for c in seen} - COMMANDS, set(), "commands")
+    for name in ("device_add", "device_del"):
+        ids = [c["arguments"]["id"] for c in seen if c["execute"] == name]
+        assert ids, "no " + name
+        for ident in ids:
+            matches(r"^vhp-1-[0-9a-f]{8}$", ident)
 
 
 if __name__ == "__main__":
