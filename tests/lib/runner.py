@@ -218,7 +218,7 @@ def run_integration(run, tier, folder, env=None, left_out=()):
     """Two at a time, for they mostly wait; then each alone those that measure what a core is used for,
     or hold deadlines of a second."""
     names = [s for s in scripts("integration") if run.options.long or os.path.basename(s) not in left_out]
-    alone = [s for s in names if os.path.basename(s).startswith(("faults_", "hostile_"))]
+    alone = [s for s in names if os.path.basename(s).startswith(("faults_", "hostile_", "kvm_guest", "store"))]
     each(lambda s: run_script(run, tier, s, folder, env), [s for s in names if s not in alone])
     for script in alone:
         run_script(run, tier, script, folder, env)
