@@ -118,7 +118,7 @@ class Cell:
         b.until(lambda: b.info()["status"] == "attaching", "the loss noticed")
         b.until(lambda: b.d.counts() == (None, None, None), "nothing known")
         equal([v for v in b.info()["vcpus"] if v["pending"] or v["state"]], [], "vCPUs of a VM that is gone")
-        assert b.d.descriptors() <= b.weight[0], "%d descriptors, were %d" % (b.d.descriptors(), b.weight[0])
+        b.until(lambda: b.d.descriptors() <= b.weight[0], "no more descriptors than %d" % b.weight[0])
         self.told_alike()
 
     def left(self, word):

@@ -377,7 +377,7 @@ static void one_whose_qemu_never_comes_ends_and_what_is_out_goes_back(void **sta
 static void one_whose_time_has_passed_meanwhile_is_undone(void **state)
 {
 	struct bench *b = start(true);
-	uint64_t end = now_us() + 150 * 1000;
+	uint64_t end = now_us() + 150ULL * 1000;
 
 	b->config.deadlines.agent_wait_ms = 2000;
 	add_up_to_the_kick(b, 150);
