@@ -176,6 +176,71 @@ static int run_unaffected(const struct options *o)
 	return wrong || !faults ? 1 : 0;
 }
 
+static unsigned int number(const char *text)
+{
+	return (unsigned int)strtoul(text, NULL, 10);
+}
+
+/* Those with a value. Return: whether there is such an option. */
+static bool take_value(struct options *o, int c, const char *value)
+{
+	if (c == 's')
+		o->script.seed = strtoull(value, NULL, 10);
+	else if (c == 'n')
+		o->seeds = number(value);
+	else if (c == 'd')
+		o->script.domains = number(value);
+	else if (c == 'o')
+		o->script.operations = number(value);
+	else if (c == 'f')
+		o->script.faults = number(value);
+	else if (c == 'k')
+		o->script.only_fault = fault_find(value);
+	else if (c == 'F')
+		o->fault = value;
+	else if (c == 'P')
+		o->phase = value;
+	else if (c == 'p')
+		o->play = value;
+	else if (c == 't')
+		o->table = value;
+	else if (c == 'j')
+		o->jobs = number(value);
+	else
+		return false;
+	return true;
+}
+
+static bool take_flag(struct options *o, int c)
+{
+	o->no_shrink |= c == 'S';
+	o->matrix |= c == 'm';
+	o->unaffected |= c == 'u';
+	o->write |= c == 'w';
+	o->log |= c == 'l';
+	return c == 'S' || c == 'm' || c == 'u' || c == 'w' || c == 'l';
+}
+
+static const struct option long_options[] = {
+	{ "seed", required_argument, NULL, 's' },
+	{ "seeds", required_argument, NULL, 'n' },
+	{ "domains", required_argument, NULL, 'd' },
+	{ "operations", required_argument, NULL, 'o' },
+	{ "faults", required_argument, NULL, 'f' },
+	{ "only-fault", required_argument, NULL, 'k' },
+	{ "no-shrink", no_argument, NULL, 'S' },
+	{ "matrix", no_argument, NULL, 'm' },
+	{ "fault", required_argument, NULL, 'F' },
+	{ "phase", required_argument, NULL, 'P' },
+	{ "play", required_argument, NULL, 'p' },
+	{ "unaffected", no_argument, NULL, 'u' },
+	{ "write", no_argument, NULL, 'w' },
+	{ "table", required_argument, NULL, 't' },
+	{ "jobs", required_argument, NULL, 'j' },
+	{ "log", no_argument, NULL, 'l' },
+	{ NULL, 0, NULL, 0 },
+};
+
 int main(int argc, char **argv)
 {
 	struct options o = { .script = { .seed = 1,
@@ -187,81 +252,11 @@ int main(int argc, char **argv)
 			     .seeds = 1,
 			     .jobs = 2,
 			     .table = "tests/matrix.md" };
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "seeds", required_argument, NULL, 'n' },
-		{ "domains", required_argument, NULL, 'd' },
-		{ "operations", required_argument, NULL, 'o' },
-		{ "faults", required_argument, NULL, 'f' },
-		{ "only-fault", required_argument, NULL, 'k' },
-		{ "no-shrink", no_argument, NULL, 'S' },
-		{ "matrix", no_argument, NULL, 'm' },
-		{ "fault", required_argument, NULL, 'F' },
-		{ "phase", required_argument, NULL, 'P' },
-		{ "play", required_argument, NULL, 'p' },
-		{ "unaffected", no_argument, NULL, 'u' },
-		{ "write", no_argument, NULL, 'w' },
-		{ "table", required_argument, NULL, 't' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "log", no_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		switch (c) {
-		case 's':
-			o.script.seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'n':
-			o.seeds = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'd':
-			o.script.domains = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'o':
-			o.script.operations = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'f':
-			o.script.faults = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'k':
-			o.script.only_fault = fault_find(optarg);
-			break;
-		case 'S':
-			o.no_shrink = true;
-			break;
-		case 'm':
-			o.matrix = true;
-			break;
-		case 'F':
-			o.fault = optarg;
-			break;
-		case 'P':
-			o.phase = optarg;
-			break;
-		case 'p':
-			o.play = optarg;
-			break;
-		case 'u':
-			o.unaffected = true;
-			break;
-		case 'w':
-			o.write = true;
-			break;
-		case 't':
-			o.table = optarg;
-			break;
-		case 'j':
-			o.jobs = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'l':
-			o.log = true;
-			break;
-		default:
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
+		if (!(optarg ? take_value(&o, c, optarg) : take_flag(&o, c)))
 			return 2;
-		}
-	}
 	if (o.unaffected)
 		return run_unaffected(&o);
 	if (o.play)
