@@ -3,6 +3,7 @@
 #define AGENT_H
 
 #include "guest-agent/agent-config.h"
+#include "guest-agent/announce.h"
 #include "guest-agent/bootrec.h"
 #include "guest-agent/callback.h"
 #include "guest-agent/expedite.h"
@@ -303,6 +304,7 @@ struct agent {
 	uint32_t handovers;
 	unsigned int jobs;
 	uint64_t rest_ms;
+	struct announcer announcer;
 	uint64_t announced;
 	bool announce_due;
 	bool said_any;

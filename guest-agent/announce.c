@@ -3,8 +3,57 @@
 #include "guest-agent/cleanup.h"
 #include "guest-agent/sysfs.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#define ANNOUNCED "run/vcpuhp-agent/cpus.json"
+#define BESIDE ANNOUNCED "~"
+
+void announce_init(struct announcer *n, int root)
+{
+	*n = (struct announcer){ .root = root, .fd = -1 };
+}
+
+static void drop(struct announcer *n)
+{
+	close(n->fd);
+	n->fd = -1;
+	unlinkat(n->root, BESIDE, 0);
+}
+
+void announce_done(struct announcer *n)
+{
+	if (n->fd >= 0)
+		drop(n);
+}
+
+void announce_prepare(struct announcer *n)
+{
+	/* Whatever is in the way is told when there is something to be announced. */
+	if (n->fd < 0)
+		n->fd = sysfs_make(n->root, BESIDE);
+}
+
+static int replace(struct announcer *n, const char *text, size_t len)
+{
+	int r;
+
+	announce_prepare(n);
+	if (n->fd < 0)
+		return n->fd;
+	r = sysfs_write_all(n->fd, text, len);
+	if (r == 0 && renameat(n->root, BESIDE, n->root, ANNOUNCED) < 0)
+		r = -errno;
+	if (r < 0) {
+		drop(n);
+		return r;
+	}
+	close(n->fd);
+	n->fd = -1;
+	return 0;
+}
 
 static void print_array(FILE *f, const char *key, const struct cpulist *l)
 {
@@ -18,7 +67,7 @@ static void print_array(FILE *f, const char *key, const struct cpulist *l)
 	fputc(']', f);
 }
 
-int announce_write(int root, const struct cpulist *active, const struct cpulist *standby,
+int announce_write(struct announcer *n, const struct cpulist *active, const struct cpulist *standby,
 		   uint64_t serial)
 {
 	char list[CPULIST_MAX * 3];
@@ -40,5 +89,5 @@ int announce_write(int root, const struct cpulist *active, const struct cpulist 
 	r = ferror(f);
 	if (fclose(f) != 0 || r)
 		return -ENOMEM;
-	return sysfs_replace(root, "run/vcpuhp-agent/cpus.json", text, len);
+	return replace(n, text, len);
 }

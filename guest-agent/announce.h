@@ -6,6 +6,21 @@
 #include <stdint.h>
 
 /**
+ * struct announcer - whoever writes the file; one in a guest
+ * @fd: of the file beside it that the next announcement goes into, -1 it is made then
+ */
+struct announcer {
+	int root;
+	int fd;
+};
+
+void announce_init(struct announcer *n, int root);
+void announce_done(struct announcer *n);
+
+/* Make that file ahead: it takes longer than all else, and a CPU waits for an announcement. */
+void announce_prepare(struct announcer *n);
+
+/**
  * announce_write() - replace /run/vcpuhp-agent/cpus.json, which applications watch
  * @active: CPUs at ap:active or above
  * @standby: CPUs present and resting, or on their way up from there and not active yet
@@ -16,7 +31,7 @@
  *
  * Return: 0 or -errno.
  */
-int announce_write(int root, const struct cpulist *active, const struct cpulist *standby,
+int announce_write(struct announcer *n, const struct cpulist *active, const struct cpulist *standby,
 		   uint64_t serial);
 
 #endif

@@ -47,8 +47,7 @@ void control_become_late(struct agent *a, struct cpu *c)
 	cpu_changed(a, c);
 	walk_init(w, state, state > CPUHP_AP_THREADS ? CPUHP_AP_THREADS : state);
 	/* Bound workers are of no use for it. */
-	if (c->worker.pid && !c->worker.leaving)
-		crew_dismiss(c);
+	crew_dismiss_idle(c);
 }
 
 void control_aborted(struct agent *a, struct cpu *c)

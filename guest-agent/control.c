@@ -39,6 +39,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 	int r;
 
 	assert(!j->kind);
+	crew_dismiss_idle(c);
 	*j = (struct job){
 		.kind = e->kind,
 		.slot = e->kind == JOB_KICK ? c->next.slot : c->slot,

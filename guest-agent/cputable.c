@@ -52,6 +52,7 @@ int cputable_init(struct agent *a)
 	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
 	if (!a->cpus)
 		return -ENOMEM;
+	announce_init(&a->announcer, a->root);
 	a->announced = read_serial(a);
 	for_each_cpu (a, c) {
 		c->cpu = (int)(c - a->cpus);
@@ -64,6 +65,7 @@ int cputable_init(struct agent *a)
 
 void cputable_done(struct agent *a)
 {
+	announce_done(&a->announcer);
 	free(a->cpus);
 	a->cpus = NULL;
 	a->possible = 0;
@@ -337,7 +339,7 @@ int cputable_announce(struct agent *a)
 	if (a->said_any && memcmp(&active, &a->said_active, sizeof(active)) == 0 &&
 	    memcmp(&standby, &a->said_standby, sizeof(standby)) == 0)
 		return 0;
-	r = announce_write(a->root, &active, &standby, a->announced + 1);
+	r = announce_write(&a->announcer, &active, &standby, a->announced + 1);
 	if (r < 0)
 		return r;
 	a->announced++;

@@ -40,6 +40,12 @@ void crew_dismiss(struct cpu *c)
 		expect_within(c, ladder_step(CPUHP_AP_THREADS)->teardown_ms);
 }
 
+void crew_dismiss_idle(struct cpu *c)
+{
+	if (c->worker.pid && !c->worker.leaving)
+		crew_dismiss(c);
+}
+
 int crew_hand_over(struct agent *a, struct cpu *c, const struct handover *given)
 {
 	struct worker_message m = { .type = WORKER_WALK, .number = given->number, .h = *given };

@@ -12,6 +12,9 @@
  */
 void crew_dismiss(struct cpu *c);
 
+/* The same, where there is one that was not told yet. */
+void crew_dismiss_idle(struct cpu *c);
+
 /**
  * crew_hand_over() - hand a walk to @c's worker, to a new one where there is none
  * @given: the walk as the worker shall begin with it

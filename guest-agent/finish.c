@@ -138,6 +138,7 @@ bool finish_rest(struct agent *a)
 		agent_log(a, "cannot %s: %s",
 			  a->expedite.active ? "put rcu_expedited back" : "expedite", strerror(-r));
 	more = a->jobs == 0 && kladder_rest(a);
+	announce_prepare(&a->announcer);
 	writer_prepare(a);
 	more |= spares_prepare(a);
 	/* What was said here: nothing may wake the loop again for long. */
@@ -162,8 +163,6 @@ void finish_job(struct agent *a, struct cpu *c)
 	struct job j = c->job;
 	struct outcome o = outcome_of(&j);
 
-	if (c->worker.pid && !c->worker.leaving)
-		crew_dismiss(c);
 	c->job.kind = JOB_NONE;
 	c->doubt = 0;
 	c->job.step_deadline_ms = 0;

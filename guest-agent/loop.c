@@ -178,6 +178,14 @@ static void announce(struct agent *a)
 		agent_log(a, "cannot announce the CPUs: %s", strerror(-r));
 }
 
+/* Its way out takes time of a CPU that the host may have only one of: the result went first. */
+static void dismiss_idle(struct agent *a)
+{
+	for_each_cpu (a, c)
+		if (!c->job.kind)
+			crew_dismiss_idle(c);
+}
+
 int loop_run(struct agent *a)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -188,6 +196,7 @@ int loop_run(struct agent *a)
 
 		announce(a);
 		more = hostlink_turn(a);
+		dismiss_idle(a);
 		/* Requests may have begun something that is due at once. */
 		announce(a);
 		more |= finish_rest(a);

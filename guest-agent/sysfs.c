@@ -161,7 +161,7 @@ int sysfs_make_parents(int root, const char *path)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int sysfs_write_all(int fd, const char *data, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, data, len);
@@ -203,13 +203,22 @@ static int create_anyhow(int root, const char *path)
 	return fd;
 }
 
+int sysfs_make(int root, const char *path)
+{
+	int r, fd = create_anyhow(root, path);
+
+	if (fd < 0 || fchmod(fd, 0644) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
 int sysfs_create(int root, const char *path, const char *data, size_t len)
 {
-	AUTO_CLOSE int fd = create_anyhow(root, path);
+	AUTO_CLOSE int fd = sysfs_make(root, path);
 
-	if (fd < 0)
-		return fd;
-	return fchmod(fd, 0644) < 0 ? -errno : write_all(fd, data, len);
+	return fd < 0 ? fd : sysfs_write_all(fd, data, len);
 }
 
 int sysfs_replace(int root, const char *path, const char *data, size_t len)

@@ -33,7 +33,12 @@ DIR *sysfs_open_folder(int root, const char *path);
  * Return: 0 or -errno. */
 int sysfs_make_parents(int root, const char *path);
 
-/* Make a file of ours anew, in place of what is there; its parents too. Return: 0 or -errno. */
+/* Make a file of ours anew, in place of what is there; its parents too. Return: its descriptor, the
+ * caller's, or -errno. */
+int sysfs_make(int root, const char *path);
+int sysfs_write_all(int fd, const char *data, size_t len); /* Return: 0 or -errno. */
+
+/* The same with what is to stand in it. Return: 0 or -errno. */
 int sysfs_create(int root, const char *path, const char *data, size_t len);
 
 /* Replace a file of ours (write beside it, rename). Makes its parents. Return: 0 or -errno. */

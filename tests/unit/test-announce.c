@@ -7,21 +7,23 @@
 static void test_what_applications_read(void **state)
 {
 	const struct fake_root *f = *state;
+	struct announcer n;
 	struct cpulist active, standby;
 	struct stat st;
 	mode_t mask = umask(077);
 
+	announce_init(&n, f->fd);
 	cpulist_zero(&active);
 	cpulist_zero(&standby);
-	assert_int_equal(announce_write(f->fd, &active, &standby, 0), 0);
+	assert_int_equal(announce_write(&n, &active, &standby, 0), 0);
 	assert_file(f, FILE_PATH,
 		    "{\"serial\":0,\"active\":[],\"standby\":[],\"active_list\":\"\"}");
-	for (unsigned int n = 0; n < 4; n++)
-		cpulist_set(&active, n);
+	for (unsigned int i = 0; i < 4; i++)
+		cpulist_set(&active, i);
 	cpulist_set(&active, 7);
 	cpulist_set(&standby, 5);
 	cpulist_set(&standby, 4095);
-	assert_int_equal(announce_write(f->fd, &active, &standby, UINT64_MAX), 0);
+	assert_int_equal(announce_write(&n, &active, &standby, UINT64_MAX), 0);
 	assert_file(f, FILE_PATH,
 		    "{\"serial\":18446744073709551615,\"active\":[0,1,2,3,7],"
 		    "\"standby\":[5,4095],\"active_list\":\"0-3,7\"}");
@@ -36,15 +38,17 @@ static void test_what_applications_read(void **state)
 static void test_replaced_not_rewritten(void **state)
 {
 	const struct fake_root *f = *state;
+	struct announcer n;
 	struct cpulist l;
 	struct stat before, after;
 
+	announce_init(&n, f->fd);
 	cpulist_zero(&l);
-	assert_int_equal(announce_write(f->fd, &l, &l, 1), 0);
+	assert_int_equal(announce_write(&n, &l, &l, 1), 0);
 	assert_int_equal(fstatat(f->fd, FILE_PATH, &before, 0), 0);
 	cpulist_set(&l, 1);
 	assert_int_equal(linkat(f->fd, FILE_PATH, f->fd, "old", 0), 0);
-	assert_int_equal(announce_write(f->fd, &l, &l, 2), 0);
+	assert_int_equal(announce_write(&n, &l, &l, 2), 0);
 	assert_int_equal(fstatat(f->fd, FILE_PATH, &after, 0), 0);
 	assert_true(before.st_ino != after.st_ino);
 	assert_file(f, "old", "{\"serial\":1,\"active\":[],\"standby\":[],\"active_list\":\"\"}");
@@ -53,17 +57,19 @@ static void test_replaced_not_rewritten(void **state)
 static void test_every_cpu(void **state)
 {
 	const struct fake_root *f = *state;
+	struct announcer n;
 	struct cpulist all, odd;
 	struct stat st;
 
+	announce_init(&n, f->fd);
 	cpulist_zero(&all);
 	cpulist_zero(&odd);
-	for (unsigned int n = 0; n < CPULIST_MAX; n++) {
-		cpulist_set(&all, n);
-		if (n & 1)
-			cpulist_set(&odd, n);
+	for (unsigned int i = 0; i < CPULIST_MAX; i++) {
+		cpulist_set(&all, i);
+		if (i & 1)
+			cpulist_set(&odd, i);
 	}
-	assert_int_equal(announce_write(f->fd, &odd, &all, 1), 0);
+	assert_int_equal(announce_write(&n, &odd, &all, 1), 0);
 	assert_int_equal(fstatat(f->fd, FILE_PATH, &st, 0), 0);
 	assert_true(st.st_size > 5L * CPULIST_MAX);
 }
@@ -71,15 +77,47 @@ static void test_every_cpu(void **state)
 static void test_failure_leaves_nothing_beside(void **state)
 {
 	const struct fake_root *f = *state;
+	struct announcer n;
 	struct cpulist l;
 
+	announce_init(&n, f->fd);
 	cpulist_zero(&l);
 	fake_put(f, FILE_PATH "/in-the-way", "");
-	assert_true(announce_write(f->fd, &l, &l, 1) < 0);
+	assert_true(announce_write(&n, &l, &l, 1) < 0);
 	assert_int_equal(unlinkat(f->fd, FILE_PATH "/in-the-way", 0), 0);
 	assert_int_equal(unlinkat(f->fd, FILE_PATH, AT_REMOVEDIR), 0);
 	/* Only an empty folder can be removed. */
 	assert_int_equal(unlinkat(f->fd, "run/vcpuhp-agent", AT_REMOVEDIR), 0);
+}
+
+/* What is made ahead is what an announcement goes into, and goes with who made it. */
+static void test_made_ahead(void **state)
+{
+	const struct fake_root *f = *state;
+	struct announcer n, next;
+	struct cpulist l;
+	struct stat ahead, after;
+
+	announce_init(&n, f->fd);
+	cpulist_zero(&l);
+	announce_prepare(&n);
+	assert_int_equal(fstatat(f->fd, FILE_PATH "~", &ahead, 0), 0);
+	assert_false(fake_exists(f, FILE_PATH));
+	assert_int_equal(announce_write(&n, &l, &l, 1), 0);
+	assert_int_equal(fstatat(f->fd, FILE_PATH, &after, 0), 0);
+	assert_int_equal(ahead.st_ino, after.st_ino);
+	assert_false(fake_exists(f, FILE_PATH "~"));
+	announce_prepare(&n);
+	/* One that was killed leaves it: the next makes its own. */
+	announce_init(&next, f->fd);
+	announce_prepare(&next);
+	assert_int_equal(announce_write(&next, &l, &l, 2), 0);
+	announce_prepare(&next);
+	announce_done(&next);
+	assert_false(fake_exists(f, FILE_PATH "~"));
+	assert_file(f, FILE_PATH,
+		    "{\"serial\":2,\"active\":[],\"standby\":[],\"active_list\":\"\"}");
+	close(n.fd);
 }
 
 int main(void)
@@ -88,6 +126,7 @@ int main(void)
 		fake_root_test(test_what_applications_read),
 		fake_root_test(test_replaced_not_rewritten),
 		fake_root_test(test_every_cpu),
+		fake_root_test(test_made_ahead),
 		fake_root_test(test_failure_leaves_nothing_beside),
 	};
 
