@@ -31,7 +31,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LOGS = os.path.join(ROOT, "build", "test-logs")
 WORKERS = max(2, os.cpu_count() or 2)
 FUZZ_SECONDS = 10
-LONG_FUZZ_SECONDS = 60
+LONG_FUZZ_SECONDS, LONG_FUZZ_RUNS = 1800, 10**8  # for each, whichever comes first
 SANITIZE_LONG = ("faults_phases.py", "kvm_fleet.py")
 
 SANITIZER_ENV = {
@@ -275,8 +275,8 @@ def tier_fuzz(run):
         crashes = os.path.join(LOGS, "fuzz", "crash-%s-" % test["name"])
         os.makedirs(scratch, exist_ok=True)
         run.command("fuzz", "%s for %d s" % (test["name"], seconds),
-                    [test["cmd"][0], "-max_total_time=%d" % seconds, "-artifact_prefix=" + crashes,
-                     "-max_len=8192", scratch, test["cmd"][-1]],
+                    [test["cmd"][0], "-max_total_time=%d" % seconds, "-runs=%d" % LONG_FUZZ_RUNS,
+                     "-artifact_prefix=" + crashes, "-max_len=8192", scratch, test["cmd"][-1]],
                     log=test["name"] + "-libfuzzer", seconds=seconds + 120)  # fmt: skip
 
     each(one, [t for t in tapread.meson_tests(os.path.join(ROOT, "build/fuzz")) if _is_in(t, "fuzz")])
