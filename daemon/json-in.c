@@ -4,17 +4,17 @@
  *
  * Two passes. The first is a scanner of our own: it walks the text once by recursive descent (as
  * deep as the depth limit, so the stack is bounded), allocates nothing, checks every token against
- * the grammar of RFC 8259 and counts depth and structural bytes. Only a text it accepts is given
- * to json-c, whose leniency can then no longer show.
+ * the grammar of RFC 8259 and counts depth and structural bytes. Only of a text it accepts objects
+ * are made (json-build.c).
  *
  * Duplicate keys are the one thing the scanner cannot see without remembering keys ("a" and
- * "\u0061" are the same one). json-c keeps the last of them, so the members of the parsed tree are
- * counted and compared with the colons of the text: fewer members means that a key stood twice.
+ * "\u0061" are the same one): the second pass finds them.
  *
- * Invariants: the limits hold before json-c sees a byte; JSON_IN_DEPTH bounds both recursions;
+ * Invariants: the limits hold before anything is allocated; JSON_IN_DEPTH bounds both recursions;
  * nothing here is kept between calls.
  */
 #include "daemon/json-in.h"
+#include "daemon/json-build.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,6 @@ struct scan {
 	const struct json_in_limits *limits;
 	unsigned int depth;
 	size_t structural;
-	size_t members;
 	const char *why;
 };
 
@@ -233,7 +232,6 @@ static int scan_member(struct scan *s)
 		return r;
 	if (peek(s) != ':')
 		return refuse(s, -EINVAL, "a colon is missing");
-	s->members++;
 	r = structural(s);
 	return r < 0 ? r : scan_value(s);
 }
@@ -288,55 +286,13 @@ static int scan_value(struct scan *s)
 	}
 }
 
-static size_t count_members(json_object *v)
-{
-	size_t n = 0;
-
-	if (json_object_is_type(v, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(v); i++)
-			n += count_members(json_object_array_get_idx(v, i));
-	} else if (json_object_is_type(v, json_type_object)) {
-		json_object_object_foreach(v, key, member)
-		{
-			(void)key;
-			n += 1 + count_members(member);
-		}
-	}
-	return n;
-}
-
-/* What json-c calls it when it made no object. */
-static bool is_out_of_memory(enum json_tokener_error e)
-{
-#if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
-	if (e == json_tokener_error_memory)
-		return true;
-#endif
-	return e == json_tokener_success; /* before 0.17 it knew no other word */
-}
-
 static int build(struct scan *s, const char *text, size_t len, json_object **ret)
 {
-	_cleanup_json_ json_object *obj = NULL;
-	/* json-c counts a scalar as a level of its own. */
-	struct json_tokener *tok = json_tokener_new_ex((int)s->limits->max_depth + 1);
-	enum json_tokener_error e;
+	int r = json_build(text, len, ret);
 
-	if (!tok)
-		return refuse(s, -ENOMEM, "out of memory");
-	/* Not its strict mode, in which 0.18 takes every byte of UTF-8 for a control character. */
-	obj = json_tokener_parse_ex(tok, text, (int)len);
-	e = json_tokener_get_error(tok);
-	json_tokener_free(tok);
-	if (!obj && is_out_of_memory(e))
-		return refuse(s, -ENOMEM, "out of memory");
-	if (e != json_tokener_success || !obj)
-		return refuse(s, -EINVAL, "not JSON");
-	if (count_members(obj) != s->members)
+	if (r == -EEXIST)
 		return refuse(s, -EINVAL, "duplicate key");
-	*ret = obj;
-	obj = NULL;
-	return 0;
+	return r < 0 ? refuse(s, r, "out of memory") : 0;
 }
 
 static int parse(struct scan *s, size_t len, json_object **ret)

@@ -33,6 +33,7 @@ DECODERS = {
     "daemon/config.c": WHOLE,
     "daemon/config-file.c": WHOLE,
     "daemon/config-value.c": WHOLE,
+    "daemon/json-build.c": WHOLE,
     "daemon/json-in.c": WHOLE,
     "daemon/options.c": WHOLE,
     "daemon/qmp-msg.c": WHOLE,

@@ -56,12 +56,16 @@ WRAP(int, -1, scandir64,
      (const char *path, struct dirent ***ret, filter_fn *filter, order_fn *order),
      (path, ret, filter, order))
 
-WRAP(json_tokener *, NULL, json_tokener_new_ex, (int depth), (depth))
-WRAP(json_object *, NULL, json_tokener_parse_ex, (json_tokener * tok, const char *text, int len),
-     (tok, text, len))
 WRAP(json_object *, NULL, json_object_new_object, (void), ())
 WRAP(json_object *, NULL, json_object_new_string, (const char *s), (s))
+WRAP(json_object *, NULL, json_object_new_string_len, (const char *s, int n), (s, n))
 WRAP(json_object *, NULL, json_object_new_int, (int32_t n), (n))
+WRAP(json_object *, NULL, json_object_new_int64, (int64_t n), (n))
+WRAP(json_object *, NULL, json_object_new_uint64, (uint64_t n), (n))
+WRAP(json_object *, NULL, json_object_new_double_s, (double n, const char *text), (n, text))
+WRAP(json_object *, NULL, json_object_new_boolean, (json_bool is), (is))
+WRAP(json_object *, NULL, json_object_new_array, (void), ())
+WRAP(int, -1, json_object_array_add, (json_object * array, json_object *value), (array, value))
 WRAP(int, -1, json_object_object_add, (json_object * o, const char *key, json_object *value),
      (o, key, value))
 

@@ -113,7 +113,7 @@ static int read_qmp_messages(void)
 {
 	static const char *const lines[] = {
 		"{\"QMP\":{\"version\":{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":22}}}}",
-		"{\"return\":[{\"a\":\"b\"}],\"id\":1}",
+		"{\"return\":[{\"a\":\"b\"},[18446744073709551615,-1,0.5,true,false,null]],\"id\":1}",
 		"{\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"},\"id\":2}",
 		"{\"event\":\"STOP\",\"data\":{}}",
 	};
@@ -276,7 +276,7 @@ static struct job {
 	{ "load a configuration with drop-ins and several domains", load_a_configuration, 50 },
 	{ "copy a domain", copy_a_domain, 6 },
 	{ "take lines in pieces", take_lines_in_pieces, 7 },
-	{ "read QMP messages", read_qmp_messages, 8 },
+	{ "read QMP messages", read_qmp_messages, 30 },
 	{ "read the slots of a q35 and plug one", read_the_slots_of_a_q35, 30 },
 	{ "make a table without slots", make_a_table_without_slots, 1 },
 	{ "answer requests, good ones and bad", answer_requests, 50 },

@@ -27,6 +27,9 @@ static const struct text_case texts[] = {
 	{ "{\"a\":0,\"b\":-0,\"c\":0.0,\"d\":1E9}", NULL },
 	{ "{\"a\":{\"b\":1},\"c\":{\"b\":1}}", NULL },
 	{ "{\"\":1}", NULL },
+	{ "{\"a\":[[],{},[{\"b\":[\"\",null]}]],\"\\u00e4\\u20ac\":\"\\ud800\\udc00\\udbff\\udfff\"}",
+	  NULL },
+	{ "{\"a\":9223372036854775807,\"b\":9223372036854775808,\"c\":1.50,\"d\":-1e-7}", NULL },
 	{ "", "not an object" },
 	{ "[]", "not an object" },
 	{ "1", "not an object" },
@@ -123,6 +126,24 @@ static void only_json_is_accepted(void **state)
 
 		if (texts[i].why ? r != -EINVAL || strcmp(why, texts[i].why) != 0 : r != 0)
 			fail_msg("%s: %d %s", texts[i].text, r, why);
+	}
+}
+
+/* The same objects as json-c's own parser makes, down to the numbers' text. */
+static void it_is_what_json_c_would_make(void **state)
+{
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		_cleanup_json_ json_object *ours = NULL, *theirs = NULL;
+
+		if (texts[i].why)
+			continue;
+		assert_int_equal(
+			json_in_parse(texts[i].text, strlen(texts[i].text), &wide, &ours, NULL), 0);
+		theirs = json_tokener_parse(texts[i].text);
+		assert_non_null(theirs);
+		assert_true(json_object_equal(ours, theirs));
+		assert_string_equal(json_object_to_json_string(ours),
+				    json_object_to_json_string(theirs));
 	}
 }
 
@@ -323,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_json_is_accepted),
+		cmocka_unit_test(it_is_what_json_c_would_make),
 		cmocka_unit_test(no_prefix_is_accepted),
 		cmocka_unit_test(a_nul_byte_is_no_end),
 		cmocka_unit_test(limits_hold),
