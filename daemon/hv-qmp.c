@@ -21,6 +21,7 @@
  * counted, its events are replaced by ones that do nothing, its connection is closed.
  */
 #include "daemon/hv-qmp-internal.h"
+#include "daemon/json-out.h"
 #include "daemon/qmp-msg.h"
 #include <assert.h>
 #include <errno.h>
@@ -184,8 +185,11 @@ static void on_added(void *arg, int rc, json_object *value, const char *text)
 {
 	struct request *req = arg;
 
-	if (rc == 0)
-		rc = slots_set_plugged(req->hv->slots, req->slot, req->id);
+	/* QEMU has it. What cannot be noted is read again, in a new connection. */
+	if (rc == 0 && slots_set_plugged(req->hv->slots, req->slot, req->id) < 0) {
+		qmp_fail(req->hv->qmp, "out of memory");
+		rc = -ECONNRESET;
+	}
 	req->rc = rc;
 	snprintf(req->text, sizeof(req->text), "%s", text);
 	if (!req->threads)
@@ -242,6 +246,16 @@ static void on_deleted(void *arg, int rc, json_object *value, const char *text)
 	hv_request_done(req, rc, text);
 }
 
+static json_object *make_id(const char *id)
+{
+	json_object *args = json_object_new_object();
+
+	if (json_out_add(args, "id", json_object_new_string(id)) == 0)
+		return args;
+	json_object_put(args);
+	return NULL;
+}
+
 static int qmp_hv_unplug(struct hv *base, unsigned int slot, hv_done_fn cb, void *arg)
 {
 	struct hv_qmp *hv = of(base);
@@ -262,10 +276,7 @@ static int qmp_hv_unplug(struct hv *base, unsigned int slot, hv_done_fn cb, void
 	r = new_request(hv, cb, arg, &req);
 	if (r < 0)
 		return r;
-	args = json_object_new_object();
-	if (args)
-		json_object_object_add(args, "id",
-				       json_object_new_string(hv->slots->table.slots[slot].id));
+	args = make_id(hv->slots->table.slots[slot].id);
 	r = args ? qmp_send(hv->qmp, QMP_DEVICE_DEL, args, on_deleted, req) : -ENOMEM;
 	if (r < 0)
 		drop_request(req);

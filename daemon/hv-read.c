@@ -12,6 +12,7 @@
  */
 #include "daemon/hv-qmp-internal.h"
 #include "daemon/json-in.h"
+#include "daemon/json-out.h"
 #include "daemon/qmp-msg.h"
 #include <errno.h>
 #include <stdio.h>
@@ -268,11 +269,11 @@ static json_object *machine_property(const char *name)
 {
 	json_object *args = json_object_new_object();
 
-	if (!args)
-		return NULL;
-	json_object_object_add(args, "path", json_object_new_string("/machine"));
-	json_object_object_add(args, "property", json_object_new_string(name));
-	return args;
+	if (json_out_add(args, "path", json_object_new_string("/machine")) == 0 &&
+	    json_out_add(args, "property", json_object_new_string(name)) == 0)
+		return args;
+	json_object_put(args);
+	return NULL;
 }
 
 /* The commands in their order; @property for qom-get. */
@@ -312,7 +313,9 @@ void hv_read_start(struct hv_qmp *hv, unsigned int parts, bool attach)
 			json_object_put(args);
 			continue;
 		}
-		r = qmp_send(hv->qmp, run[i].command, args, run[i].cb, hv);
+		r = run[i].property && !args
+			    ? -ENOMEM
+			    : qmp_send(hv->qmp, run[i].command, args, run[i].cb, hv);
 		if (r == 0)
 			f->unanswered++;
 		else if (f->rc == 0)

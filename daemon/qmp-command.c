@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/json-out.h"
 #include "daemon/qmp-internal.h"
 #include <assert.h>
+#include <errno.h>
 
 static const char *const names[QMP_COMMANDS] = {
 	[QMP_CAPABILITIES] = "qmp_capabilities",
@@ -25,14 +27,15 @@ const char *qmp_command_name(enum qmp_command c)
 json_object *qmp_command_new(enum qmp_command command, int64_t id, json_object *args)
 {
 	json_object *obj = json_object_new_object();
+	int r = json_out_add(obj, "execute", json_object_new_string(qmp_command_name(command)));
 
-	if (!obj) {
-		json_object_put(args);
-		return NULL;
-	}
-	json_object_object_add(obj, "execute", json_object_new_string(qmp_command_name(command)));
-	if (args)
-		json_object_object_add(obj, "arguments", args);
-	json_object_object_add(obj, "id", json_object_new_int64(id));
-	return obj;
+	/* Taken in any case. */
+	if (args && json_out_add(r == 0 ? obj : NULL, "arguments", args) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = json_out_add(obj, "id", json_object_new_int64(id));
+	if (r == 0)
+		return obj;
+	json_object_put(obj);
+	return NULL;
 }

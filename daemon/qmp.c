@@ -153,6 +153,7 @@ static int flush(struct qmp *q)
 static int queue_text(struct qmp *q, const char *text, size_t len)
 {
 	char *out;
+	int r;
 
 	if (q->out_len - q->out_sent + len + 1 > QMP_OUT_MAX)
 		return -ENOBUFS;
@@ -167,8 +168,21 @@ static int queue_text(struct qmp *q, const char *text, size_t len)
 	q->out = out;
 	memcpy(out + q->out_len, text, len);
 	out[q->out_len + len] = '\n';
-	q->out_len += len + 1;
-	return sd_event_source_set_io_events(q->io, EPOLLIN | EPOLLOUT);
+	r = sd_event_source_set_io_events(q->io, EPOLLIN | EPOLLOUT);
+	/* What its sender takes for unsent must not go out with the next one. */
+	if (r >= 0)
+		q->out_len += len + 1;
+	return r;
+}
+
+/* json-c leaves out of the text what it has no memory for, without a word. */
+static bool is_whole(json_object *obj, const char *text, size_t len)
+{
+	static const struct json_in_limits limits = { QMP_LINE_MAX, JSON_IN_DEPTH,
+						      JSON_IN_STRUCTURAL };
+	_cleanup_json_ json_object *read = NULL;
+
+	return json_in_parse(text, len, &limits, &read, NULL) == 0 && json_object_equal(obj, read);
 }
 
 static int submit(struct qmp *q, enum qmp_command command, json_object *args, qmp_reply_fn cb,
@@ -182,7 +196,7 @@ static int submit(struct qmp *q, enum qmp_command command, json_object *args, qm
 
 	text = obj ? json_object_to_json_string_length(obj, JSON_C_TO_STRING_PLAIN, &len) : NULL;
 	p = malloc(sizeof(*p));
-	r = text && p ? queue_text(q, text, len) : -ENOMEM;
+	r = text && p && is_whole(obj, text, len) ? queue_text(q, text, len) : -ENOMEM;
 	if (r < 0) {
 		free(p);
 		return r;
