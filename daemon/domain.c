@@ -11,8 +11,10 @@
  * number of slots is another VM: everything known of the old one is void.
  */
 #include "daemon/domain.h"
+#include "daemon/deferred.h"
 #include "daemon/domain-guest.h"
 #include "daemon/domain-hv.h"
+#include "daemon/drift.h"
 #include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
@@ -25,6 +27,13 @@
 #include <string.h>
 
 enum { GUEST_EVENTS_PER_SECOND = 20, GUEST_EVENTS_BURST = 100, OWN_OPS_BURST_S = 100 };
+
+static int make_deferred(struct domain *d)
+{
+	int r = deferred_new(&d->next, d->manager->event, op_on_next, d);
+
+	return r < 0 ? r : deferred_new(&d->look, d->manager->event, drift_on_look, d);
+}
 
 int domain_new(struct domain **ret, struct manager *m, const struct domain_config *config,
 	       bool configured)
@@ -40,7 +49,9 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 	bucket_init(&d->guest_events, GUEST_EVENTS_PER_SECOND, GUEST_EVENTS_BURST, now_us());
 	bucket_init(&d->own_ops, 1, OWN_OPS_BURST_S, now_us());
 	d->config = domain_config_copy(config);
-	rc = d->config ? intent_domain_init(d) : -ENOMEM;
+	rc = d->config ? make_deferred(d) : -ENOMEM;
+	if (!rc)
+		rc = intent_domain_init(d);
 	if (!rc)
 		rc = link_new(&d->link, m->event, config->agent, &domain_guest_ops, d);
 	if (!rc && config->qmp)

@@ -17,6 +17,7 @@
  * The first table of an agent's gives the wishes: nothing was asked for yet, so it is as found.
  */
 #include "daemon/drift.h"
+#include "daemon/deferred.h"
 #include "daemon/domain-guest.h"
 #include "daemon/hostwalk.h"
 #include "daemon/intent-domain.h"
@@ -223,19 +224,15 @@ void drift_check(struct domain *d)
 		check_one(&d->vcpus[i]);
 }
 
-static int on_look(sd_event_source *s, void *userdata)
+int drift_on_look(sd_event_source *s, void *userdata)
 {
-	struct domain *d = userdata;
-
-	d->look = sd_event_source_disable_unref(d->look);
-	drift_check(d);
+	drift_check(userdata);
 	return 0;
 }
 
 void drift_look(struct domain *d)
 {
-	if (!d->look && sd_event_add_defer(d->manager->event, &d->look, on_look, d) < 0)
-		log_line(LOG_ERR, "%s: out of memory; drift is looked for later", d->config->name);
+	deferred_call(d->look);
 }
 
 void drift_on_session(struct domain *d, bool same_boot)

@@ -10,6 +10,8 @@ void drift_check(struct domain *d);
 
 /* Have that done from the loop, once for all that changes until then. */
 void drift_look(struct domain *d);
+/* Of d->look. */
+int drift_on_look(sd_event_source *s, void *userdata);
 
 /* The agent has told its whole table. The first time the wishes are taken over from what is
  * found; after a guest reboot what rests at standby by our wish is parked again, once. */

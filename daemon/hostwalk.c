@@ -30,6 +30,7 @@
  * The outcome is delivered from the event loop by a deferred source, so nobody is called back
  * from inside a call of his own; only "pending" may be told from inside hostwalk_cancel().
  */
+#include "daemon/deferred.h"
 #include "daemon/hostwalk-ops.h"
 #include <assert.h>
 #include <errno.h>
@@ -89,13 +90,10 @@ static int on_finish(sd_event_source *s, void *userdata)
 
 static void finish(struct hostwalk *h)
 {
-	sd_event *event = h->v->domain->manager->event;
-
 	h->wait = WAIT_NOTHING;
 	h->kick = 0;
 	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-	if (!h->finish && sd_event_add_defer(event, &h->finish, on_finish, h) >= 0)
-		sd_event_source_set_priority(h->finish, SD_EVENT_PRIORITY_IMPORTANT);
+	deferred_call(h->finish);
 }
 
 void hostwalk_finish(struct hostwalk *h, int rc, int failed_at, bool teardown)
@@ -265,7 +263,9 @@ struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int targ
 		  target < CPUHP_STANDBY ? target : CPUHP_STANDBY);
 	if (sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, h) <
 		    0 ||
-	    sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0) {
+	    sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0 ||
+	    deferred_new(&h->finish, event, on_finish, h) < 0 ||
+	    sd_event_source_set_priority(h->finish, SD_EVENT_PRIORITY_IMPORTANT) < 0) {
 		hostwalk_free(h);
 		return NULL;
 	}

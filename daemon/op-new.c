@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An operation's birth and death; what happens between is op.c's and op-run.c's. */
+#include "daemon/deferred.h"
 #include "daemon/op-run.h"
 #include "proto/frame.h"
 #include <errno.h>
@@ -82,4 +83,15 @@ int op_new(struct op **ret, struct domain *d, const struct op_request *request)
 	}
 	*ret = o;
 	return 0;
+}
+
+int op_run_new(struct op *op)
+{
+	struct op_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return -ENOMEM;
+	*run = (struct op_run){ .op = op, .domain = op->domain };
+	op->run = run;
+	return deferred_new(&run->next, op->domain->manager->event, op_run_on_next, run);
 }

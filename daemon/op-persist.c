@@ -102,6 +102,7 @@ static void on_looked(struct op_run *run, const struct persist_answer *a)
 	const struct domain_config *config = run->domain->config;
 	struct persist_change change;
 	struct persist_denial denial;
+	int r;
 
 	op_request_persist(&run->op->request, &change);
 	if (a->rc) {
@@ -111,8 +112,9 @@ static void on_looked(struct op_run *run, const struct persist_answer *a)
 		end_denied(run, &denial);
 	} else {
 		note(run->op, &a->domain);
-		if (op_run_admit(run) < 0)
-			op_end(run->op, OP_FAILED);
+		r = op_run_admit(run);
+		if (r < 0)
+			op_end_unbegun(run->op, r);
 	}
 }
 

@@ -102,19 +102,15 @@ static uint64_t deadline_of(const struct domain *d, const struct intent_op *o)
 static int go_on_with(struct op *op, const struct intent *i, const struct intent_op *o)
 {
 	struct domain *d = op->domain;
-	struct op_run *run = calloc(1, sizeof(*run));
-	int r;
+	int r = op_run_new(op);
 
-	if (!run)
-		return -ENOMEM;
-	*run = (struct op_run){ .op = op,
-				.domain = d,
-				.phase = RUN_RESUME,
-				.planned_anew = o->planned_anew,
-				.stop_rc = o->stop_rc,
-				.kick_base = o->kick_base };
-	op->run = run;
-	r = make_resume(run, i, o);
+	if (r < 0)
+		return r;
+	op->run->phase = RUN_RESUME;
+	op->run->planned_anew = o->planned_anew;
+	op->run->stop_rc = o->stop_rc;
+	op->run->kick_base = o->kick_base;
+	r = make_resume(op->run, i, o);
 	if (r == 0)
 		r = op_arm_deadline(op, deadline_of(d, o));
 	if (r < 0)

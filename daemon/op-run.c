@@ -30,6 +30,7 @@
  * names the rest pending. Walks told pending go on without the operation.
  */
 #include "daemon/op-run.h"
+#include "daemon/deferred.h"
 #include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include <errno.h>
@@ -47,19 +48,16 @@ static void end_with(struct op_run *run, enum op_result result, const char *by, 
 	op_end(op, result);
 }
 
-static int on_next(sd_event_source *s, void *userdata)
+int op_run_on_next(sd_event_source *s, void *userdata)
 {
-	struct op_run *run = userdata;
-
-	run->next = sd_event_source_disable_unref(run->next);
-	go_on(run);
+	go_on(userdata);
 	return 0;
 }
 
 void op_run_look_again(struct op_run *run)
 {
-	if (!run->next && run->phase != RUN_OVER)
-		sd_event_add_defer(run->domain->manager->event, &run->next, on_next, run);
+	if (run->phase != RUN_OVER)
+		deferred_call(run->next);
 }
 
 /* One that was accepted before QEMU was there could not know that everything takes longer. */
@@ -312,14 +310,12 @@ int op_run_admit(struct op_run *run)
 
 int op_run_start(struct op *op)
 {
-	struct op_run *run = calloc(1, sizeof(*run));
+	int r = op_run_new(op);
 
-	if (!run)
-		return -ENOMEM;
-	*run = (struct op_run){ .op = op, .domain = op->domain };
-	op->run = run;
+	if (r < 0)
+		return r;
 	op->running = true;
-	return op->request.persist ? op_persist_look(run) : op_run_admit(run);
+	return op->request.persist ? op_persist_look(op->run) : op_run_admit(op->run);
 }
 
 void op_run_poke(struct domain *d)

@@ -54,6 +54,13 @@ struct op_run {
 /* Begin; the domain's running operation is @op. Return: 0 or -errno. */
 int op_run_start(struct op *op);
 
+/* Of run->next. */
+int op_run_on_next(sd_event_source *s, void *userdata);
+
+/* op-new.c: op->run, which does nothing yet. Return: 0 or -errno; op_run_drop() frees it in either
+ * case. */
+int op_run_new(struct op *op);
+
 /* Each tick: ask the agent again for what the running operation waits for to be said. */
 void op_run_doubt(struct domain *d);
 
@@ -156,6 +163,10 @@ void op_publish(struct op *op);
 void op_keep(struct domain *d, struct op *op);
 /* The operation is over; the next one starts from the loop. */
 void op_end(struct op *op, enum op_result result);
+/* Its turn has come, and there was no memory to begin it, or the like. */
+void op_end_unbegun(struct op *op, int rc);
+/* The next of the queue, whose turn it is; of d->next. */
+int op_on_next(sd_event_source *s, void *userdata);
 /* End all that wait in the queue. */
 void op_end_queued(struct domain *d, enum op_result result, const char *why);
 

@@ -13,6 +13,7 @@
  * An operation is counted: the domain holds one reference while it is queued, running or kept,
  * each client and each walk another. One whose domain was detached has ended and has no domain.
  */
+#include "daemon/deferred.h"
 #include "daemon/domain-guest.h"
 #include "daemon/drift.h"
 #include "daemon/intent-domain.h"
@@ -88,12 +89,11 @@ static int arm_deadline(struct op *o)
 	return op_arm_deadline(o, o->accepted_us + ms * 1000);
 }
 
-static int on_next_op(sd_event_source *s, void *userdata)
+int op_on_next(sd_event_source *s, void *userdata)
 {
 	struct domain *d = userdata;
 	int rc;
 
-	d->next = sd_event_source_disable_unref(d->next);
 	if (d->running || !d->n_queued)
 		return 0;
 	d->running = d->queue[0];
@@ -101,15 +101,14 @@ static int on_next_op(sd_event_source *s, void *userdata)
 	op_publish(d->running);
 	rc = op_run_start(d->running);
 	if (rc < 0)
-		op_end(d->running, OP_FAILED);
+		op_end_unbegun(d->running, rc);
 	return 0;
 }
 
-static int take_next(struct domain *d)
+static void take_next(struct domain *d)
 {
-	if (d->next || d->running || !d->n_queued)
-		return 0;
-	return sd_event_add_defer(d->manager->event, &d->next, on_next_op, d);
+	if (!d->running && d->n_queued)
+		deferred_call(d->next);
 }
 
 void op_keep(struct domain *d, struct op *o)
@@ -234,6 +233,12 @@ void op_end(struct op *o, enum op_result result)
 	drift_look(d);
 }
 
+void op_end_unbegun(struct op *o, int rc)
+{
+	snprintf(o->error, sizeof(o->error), "it cannot be begun: %s", strerror(-rc));
+	op_end(o, OP_FAILED);
+}
+
 void op_end_queued(struct domain *d, enum op_result result, const char *why)
 {
 	while (d->n_queued) {
@@ -309,20 +314,19 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 			    strerror(-rc));
 	d->queue[d->n_queued++] = o;
 	rc = arm_deadline(o);
-	if (rc >= 0 && domain_may_accept(d, why) < 0) {
-		leave_queue(o);
-		op_unref(o);
-		return deny(ret_error, ret_text, ERR_REFUSED, "%s: %s", d->config->name, why);
-	}
-	op_publish(o);
-	if (rc >= 0)
-		rc = take_next(d);
 	if (rc < 0) {
 		leave_queue(o);
 		op_unref(o);
 		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",
 			    strerror(-rc));
 	}
+	if (domain_may_accept(d, why) < 0) {
+		leave_queue(o);
+		op_unref(o);
+		return deny(ret_error, ret_text, ERR_REFUSED, "%s: %s", d->config->name, why);
+	}
+	op_publish(o);
+	take_next(d);
 	*ret = op_ref(o);
 	return 0;
 }
