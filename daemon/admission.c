@@ -178,9 +178,13 @@ static void ask_agent(struct admission *a, const struct plan *plan)
 	struct domain *d = a->domain;
 	unsigned int slow = domain_slow_factor(d), kicks = count_kicks(plan);
 	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 * slow;
+	int r;
 
 	a->phase = ADMISSION_PONG;
-	if (link_ping(d->link, wait_us, on_ping, a) < 0)
+	r = link_ping(d->link, wait_us, on_ping, a);
+	if (r == -ENOMEM)
+		end_with(a, OP_FAILED, NULL, "out of memory");
+	else if (r < 0)
 		wait_for_agent(a);
 	else if (a->needs == ADMISSION_MOVE && kicks > 0)
 		(void)link_prepare(d->link, kicks, PREPARE_MS * slow);

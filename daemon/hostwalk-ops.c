@@ -178,6 +178,8 @@ static int device_teardown(struct hostwalk *h)
 		h->wait = WAIT_EJECT;
 	rc = h->asked_before ? 0 : host_unplug(h);
 	if (rc < 0) {
+		/* Else it is QEMU's, or the machine's, to let go of nothing. */
+		h->unasked = rc != -EPERM && rc != -EOPNOTSUPP && rc != -EINVAL;
 		hostwalk_say(h, "device_del could not be sent: %s", strerror(-rc));
 		return rc;
 	}

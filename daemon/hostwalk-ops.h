@@ -31,6 +31,7 @@ enum host_wait {
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
+ * @unasked: device_del could not even be made: QEMU has heard nothing of it
  * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
  *           @strayed_to: that CPU
@@ -57,7 +58,7 @@ struct hostwalk {
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
-	bool unsent, refused, reissued, told_pending, firmware_answered, asked_before;
+	bool unsent, unasked, refused, reissued, told_pending, firmware_answered, asked_before;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;

@@ -117,6 +117,7 @@ static void finish_walk(struct hostwalk *h)
 		hostwalk_finish(h, w->rc, w->failed_at >= 0 ? w->failed_at : h->call.state,
 				w->target < w->from);
 		snprintf(h->outcome.text, sizeof(h->outcome.text), "%s", h->why);
+		h->outcome.unasked = h->unasked;
 		h->outcome.rollback_rc = w->rollback_rc;
 		h->outcome.rollback_failed_at = w->rollback_failed_at;
 		return;

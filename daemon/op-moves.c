@@ -194,7 +194,7 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 
 	if (own || run->stop_rc) {
 		m->failed = own;
-		m->refused = own && o->teardown;
+		m->refused = own && o->teardown && !o->unasked;
 		op_vcpu_describe(m->entry, run->domain, o, !o->teardown);
 	}
 	m->called_back = !own;
