@@ -3,6 +3,7 @@
 #include "daemon/discovery.h"
 #include "daemon/domain.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/socket.h"
 #include <errno.h>
@@ -211,7 +212,9 @@ static int serve(struct program *p)
 		return r;
 	p->socket.fd = -1;
 	sd_notify(0, "READY=1");
-	r = sd_event_loop(p->event);
+	do
+		r = loop_turn(p->event, UINT64_MAX);
+	while (r >= 0 && sd_event_get_state(p->event) != SD_EVENT_FINISHED);
 	sd_notify(0, "STOPPING=1");
 	return r;
 }
