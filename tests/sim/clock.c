@@ -11,6 +11,7 @@
  * daemon turns all of them on and off by the same calls.
  */
 #include "tests/sim/clock.h"
+#include "tests/sim/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -125,6 +126,8 @@ void clock_disarm(struct clock_timer *t)
 
 static void arm_at(struct clock_timer *t, uint64_t when_us)
 {
+	AS_SIMULATION;
+
 	clock_disarm(t);
 	if (the_clock.n == the_clock.room) {
 		the_clock.room = the_clock.room ? 2 * the_clock.room : 1024;
@@ -228,7 +231,9 @@ int __wrap_sd_event_add_time(sd_event *e, sd_event_source **ret, clockid_t clock
 	struct daemon_timer *v = calloc(1, sizeof(*v));
 	int r;
 
-	assert(v && ret && clock == CLOCK_MONOTONIC);
+	assert(ret && clock == CLOCK_MONOTONIC);
+	if (!v)
+		return -ENOMEM;
 	clock_init(&v->t, on_due, v);
 	v->fn = fn;
 	v->userdata = userdata;

@@ -5,6 +5,7 @@
  */
 #include "tests/sim/matrix.h"
 #include "tests/sim/play.h"
+#include "tests/sim/shortage.h"
 #include "tests/sim/world.h"
 
 #include <assert.h>
@@ -20,8 +21,8 @@ enum { HEAP_SLACK = 64 * 1024 };
 struct options {
 	struct script_options script;
 	unsigned int seeds;
-	bool no_shrink, log, matrix, write, unaffected;
-	unsigned int jobs;
+	bool no_shrink, log, matrix, write, unaffected, shortage;
+	unsigned int jobs, every, one_case;
 	const char *table, *fault, *phase, *play;
 };
 
@@ -126,6 +127,18 @@ static int run_matrix(const struct options *o)
 	return wrong ? 1 : 0;
 }
 
+static int run_shortage(const struct options *o)
+{
+	double begin = seconds();
+	unsigned int wrong;
+
+	if (o->one_case)
+		return shortage_show(o->one_case);
+	wrong = shortage_run(o->jobs, o->every, o->log);
+	printf("shortage: %u wrong, %.1f s\n", wrong, seconds() - begin);
+	return wrong ? 1 : 0;
+}
+
 /* When the operations of all domains but the first were accepted and ended, as one number. */
 static uint64_t sum_up(const struct script_options *so, struct run_result *r)
 {
@@ -204,6 +217,10 @@ static bool take_value(struct options *o, int c, const char *value)
 		o->play = value;
 	else if (c == 't')
 		o->table = value;
+	else if (c == 'e')
+		o->every = number(value);
+	else if (c == 'c')
+		o->one_case = number(value);
 	else if (c == 'j')
 		o->jobs = number(value);
 	else
@@ -216,29 +233,23 @@ static bool take_flag(struct options *o, int c)
 	o->no_shrink |= c == 'S';
 	o->matrix |= c == 'm';
 	o->unaffected |= c == 'u';
+	o->shortage |= c == 'h';
 	o->write |= c == 'w';
 	o->log |= c == 'l';
-	return c == 'S' || c == 'm' || c == 'u' || c == 'w' || c == 'l';
+	return c == 'S' || c == 'm' || c == 'u' || c == 'h' || c == 'w' || c == 'l';
 }
 
 static const struct option long_options[] = {
-	{ "seed", required_argument, NULL, 's' },
-	{ "seeds", required_argument, NULL, 'n' },
-	{ "domains", required_argument, NULL, 'd' },
-	{ "operations", required_argument, NULL, 'o' },
-	{ "faults", required_argument, NULL, 'f' },
-	{ "only-fault", required_argument, NULL, 'k' },
-	{ "no-shrink", no_argument, NULL, 'S' },
-	{ "matrix", no_argument, NULL, 'm' },
-	{ "fault", required_argument, NULL, 'F' },
-	{ "phase", required_argument, NULL, 'P' },
-	{ "play", required_argument, NULL, 'p' },
-	{ "unaffected", no_argument, NULL, 'u' },
-	{ "write", no_argument, NULL, 'w' },
-	{ "table", required_argument, NULL, 't' },
-	{ "jobs", required_argument, NULL, 'j' },
-	{ "log", no_argument, NULL, 'l' },
-	{ NULL, 0, NULL, 0 },
+	{ "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'n' },
+	{ "domains", required_argument, NULL, 'd' }, { "operations", required_argument, NULL, 'o' },
+	{ "faults", required_argument, NULL, 'f' },  { "only-fault", required_argument, NULL, 'k' },
+	{ "no-shrink", no_argument, NULL, 'S' },     { "matrix", no_argument, NULL, 'm' },
+	{ "fault", required_argument, NULL, 'F' },   { "phase", required_argument, NULL, 'P' },
+	{ "play", required_argument, NULL, 'p' },    { "unaffected", no_argument, NULL, 'u' },
+	{ "shortage", no_argument, NULL, 'h' },      { "every", required_argument, NULL, 'e' },
+	{ "case", required_argument, NULL, 'c' },    { "write", no_argument, NULL, 'w' },
+	{ "table", required_argument, NULL, 't' },   { "jobs", required_argument, NULL, 'j' },
+	{ "log", no_argument, NULL, 'l' },           { NULL, 0, NULL, 0 },
 };
 
 int main(int argc, char **argv)
@@ -251,12 +262,15 @@ int main(int argc, char **argv)
 					 .only_fault = -1 },
 			     .seeds = 1,
 			     .jobs = 2,
+			     .every = 1,
 			     .table = "tests/matrix.md" };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
 		if (!(optarg ? take_value(&o, c, optarg) : take_flag(&o, c)))
 			return 2;
+	if (o.shortage)
+		return run_shortage(&o);
 	if (o.unaffected)
 		return run_unaffected(&o);
 	if (o.play)

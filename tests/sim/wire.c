@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/sim/rng.h"
+#include "tests/sim/shortage.h"
 
 enum { WIRES_MAX = 1024, FDS_MAX = 8192, READ_SIZE = 64 * 1024 };
 
@@ -111,6 +112,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	static uint8_t buf[READ_SIZE];
 	struct wire *w = userdata;
 	ssize_t n;
+	AS_SIMULATION;
 
 	if (revents & EPOLLOUT)
 		flush(w);
@@ -202,9 +204,13 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	const struct sockaddr_un *un = (const void *)addr;
 	struct wire *w = find(un->sun_path);
-	int pair[2], flags = fcntl(fd, F_GETFL);
+	bool fails = shortage_refuses(CALL_CONNECT);
+	AS_SIMULATION;
+	int pair[2], flags = fails ? 0 : fcntl(fd, F_GETFL);
 
 	assert(fd < FDS_MAX);
+	if (fails)
+		return -1;
 	if (!w)
 		return refuse(ENOENT);
 	if (!w->listens)
@@ -223,6 +229,8 @@ int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
+	if (shortage_refuses(CALL_GETSOCKOPT))
+		return -1;
 	if (level != SOL_SOCKET || name != SO_PEERCRED)
 		return __real_getsockopt(fd, level, name, value, len);
 	*(struct ucred *)value = (struct ucred){ .pid = the_wires.peers[fd] };
@@ -233,6 +241,8 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags)
 {
 	uint64_t n;
 
+	if (shortage_refuses(CALL_GETRANDOM))
+		return -1;
 	for (size_t at = 0; at < len; at += sizeof(n)) {
 		n = rng_next(&the_wires.rng);
 		memcpy((uint8_t *)buf + at, &n, len - at < sizeof(n) ? len - at : sizeof(n));

@@ -13,7 +13,9 @@
  */
 #include "tests/sim/world.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/vcpu.h"
+#include "tests/sim/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,6 +31,7 @@ enum {
 	HEAL_US = 20000000,
 	START_US = 3000000,
 	DRILLS = 3,
+	RESTART_US = 100000,
 };
 
 /* For log_line(), which the daemon calls without a pointer of ours. */
@@ -37,6 +40,7 @@ static struct world *the_world;
 void log_line(int priority, const char *format, ...)
 {
 	va_list ap;
+	AS_SIMULATION;
 
 	/* What an agent floods it with would bury the rest. */
 	if (!the_world || !the_world->log || strstr(format, "agent: %s"))
@@ -94,6 +98,8 @@ static struct config *make_config(const struct world *w)
 
 static void on_bus(void *ctx, const struct event *e)
 {
+	AS_SIMULATION;
+
 	checker_on_event(ctx, e);
 }
 
@@ -201,16 +207,26 @@ static struct track *add_track(struct sim_domain *d, unsigned int number)
 	return t;
 }
 
+/* As the daemon does it for a client's word. */
+static int ask(struct sim_domain *d, const struct op_request *q, struct op **ret, char **ret_text)
+{
+	enum request_error error;
+	AS_DAEMON;
+
+	return domain_submit(world_domain(d), q, ret, &error, ret_text);
+}
+
 /* Return: whether it was accepted. */
 static bool submit(struct sim_domain *d, const struct op_request *request, unsigned int number)
 {
 	struct op_request q = *request;
-	enum request_error error;
 	char *text = NULL;
 	struct op *op;
 
 	snprintf(q.id, sizeof(q.id), "%s-%u", d->name, number);
-	if (domain_submit(world_domain(d), &q, &op, &error, &text) < 0) {
+	if (ask(d, &q, &op, &text) < 0) {
+		if (!text)
+			sim_breach(d, "op %u is denied without a word", number);
 		sim_log(d, "op %u is denied: %s", number, text);
 		free(text);
 		return false;
@@ -239,6 +255,7 @@ static void on_next(void *arg)
 	q = i->request;
 	if (has_short_deadline(d, v->current_at))
 		q.timeout_ms = 5000;
+	shortage_open();
 	if (submit(d, &q, i->number))
 		sim_phase(d, PHASE_SUBMIT, SIM_NO_SLOT);
 	else
@@ -358,6 +375,7 @@ static struct op_request drill_request(const struct sim_domain *d, unsigned int 
 
 static void begin_drill(struct world *w)
 {
+	shortage_close();
 	for (unsigned int i = 0; i < w->n && !w->over; i++) {
 		struct sim_domain *d = &w->domains[i];
 		struct op_request q = drill_request(d, w->drill);
@@ -475,6 +493,13 @@ static void world_begin(struct world *w)
 		make_domain(w, i);
 }
 
+static int turn(struct world *w)
+{
+	AS_DAEMON;
+
+	return loop_turn(w->event, 0);
+}
+
 void world_run(struct world *w, const struct script *s, struct run_result *ret, FILE *log)
 {
 	*ret = (struct run_result){ 0 };
@@ -484,8 +509,12 @@ void world_run(struct world *w, const struct script *s, struct run_result *ret, 
 	the_world = w;
 	world_begin(w);
 	while (!w->over) {
-		if (sd_event_run(w->event, 0) > 0)
+		int r = turn(w);
+
+		if (r > 0)
 			checker_turn(w);
+		else if (r < 0)
+			world_kill(w, RESTART_US); /* its loop ends, and it is started anew */
 		else if (!clock_jump())
 			break;
 	}
