@@ -3,7 +3,8 @@
  * What the hypervisor tells of a domain, turned into what the domain knows: that QEMU is there,
  * its status, its table of slots, the guest's _OST. A loss is not yet the end: QEMU may be
  * restarted behind its socket, or the connection alone be lost; only after the time that its
- * implementation of the seam gives the VM is gone.
+ * implementation of the seam gives the VM is gone, and not while its process still answers: then it
+ * is out of reach, and operations do not wait for it beyond their deadlines.
  */
 #include "daemon/domain-hv.h"
 #include "daemon/domain-guest.h"
@@ -92,6 +93,7 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 
 	sd_event_source_disable_unref(d->lost);
 	d->lost = NULL;
+	d->out_of_reach = false;
 	if (!same && d->vcpus) {
 		op_run_vm_gone(d, "another VM answers on its socket");
 		domain_hv_forget(d);
@@ -202,10 +204,25 @@ static void on_reset(void *ctx)
 	link_reset(d->link);
 }
 
+/* Its process answers, and yet it cannot be attached: that is no end of the VM. */
+static bool is_there_still(struct domain *d, sd_event_source *s)
+{
+	const struct hv_ops *ops = d->hv->ops;
+
+	d->out_of_reach = ops->is_there && ops->is_there(d->hv) &&
+			  sd_event_source_set_time(s, now_us() + ops->lost_ms * 1000ULL) >= 0 &&
+			  sd_event_source_set_enabled(s, SD_EVENT_ONESHOT) >= 0;
+	return d->out_of_reach;
+}
+
 static int on_lost(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct domain *d = userdata;
 
+	if (is_there_still(d, s)) {
+		op_run_poke(d);
+		return 0;
+	}
 	d->lost = sd_event_source_disable_unref(d->lost);
 	op_run_vm_gone(d, d->lost_why);
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {

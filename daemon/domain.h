@@ -163,6 +163,7 @@ struct domain {
 	struct msg_arm arming;
 	sd_event_source *arm_timer;
 	sd_event_source *lost; /* QMP is gone: when it runs out, the VM is */
+	bool out_of_reach;     /* it has run out, and the VM's process is there all the same */
 	sd_event_source *next; /* takes the next operation from the queue */
 	sd_event_source *look; /* looks for drift, once for all that came in before */
 	char lost_why[OP_TEXT_MAX];

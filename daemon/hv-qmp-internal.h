@@ -104,6 +104,7 @@ struct hv_qmp {
 	unsigned int backoff_ms;
 	uint64_t attached_us;
 	unsigned int brief; /* attachments in a row that did not last */
+	bool speaks;        /* the QEMU that was attached, in the last connection, if not well */
 	char gone_why[256];
 };
 

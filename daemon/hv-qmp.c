@@ -330,6 +330,11 @@ static int qmp_hv_place(struct hv *base, unsigned int slot, const struct cpulist
 	return r < 0 ? r : HV_DONE;
 }
 
+static bool qmp_hv_is_there(struct hv *base)
+{
+	return of(base)->speaks;
+}
+
 static const struct hv_ops ops = {
 	.hypervisor = "qemu",
 	.lost_ms = LOST_MS,
@@ -338,6 +343,7 @@ static const struct hv_ops ops = {
 	.query = qmp_hv_query,
 	.look = qmp_hv_look,
 	.place = qmp_hv_place,
+	.is_there = qmp_hv_is_there,
 	.free = qmp_hv_free,
 };
 
@@ -402,6 +408,12 @@ static void note_brief(struct hv_qmp *hv)
 		hv->brief++;
 }
 
+/* What it said may have been no QMP; but nobody speaks for a process that has ended. */
+static bool has_spoken(const struct hv_qmp *hv)
+{
+	return qmp_has_heard(hv->qmp) && qmp_peer(hv->qmp).pid == hv->peer;
+}
+
 static void on_closed(void *ctx, int rc, const char *why)
 {
 	struct hv_qmp *hv = ctx;
@@ -410,6 +422,7 @@ static void on_closed(void *ctx, int rc, const char *why)
 
 	if (was_attached)
 		note_brief(hv);
+	hv->speaks = has_spoken(hv);
 	hv->phase = HV_LOST;
 	hv->qmp = qmp_close(hv->qmp);
 	hv_refresh_lost(hv);
@@ -435,6 +448,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
 	if (r == 0)
 		return 0;
+	hv->speaks = false;
 	if (r == -EAGAIN)
 		snprintf(why, sizeof(why), "another QMP client holds the socket");
 	else

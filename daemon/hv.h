@@ -115,8 +115,9 @@ enum { HV_DONE = 1 };
 /**
  * struct hv_ops - an implementation of the seam
  * @hypervisor: "qemu" or "libvirt"
- * @lost_ms: how long after on_gone the VM is taken for gone; 0: not by that alone, the connection
- *           says nothing of the VM and whoever made the domain hears of its end
+ * @lost_ms: how long after on_gone the VM is taken for gone, unless it is_there; 0: not by that
+ *           alone, the connection says nothing of the VM and whoever made the domain hears of its
+ *           end
  * @one_unplug: an unplug holds up the domain's next requests until it is over, so of several
  *              vCPUs only one is to be asked for at a time: what waits behind it could not be
  *              called back
@@ -137,6 +138,9 @@ struct hv_ops {
 	/* Pin the vCPU's thread; NULL @cpus undoes. HV_DONE: it is, and @cb will not be called. */
 	int (*place)(struct hv *hv, unsigned int slot, const struct cpulist *cpus, hv_done_fn cb,
 		     void *arg);
+	/* After on_gone: whether the VM's own process has been met since, or just before. NULL: where
+	 * @lost_ms is 0, nobody asks. */
+	bool (*is_there)(struct hv *hv);
 	struct hv *(*free)(struct hv *hv);
 };
 

@@ -257,7 +257,9 @@ static void conclude(struct op_run *run)
  */
 static bool is_given_up(const struct op_run *run)
 {
-	return run->stop_rc && run->domain->hv->ops->lost_ms == 0;
+	const struct domain *d = run->domain;
+
+	return run->stop_rc && (d->hv->ops->lost_ms == 0 || d->out_of_reach);
 }
 
 static void go_on(struct op_run *run)

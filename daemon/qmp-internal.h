@@ -43,6 +43,7 @@ struct qmp {
 	struct qmp_lines in;
 	struct qmp_budget budget;
 	bool waiting; /* a line, for tokens */
+	bool heard;   /* anything, whatever it was */
 	uint64_t replied;
 	char *out;
 	size_t out_len;

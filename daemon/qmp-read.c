@@ -63,6 +63,7 @@ static ssize_t receive_some(struct qmp *q, const char **ret_why)
 		*ret_why = n == 0 ? "QEMU closed the QMP connection" : "the QMP connection broke";
 		return n == 0 ? -ECONNRESET : -errno;
 	}
+	q->heard = true;
 	r = qmp_lines_push(&q->in, buf, (size_t)n);
 	if (r < 0) {
 		*ret_why = r == -EMSGSIZE ? "a QMP line above 1 MiB" : "out of memory";

@@ -476,6 +476,11 @@ uint64_t qmp_replied(const struct qmp *q)
 	return q->replied;
 }
 
+bool qmp_has_heard(const struct qmp *q)
+{
+	return q->heard;
+}
+
 struct ucred qmp_peer(const struct qmp *q)
 {
 	return q->peer;

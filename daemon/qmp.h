@@ -93,6 +93,9 @@ unsigned int qmp_overdue(const struct qmp *q);
 /* Bytes of all replies so far. */
 uint64_t qmp_replied(const struct qmp *q);
 
+/* Whether anything has come in this connection. */
+bool qmp_has_heard(const struct qmp *q);
+
 /* The process that listens on the socket, pid 0 unknown. Source: unix(7), SO_PEERCRED. */
 struct ucred qmp_peer(const struct qmp *q);
 

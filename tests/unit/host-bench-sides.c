@@ -93,6 +93,11 @@ static int fake_place(struct hv *hv, unsigned int slot, const struct cpulist *cp
 	return cpus && of(hv)->place_rc < 0 ? of(hv)->place_rc : HV_DONE;
 }
 
+static bool fake_is_there(struct hv *hv)
+{
+	return of(hv)->is_there;
+}
+
 static struct hv *fake_free(struct hv *hv)
 {
 	of(hv)->n_requests = 0;
@@ -108,6 +113,7 @@ static const struct hv_ops fake_ops = {
 	.query = fake_query,
 	.look = fake_look,
 	.place = fake_place,
+	.is_there = fake_is_there,
 	.free = fake_free,
 };
 
@@ -209,15 +215,6 @@ void bench_lose_qemu(struct bench *b)
 	}
 	bench_status(b, HV_CONNECTING);
 	b->hv_events->on_gone(b->hv_ctx, "connection lost");
-}
-
-void bench_plug_foreign(struct bench *b, unsigned int slot)
-{
-	struct hv_slot *s = &b->slots[slot];
-
-	s->present = s->removable = true;
-	snprintf(s->id, sizeof(s->id), "vcpu%u", slot);
-	bench_table(b);
 }
 
 static void play_eject(struct bench *b, unsigned int slot)

@@ -269,6 +269,15 @@ void bench_put(struct bench *b, unsigned int slot, int state)
 	b->d->counters.drift = 0;
 }
 
+void bench_plug_foreign(struct bench *b, unsigned int slot)
+{
+	struct hv_slot *s = &b->slots[slot];
+
+	s->present = s->removable = true;
+	snprintf(s->id, sizeof(s->id), "vcpu%u", slot);
+	bench_table(b);
+}
+
 struct op *bench_submit(struct bench *b, const struct op_request *r)
 {
 	enum request_error error = REQUEST_ERRORS;

@@ -80,6 +80,7 @@ struct bench {
 	int plug_rc, unplug_rc; /* what the call itself returns */
 	int place_rc;
 	bool auto_qemu, hold_queries;
+	bool is_there;                      /* its process, after a loss */
 	bool qemu_silent[BENCH_SLOTS_MAX];  /* device_del is answered, but nothing leaves */
 	bool qemu_refuses[BENCH_SLOTS_MAX]; /* the guest says no by _OST */
 	int qemu_plug_rc[BENCH_SLOTS_MAX];

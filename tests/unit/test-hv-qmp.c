@@ -309,6 +309,25 @@ static void a_loss_answers_everything_once(void **state)
 	assert_int_equal(rig->hv->ops->plug(rig->hv, 9, "x", hv_bench_done, rig), -EINVAL);
 }
 
+/* What was spoilt on the way was said by somebody; a process that has ended says nothing. */
+static void whether_qemu_is_there_is_known_by_its_voice(void **state)
+{
+	struct hv_bench *rig = *state;
+
+	hv_bench_attach(rig);
+	hv_bench_say(rig, "{\"return\":{},\"id\":77}");
+	hv_bench_expect(rig, "attaching; gone a reply to no command");
+	assert_true(rig->hv->ops->is_there(rig->hv));
+	hv_bench_expect(rig, "attached 4; table b...; running");
+	close(rig->listener);
+	rig->listener = -1;
+	hv_bench_hang_up(rig);
+	hv_bench_expect(rig, "attaching; gone QEMU closed the QMP connection");
+	for (int i = 0; i < TURNS && rig->hv->ops->is_there(rig->hv); i++)
+		hv_bench_turn(rig);
+	assert_false(rig->hv->ops->is_there(rig->hv));
+}
+
 static void a_stall_is_told_and_caught_up_with(void **state)
 {
 	struct hv_bench *rig = *state;
@@ -465,6 +484,7 @@ int main(void)
 		TEST(an_unplug_error_names_its_slot),
 		TEST(other_slots_than_before_end_the_connection),
 		TEST(a_loss_answers_everything_once),
+		TEST(whether_qemu_is_there_is_known_by_its_voice),
 		TEST(a_stall_is_told_and_caught_up_with),
 		TEST(a_daemon_that_came_first_finds_its_qemu),
 		TEST(it_may_be_freed_in_the_callback_of_a_plug),
