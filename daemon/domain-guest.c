@@ -285,9 +285,9 @@ static void on_end(struct domain *d)
 			v->guest_taken = v->guest_parked = false;
 			v->cpu = -1;
 		}
+		vcpu_settle(v);
 		if (first)
 			hostwalk_on_session(v, same_boot || !d->table_known);
-		vcpu_settle(v);
 	}
 	if (first)
 		publish(d, EVENT_AGENT, -1, "connected");

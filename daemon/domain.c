@@ -362,10 +362,15 @@ int domain_take_back(struct vcpu *v, int to)
 	return hostwalk_start(v, NULL, to, true, on_undone, NULL);
 }
 
-void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o)
+void domain_on_settled(struct vcpu *v, int back)
 {
-	/* A removal that came true, or was refused late, stands as it is; a plug goes back. */
-	if (v->state > from && v->present && from < CPUHP_STANDBY && domain_take_back(v, from) >= 0)
+	/* The agent has to be heard for it first. */
+	if (back >= 0 && v->present && v->state < 0) {
+		v->returning = true;
+		v->back = back;
+		return;
+	}
+	if (back >= 0 && v->present && v->state > back && domain_take_back(v, back) >= 0)
 		return;
 	domain_on_at_rest(v);
 }

@@ -67,11 +67,16 @@ void hostwalk_recall(struct hostwalk *h)
 				domain_slow_factor(h->v->domain));
 }
 
-/* The operation's deadline does not call an undoing kick back, so it has one of its own. */
+/*
+ * The operation's deadline does not call an undoing kick back, so it has one of its own: as long as
+ * an operation's for the work, and the hand-over's before that.
+ */
 static void bound_undoing(struct hostwalk *h)
 {
+	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
+
 	if (h->rollback)
-		hostwalk_arm(h, h->v->domain->manager->config->deadlines.operation_ms *
+		hostwalk_arm(h, (h->handed_over ? t->operation_ms : t->guest_present_ms) *
 					domain_slow_factor(h->v->domain));
 }
 
@@ -111,8 +116,8 @@ static void handed_over(struct hostwalk *h)
 		sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
 		hostwalk_note(h, false, 0);
 		walk_result(&h->w, 0);
-		bound_undoing(h);
 	}
+	bound_undoing(h);
 	/* Asked to stop meanwhile: the hand-over stands, and its result will be the cancel's. */
 	if (h->cancel_rc && !h->w.rc && !h->ap_done)
 		hostwalk_recall(h);
@@ -170,7 +175,7 @@ void hostwalk_on_step(struct vcpu *v, const struct record_step *r)
 	if (!h || !h->kick || r->kick != h->kick || !(r->flags & RECORD_STEP_EXIT) || r->rc)
 		return;
 	note_where(h, r);
-	vcpu_set_state(v, startup ? r->state : r->state - 1);
+	hostwalk_reach(h, startup ? r->state : r->state - 1);
 }
 
 /* R5, R6: where a kick that succeeded leaves the vCPU, and what is left for the host. */
@@ -246,7 +251,7 @@ void hostwalk_take_result(struct hostwalk *h)
 	v->guest_state = r->state;
 	if (r->ran_on != MSG_NO_CPU)
 		v->ran_on = r->ran_on;
-	vcpu_set_state(v, v->guest_present ? r->state
+	hostwalk_reach(h, v->guest_present ? r->state
 			  : v->present     ? CPUHP_HOST_PLACE
 					   : CPUHP_OFFLINE);
 	if (r->rc)
@@ -274,6 +279,8 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 {
 	struct hostwalk *h = v->hw;
 
+	if (h && h->wait == WAIT_EJECT && !same_boot)
+		hostwalk_eject_anew(h);
 	if (!h || !h->kick || h->ap_done)
 		return;
 	if (h->kick_unsent) {
@@ -290,7 +297,7 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 		return;
 	}
 	/* A new boot has all CPUs online, and nobody else will take this one back. */
-	if (!same_boot && h->rollback && h->from_ap && v->guest_present &&
+	if (!same_boot && (h->rollback || h->call.rollback) && v->guest_present &&
 	    h->rekicks++ < REKICKS_MAX) {
 		host_kick(h);
 		return;

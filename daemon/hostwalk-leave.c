@@ -38,6 +38,7 @@ void hostwalk_tell_pending(struct hostwalk *h)
 	if (h->told_pending)
 		return;
 	h->told_pending = true;
+	vcpu_settle(h->v);
 	/* Forwards it goes no more, once the step returns; a way back is to come to its end. */
 	if (!h->rollback)
 		h->cancel_rc = o.rc;
@@ -49,8 +50,25 @@ static void on_still_there(void *arg, int rc, const char *text)
 {
 	struct vcpu *v = arg;
 
-	if (v->hw && v->hw->wait == WAIT_EJECT && v->hw->reissued && rc == 0 && v->present)
+	if (!v->hw || !v->hw->asking)
+		return;
+	v->hw->asking = false;
+	if (v->hw->wait == WAIT_EJECT && rc == 0 && v->present)
 		host_unplug_again(v->hw);
+}
+
+static void ask_again(struct hostwalk *h)
+{
+	struct hv *hv = h->v->domain->hv;
+
+	h->asking = true;
+	hv->ops->query(hv, on_still_there, h->v);
+}
+
+void hostwalk_eject_anew(struct hostwalk *h)
+{
+	if (!h->v->domain->hv->ops->one_unplug)
+		ask_again(h);
 }
 
 /*
@@ -76,7 +94,7 @@ void hostwalk_eject_late(struct hostwalk *h)
 		hostwalk_say(h, "the guest has not let go of it; it may leave any time");
 		hostwalk_tell_pending(h);
 	} else if (first || !d->hv->ops->one_unplug) {
-		d->hv->ops->query(d->hv, on_still_there, h->v);
+		ask_again(h);
 	}
 }
 
@@ -92,6 +110,11 @@ int hostwalk_await(struct vcpu *v)
 	return 0;
 }
 
+int hostwalk_back(const struct hostwalk *h)
+{
+	return !h->rollback && h->target > h->from ? h->from : -1;
+}
+
 void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back)
 {
 	const struct hostwalk *h = v->hw;
@@ -99,9 +122,9 @@ void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returni
 	if (!h)
 		return;
 	if (h->told_pending && h->target < h->from) {
-		*ret_leaving = true;
-	} else if (h->told_pending || (!h->op && h->rollback)) {
+		*ret_leaving |= h->target < CPUHP_STANDBY;
+	} else if (h->told_pending ? hostwalk_back(h) >= 0 : !h->op && h->rollback) {
 		*ret_returning = true;
-		*ret_back = h->told_pending ? h->from : h->target;
+		*ret_back = h->told_pending ? hostwalk_back(h) : h->target;
 	}
 }

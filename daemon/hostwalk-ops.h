@@ -33,6 +33,7 @@ enum host_wait {
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
  * @unasked: device_del could not even be made: QEMU has heard nothing of it
  * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline
+ * @asking: it is to be asked for once more when QEMU's table still has it
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);
  *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
@@ -58,7 +59,8 @@ struct hostwalk {
 	struct record_done ap;
 	int cancel_rc;
 	int unanswered;
-	bool unsent, unasked, refused, reissued, told_pending, firmware_answered, asked_before;
+	bool unsent, unasked, refused, reissued, asking;
+	bool told_pending, firmware_answered, asked_before;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;
@@ -107,6 +109,9 @@ void hostwalk_run(struct hostwalk *h);
 /* The walk is over; its owner hears of it from the event loop. */
 void hostwalk_finish(struct hostwalk *h, int rc, int failed_at, bool teardown);
 
+/* The walk has come to @state. Where the walk's word does not count, that changes nothing. */
+void hostwalk_reach(struct hostwalk *h, int state);
+
 /* The step h->call is entered or left. */
 void hostwalk_note(struct hostwalk *h, bool enter, int rc);
 
@@ -119,8 +124,17 @@ void hostwalk_tell_pending(struct hostwalk *h);
 /* A walk of a vCPU that has none, with its first step still to be taken. NULL: out of memory. */
 struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int target);
 
+/*
+ * Where the vCPU goes when a walk that nobody waits for has come to its end: an add goes back to where
+ * it came from; -1: all else stays where it is then.
+ */
+int hostwalk_back(const struct hostwalk *h);
+
 /* The eject has not come in time: ask QEMU, and the guest once more. */
 void hostwalk_eject_late(struct hostwalk *h);
+
+/* The guest was reset, and may have lost the request: the same. */
+void hostwalk_eject_anew(struct hostwalk *h);
 
 /* Arm the walk's one timer; h->wait tells what has run out. */
 int hostwalk_arm(struct hostwalk *h, unsigned int ms);

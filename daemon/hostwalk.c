@@ -20,7 +20,7 @@
  * At any time at most one host step and at most one kick are out. A step that cannot be recalled
  * (a QMP command, an eject, a kick the agent does not give back) never has a rollback run beside
  * it: when its last deadline passes the operation is told "pending", and the walk stays, hears the
- * step's end whenever it comes, and goes on by itself: a plug back to where the vCPU came from, a
+ * step's end whenever it comes, and goes on by itself: an add back to where the vCPU came from, a
  * removal to its end. Once device_del is out nothing but the guest's refusal with the slot still
  * filled leads back up, so a cancel never turns a removal round.
  *
@@ -81,7 +81,7 @@ static int on_finish(sd_event_source *s, void *userdata)
 	v->hw = NULL;
 	v->pending = VCPU_PENDING_NONE;
 	if (nobody_waits)
-		domain_on_settled(v, h->from, &h->outcome);
+		domain_on_settled(v, hostwalk_back(h));
 	else
 		h->done(h->ctx, v, &h->outcome);
 	hostwalk_free(h);
@@ -157,6 +157,33 @@ static int invoke(struct hostwalk *h)
 	return h->call.startup ? ops->startup(h) : ops->teardown(h);
 }
 
+static bool is_leaving(const struct hostwalk *h)
+{
+	return h->wait == WAIT_EJECT || h->wait == WAIT_UNPLUG_REPLY;
+}
+
+/* The agent has the ladder, and is away, or has not told yet where the vCPU is. */
+static bool is_out_of_hearing(const struct hostwalk *h)
+{
+	return h->kick && !h->ap_done && h->wait == WAIT_NOTHING &&
+	       (!h->v->domain->agent_up || h->v->state < 0);
+}
+
+bool hostwalk_says(const struct vcpu *v)
+{
+	const struct hostwalk *h = v->hw;
+
+	return h && !h->told_pending && !is_leaving(h) && !is_out_of_hearing(h);
+}
+
+void hostwalk_reach(struct hostwalk *h, int state)
+{
+	if (h->told_pending)
+		vcpu_settle(h->v);
+	else
+		vcpu_set_state(h->v, state);
+}
+
 /* The first failure's reason is the walk's, whatever goes wrong on the way back. */
 static void keep_why(struct hostwalk *h)
 {
@@ -175,7 +202,7 @@ static void answer(struct hostwalk *h, int rc)
 	hostwalk_note(h, false, rc);
 	walk_result(&h->w, rc);
 	if (!rc)
-		vcpu_set_state(h->v, h->w.state);
+		hostwalk_reach(h, h->w.state);
 	if (h->cancel_rc && !h->w.rc && h->w.target > h->w.from)
 		walk_abort(&h->w, h->cancel_rc);
 	if (was_well && h->w.rc)
@@ -193,7 +220,7 @@ void hostwalk_run(struct hostwalk *h)
 			return;
 		answer(h, rc);
 	}
-	vcpu_set_state(h->v, h->w.state);
+	hostwalk_reach(h, h->w.state);
 	finish_walk(h);
 }
 
@@ -303,16 +330,14 @@ void hostwalk_drop(struct vcpu *v)
 	v->pending = VCPU_PENDING_NONE;
 }
 
-static bool is_leaving(const struct hostwalk *h)
-{
-	return h->wait == WAIT_EJECT || h->wait == WAIT_UNPLUG_REPLY;
-}
-
-/* QEMU's answers have a deadline of their own (qmp.c); libvirt's have none. */
-static bool is_with_libvirt(const struct hostwalk *h)
+/*
+ * QEMU's answers have a deadline of their own (qmp.c), but not its table where the answer was lost;
+ * libvirt's have none: whoever holds the domain, or its lock, decides.
+ */
+static bool is_answer_unbounded(const struct hostwalk *h)
 {
 	return (h->wait == WAIT_PLUG_REPLY || h->wait == WAIT_PLACE) &&
-	       h->v->domain->hv->ops->lost_ms == 0;
+	       (h->v->domain->hv->ops->lost_ms == 0 || h->unanswered);
 }
 
 void hostwalk_cancel(struct vcpu *v, int rc)
@@ -326,9 +351,9 @@ void hostwalk_cancel(struct vcpu *v, int rc)
 		hostwalk_tell_pending(h);
 		return;
 	}
-	/* libvirt may not answer for long: whoever holds the domain, or its lock, decides. */
-	if (rc == -ETIMEDOUT && is_with_libvirt(h)) {
-		hostwalk_say(h, "the operation's deadline passed before libvirt answered");
+	if (rc == -ETIMEDOUT && is_answer_unbounded(h)) {
+		hostwalk_say(h, "the operation's deadline passed before %s answered",
+			     v->domain->hv->ops->names_devices ? "libvirt" : "QEMU");
 		hostwalk_tell_pending(h);
 		return;
 	}

@@ -63,6 +63,14 @@ int hostwalk_await(struct vcpu *v);
  */
 void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back);
 
+/**
+ * hostwalk_says() - whether a vCPU is where its walk says
+ *
+ * Else it is where QEMU and the guest say: nobody waits for the walk any more, it waits for the
+ * guest to let go of the vCPU, or the agent that has the ladder is not heard.
+ */
+bool hostwalk_says(const struct vcpu *v);
+
 /* The agent's own account of a kick that failed, as an outcome. */
 void hostwalk_read_result(const struct record_done *r, bool teardown, struct hostwalk_outcome *ret);
 

@@ -39,7 +39,7 @@ struct intent_run {
  * @wish: where it is wished to be, -1 nothing is wished
  * @owned: this daemon's kind plugged it, where its device id does not say so
  * @leaving: device_del was sent in an operation that has ended, and nobody has confirmed it
- * @returning: it was plugged in an operation that had ended by then, and goes back to @back
+ * @returning: it was added in an operation that had ended by then, and goes back to @back
  */
 struct intent_vcpu {
 	int wish;

@@ -101,7 +101,8 @@ int op_moves_add(struct op_run *run, const struct plan *plan)
 /* Does this walk take a device away from QEMU? */
 static bool removes(const struct move *m)
 {
-	return m->goal < CPUHP_STANDBY && m->goal < m->v->state;
+	/* While no agent is heard QEMU's word is all there is. */
+	return m->goal < CPUHP_STANDBY && (m->v->state < 0 ? m->v->present : m->goal < m->v->state);
 }
 
 static bool plugs(const struct move *m)

@@ -97,12 +97,29 @@ bool op_moves_lack_agent(const struct op_run *run)
 	return false;
 }
 
-void op_moves_give_up(struct op_run *run)
+/* What an earlier daemon has asked the agent for cannot be recalled: an add goes back afterwards. */
+static void leave_to_agent(struct op_run *run, struct move *m)
 {
 	struct hostwalk_outcome o = {
+		.rc = -ETIMEDOUT,
+		.pending = true,
+		.failed_at = CPUHP_AP_KICK,
+		.rollback_failed_at = -1,
+		.text = "the agent has not given the vCPU back",
+	};
+
+	m->v->returning = m->undoing && m->goal < m->entry->to;
+	m->v->back = m->goal;
+	op_moves_take(run, m, &o);
+}
+
+void op_moves_give_up(struct op_run *run)
+{
+	const struct hostwalk_outcome gone = {
 		.rc = -ENOTCONN,
 		.failed_at = CPUHP_AP_KICK,
 		.rollback_failed_at = -1,
+		.text = "the agent is gone, so it could not be taken back",
 	};
 
 	for (unsigned int i = 0; i < run->n_moves; i++) {
@@ -110,10 +127,11 @@ void op_moves_give_up(struct op_run *run)
 
 		if (!waits_for_agent(m))
 			continue;
-		snprintf(o.text, sizeof(o.text), "the agent is %s, so it could not be taken back",
-			 m->v->state < 0 ? "gone" : "at work on it for too long");
 		m->todo = false;
-		op_move_stuck(m, run->domain, &o);
+		if (m->v->state < 0)
+			op_move_stuck(m, run->domain, &gone);
+		else
+			leave_to_agent(run, m);
 	}
 }
 

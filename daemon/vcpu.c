@@ -8,6 +8,7 @@
  * at once and then one a second.
  */
 #include "daemon/vcpu.h"
+#include "daemon/hostwalk.h"
 #include "daemon/log.h"
 #include "daemon/trace-ring.h"
 #include <ctype.h>
@@ -80,7 +81,7 @@ void vcpu_tell_state(struct vcpu *v)
 	struct domain *d = v->domain;
 	char name[MSG_NAME_MAX + 16];
 
-	if (!v->state_untold || (!v->hw && !vcpu_may_talk(v)))
+	if (!v->state_untold || (!hostwalk_says(v) && !vcpu_may_talk(v)))
 		return;
 	v->state_untold = false;
 	event_publish(d->manager->bus,
@@ -121,9 +122,10 @@ void vcpu_set_state(struct vcpu *v, int state)
 
 void vcpu_settle(struct vcpu *v)
 {
-	if (v->hw)
+	if (hostwalk_says(v))
 		return;
-	v->entered_us = 0;
+	if (!v->hw)
+		v->entered_us = 0;
 	vcpu_set_state(v, vcpu_observed_state(v));
 }
 

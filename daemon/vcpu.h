@@ -63,10 +63,9 @@ uint64_t now_us(void); /* CLOCK_MONOTONIC */
 /* R14: the walk down succeeded and the slot is really empty. */
 void domain_on_removed(struct vcpu *v, struct op *op);
 
-struct hostwalk_outcome;
-/* A walk whose operation had ended as pending is over; @from: where it began. */
-void domain_on_settled(struct vcpu *v, int from, const struct hostwalk_outcome *o);
-/* A plug of an operation that has ended goes back. Return: 0 or -ENOMEM. */
+/* A walk whose operation had ended as pending is over; @back: where it is to go then, -1 nowhere. */
+void domain_on_settled(struct vcpu *v, int back);
+/* An add of an operation that has ended goes back. Return: 0 or -ENOMEM. */
 int domain_take_back(struct vcpu *v, int to);
 /* What was pending has come to its end: where it is now it is to stay. */
 void domain_on_at_rest(struct vcpu *v);
