@@ -87,6 +87,8 @@ static void on_down(void *ctx, const char *why)
 	domain_armed(d, -ENOTCONN);
 	if (was_up)
 		publish(d, EVENT_AGENT, -1, why);
+	/* An operation may have waited for its word, which will not come. */
+	op_run_poke(d);
 }
 
 static void on_kicked(void *ctx, const struct msg_kicked *m)

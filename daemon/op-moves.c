@@ -212,21 +212,25 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 }
 
 /*
- * It was to leave, and has left the guest before it could be asked: what fails then is no failure.
- * What failed must be the agent's part: QEMU's own refusal is one, wherever the vCPU stands.
+ * It was to leave, and has left the guest before it could be asked; or it was to go to standby, and
+ * another has taken it offline meanwhile: what fails then is no failure. What failed must be the
+ * agent's part: QEMU's own refusal is one, wherever the vCPU stands.
  */
-static bool has_left_by_itself(const struct move *m, const struct hostwalk_outcome *o)
+static bool has_gone_by_itself(const struct move *m, const struct hostwalk_outcome *o)
 {
-	bool was_to_leave = m->undoing ? m->goal < CPUHP_STANDBY
-				       : m->entry->to < CPUHP_STANDBY &&
-						 m->entry->to < m->entry->from && !m->called_back;
+	int state = m->v->state;
+	bool wanted = m->undoing || !m->called_back;
+	bool leaves = m->undoing ? m->goal < CPUHP_STANDBY
+				 : m->entry->to < CPUHP_STANDBY && m->entry->to < m->entry->from;
 
-	return was_to_leave && o->teardown && o->failed_at >= CPUHP_AP_KICK && m->v->state >= 0 &&
-	       m->v->state < CPUHP_STANDBY;
+	if (!wanted || !o->teardown || o->failed_at < CPUHP_AP_KICK || o->rollback_failed_at >= 0)
+		return false;
+	return (leaves && state >= 0 && state < CPUHP_STANDBY) ||
+	       (m->goal == CPUHP_STANDBY && state == CPUHP_STANDBY);
 }
 
 /* QEMU may have it still: the rest is the host's alone. */
-static void on_left_by_itself(struct op_run *run, struct move *m)
+static void on_gone_by_itself(struct op_run *run, struct move *m)
 {
 	m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
 }
@@ -236,8 +240,8 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 	m->walking = false;
 	if (o->pending)
 		on_walk_pending(run, m, o);
-	else if (o->rc && has_left_by_itself(m, o))
-		on_left_by_itself(run, m);
+	else if (o->rc && has_gone_by_itself(m, o))
+		on_gone_by_itself(run, m);
 	else if (o->rc && m->undoing)
 		op_move_stuck(m, run->domain, o);
 	else if (o->rc)

@@ -188,6 +188,18 @@ static bool is_count_missed(const struct op_run *run)
 	       (c.online != (int)r->count || (r->standby >= 0 && c.standby != r->standby));
 }
 
+/* An agent that has just started adopts what it finds: that is not judged before it is over. */
+static bool is_to_be_seen(const struct op_run *run)
+{
+	if (run->stop_rc || !run->domain->agent_up ||
+	    (!is_count_missed(run) && !op_moves_are_off(run)))
+		return false;
+	for (unsigned int i = 0; i < run->domain->n_vcpus; i++)
+		if (run->domain->vcpus[i].guest_walking)
+			return true;
+	return false;
+}
+
 /* Others moved vCPUs meanwhile. True when there is something to do about it, and it has begun. */
 static bool plan_again(struct op_run *run)
 {
@@ -225,6 +237,8 @@ static void conclude(struct op_run *run)
 	if (result == OP_REFUSED)
 		op->refused_by = find_refuser(run);
 	op_moves_look(run);
+	if (result == OP_DONE && is_to_be_seen(run))
+		return;
 	if (result == OP_DONE && is_count_missed(run) && plan_again(run)) {
 		op_run_look_again(run);
 		return;
@@ -252,8 +266,8 @@ static void conclude(struct op_run *run)
 
 /*
  * QEMU is back in a moment, or the VM is gone: only then there is something to judge. libvirtd may
- * be away for ever, and an operation that is stopped does not wait for it: what the agent can take
- * back is taken back, and what needs libvirtd is pending.
+ * be away for ever, and so may a QEMU that is out of reach; an operation that is stopped does not
+ * wait for them: what the agent can take back is taken back, and what needs them is pending.
  */
 static bool is_given_up(const struct op_run *run)
 {

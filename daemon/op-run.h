@@ -111,7 +111,10 @@ const struct intent_move *op_resume_move(const struct op_run *run, unsigned int 
 /* Before the whole is judged: what is at rest takes over what is observed. */
 void op_moves_look(struct op_run *run);
 
-/* vCPUs that came to their goal and have left QEMU since: each is noted as failed. Return: whether any has. */
+/* Whether a vCPU that came to its goal at standby or above is known not to be there any more. */
+bool op_moves_are_off(const struct op_run *run);
+
+/* Each such vCPU is noted as failed. Return: whether there is any. */
 bool op_moves_note_lost(struct op_run *run);
 
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */

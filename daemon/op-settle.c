@@ -66,19 +66,41 @@ void op_moves_look(struct op_run *run)
 		vcpu_settle(run->moves[i].v);
 }
 
+/* Without an agent to say otherwise it is where it was proved to be, as long as QEMU has it. */
+static bool is_off(const struct move *m)
+{
+	const struct vcpu *v = m->v;
+
+	if (move_judge(m) != VCPU_OK || m->entry->to < CPUHP_STANDBY)
+		return false;
+	return !v->present || (v->state >= 0 && v->state != m->entry->to);
+}
+
+bool op_moves_are_off(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (is_off(&run->moves[i]))
+			return true;
+	return false;
+}
+
 bool op_moves_note_lost(struct op_run *run)
 {
 	bool lost = false;
 
 	for (unsigned int i = 0; i < run->n_moves; i++) {
 		struct move *m = &run->moves[i];
+		const struct vcpu *v = m->v;
 
-		if (move_judge(m) != VCPU_OK || m->entry->to < CPUHP_STANDBY || m->v->present)
+		if (!is_off(m))
 			continue;
 		m->failed = lost = true;
-		m->entry->rc = -ENODEV;
-		snprintf(m->entry->error, sizeof(m->entry->error),
-			 "vcpu %u: another took it away meanwhile", m->v->vcpu);
+		m->entry->rc = v->present ? -EAGAIN : -ENODEV;
+		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: %s", v->vcpu,
+			 !v->present ? "another took it away meanwhile"
+			 : v->state < m->entry->to
+				 ? "it came there, and the guest took it down meanwhile"
+				 : "it came there, and the guest brought it up meanwhile");
 	}
 	return lost;
 }

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Operations whose vCPUs others move as well: to where they were to go, or away from there; an agent
+ * that has just started and adopts what it finds; and a QEMU whose process is there and that cannot
+ * be attached.
+ */
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The kernel has taken it offline for somebody else, and the agent's kick is void by that. */
+static void is_taken_offline(struct bench *b, unsigned int slot)
+{
+	bench_done(b, slot, CPUHP_STANDBY, -ENODEV, 0xff);
+	bench_row(b, slot, CPUHP_STANDBY);
+}
+
+static void what_another_takes_to_its_goal_has_come_there(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[1] = true;
+	o = bench_target_op(b, 1, 1, CPUHP_STANDBY, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 1 6");
+	bench_turn(b);
+	is_taken_offline(b, 1);
+	bench_ends(b, o, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+/* Its removal goes on, and so does that of the others. */
+static void what_another_removes_as_well_is_removed(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->agent_silent[1] = true;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "kick 1 6");
+	bench_turn(b);
+	is_taken_offline(b, 1);
+	b->agent_silent[1] = false;
+	bench_ends(b, o, OP_DONE, "2:ok 1:ok");
+	bench_states(b, 1, 2, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+/* It went down, failed all the same, and cannot be brought up: that is known, and nothing else. */
+static void a_way_back_that_failed_is_no_coming_there(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	bench_plant(b, 1,
+		    (struct bench_plant){ .rc = -EIO,
+					  .failed_at = CPUHP_AP_ONLINE,
+					  .rests_at = CPUHP_STANDBY,
+					  .rollback_rc = -EBUSY,
+					  .teardown = true });
+	o = bench_target_op(b, 1, 1, CPUHP_STANDBY, OP_POLICY_ALL);
+	bench_ends(b, o, OP_STUCK, "1:refused");
+	bench_stop(b);
+}
+
+/* vCPU 1 has left, and a new agent is at work on vCPU 0. */
+static struct op *remove_beside_an_adoption(struct bench *b, unsigned int timeout_ms)
+{
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[1] = true;
+	o = bench_submit_with(b, 1, OP_POLICY_ALL, timeout_ms);
+	bench_wait_word(b, "kick 1 6");
+	b->agent_silent[1] = false;
+	b->guest_walking[0] = true;
+	bench_row(b, 0, CPUHP_AP_ONLINE);
+	bench_done(b, 1, CPUHP_STANDBY, 0, 0xff);
+	bench_turn(b);
+	assert_false(b->slots[1].present);
+	assert_false(o->ended);
+	return o;
+}
+
+static void an_adoption_is_waited_for(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o = remove_beside_an_adoption(b, 60000);
+
+	b->guest_walking[0] = false;
+	bench_row(b, 0, CPUHP_ONLINE);
+	bench_ends(b, o, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+static void an_adoption_is_not_waited_for_beyond_the_deadline_nor_without_an_agent(void **ctx)
+{
+	for (int gone = 0; gone < 2; gone++) {
+		struct bench *b = bench_start(NULL);
+		struct op *o = remove_beside_an_adoption(b, gone ? 60000 : 200);
+
+		if (gone)
+			bench_agent_down(b);
+		bench_wait_ended(b, o);
+		bench_vcpus(o, "1:ok");
+		op_unref(o);
+		bench_stop(b);
+	}
+}
+
+/* vCPU 1 rests at standby, while vCPU 2 has not left yet. */
+static void what_is_moved_on_behind_its_back_is_no_success(void **ctx)
+{
+	struct op_request r = { .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	o = bench_submit(b, &r);
+	bench_wait_word(b, "unplug 2");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 1), CPUHP_STANDBY);
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_eject(b, 2);
+	bench_check(b, o, OP_PARTIAL);
+	assert_string_equal(o->error,
+			    "vcpu 1: it came there, and the guest brought it up meanwhile");
+	bench_ends(b, o, OP_PARTIAL, "2:ok 1:failed");
+	bench_stop(b);
+}
+
+static bool is_out_of_reach(struct bench *b, void *arg)
+{
+	return b->d->out_of_reach;
+}
+
+static bool is_given_up(struct bench *b, void *arg)
+{
+	return !b->d->lost;
+}
+
+static void a_qemu_that_speaks_is_not_gone(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_qemu = false;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	bench_wait_word(b, "plug 1");
+	b->is_there = true;
+	bench_lose_qemu(b);
+	bench_wait(b, is_out_of_reach, NULL);
+	assert_false(o->ended);
+	b->slots[1].present = b->slots[1].removable = true;
+	vcpu_format_id(b->slots[1].id, 1, o->tag);
+	b->auto_qemu = true;
+	bench_attach(b);
+	assert_false(b->d->out_of_reach);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_ends(b, o, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+/* Until it falls silent. */
+static void a_qemu_out_of_reach_holds_nobody_up(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_qemu = false;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 1500);
+	bench_wait_word(b, "plug 1");
+	b->is_there = true;
+	bench_lose_qemu(b);
+	bench_check(b, o, OP_PENDING);
+	assert_non_null(strstr(o->error, "the operation's deadline passed"));
+	assert_non_null(b->d->vcpus[1].hw);
+	bench_ends(b, o, OP_PENDING, "1:pending");
+	b->is_there = false;
+	bench_wait(b, is_given_up, NULL);
+	assert_null(b->d->vcpus[1].hw);
+	assert_int_equal(domain_counts(b->d).present, -1);
+	bench_stop(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_another_takes_to_its_goal_has_come_there),
+		cmocka_unit_test(what_another_removes_as_well_is_removed),
+		cmocka_unit_test(a_way_back_that_failed_is_no_coming_there),
+		cmocka_unit_test(an_adoption_is_waited_for),
+		cmocka_unit_test(
+			an_adoption_is_not_waited_for_beyond_the_deadline_nor_without_an_agent),
+		cmocka_unit_test(what_is_moved_on_behind_its_back_is_no_success),
+		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
+		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
