@@ -73,6 +73,7 @@ static void on_up(void *ctx, const struct msg_hello *hello)
 	d->hello = *hello;
 	d->hello_known = true;
 	d->hello_doubted = false;
+	d->session_kick = link_last_kick(d->link);
 	d->counters.agent_connects++;
 	domain_guest_ask(d);
 }

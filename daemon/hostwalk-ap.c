@@ -281,7 +281,8 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 
 	if (h && h->wait == WAIT_EJECT && !same_boot)
 		hostwalk_eject_anew(h);
-	if (!h || !h->kick || h->ap_done)
+	/* A row of its table may have been what the walk waited for: that kick was not lost. */
+	if (!h || !h->kick || h->ap_done || h->kick > v->domain->session_kick)
 		return;
 	if (h->kick_unsent) {
 		h->kick_unsent = false;

@@ -411,6 +411,30 @@ static void a_reset_voids_the_kick(void **ctx)
 	bench_stop(b);
 }
 
+/* The row that the walk waits for comes before the table has ended. */
+static void a_kick_of_this_session_is_not_voided_by_the_reset_before(void **ctx)
+{
+	for (unsigned int boot = 1; boot <= 2; boot++) {
+		struct bench *b = bench_by_hand(NULL);
+		struct bench_walk w;
+
+		bench_walk(b, &w, 3, CPUHP_ONLINE, false);
+		bench_said(b, "plug 3");
+		bench_answer_plug(b, 3, 0, "");
+		bench_agent_down(b);
+		bench_agent_hello(b, boot);
+		bench_row(b, 3, CPUHP_STANDBY);
+		bench_said(b, "kick 3 44");
+		bench_agent_end(b);
+		bench_silent(b);
+		assert_int_equal(w.n_done, 0);
+		bench_kicked(b, 3, 0);
+		bench_done(b, 3, CPUHP_ONLINE, 0, 0xff);
+		bench_walk_ends(b, &w, 0, -1);
+		bench_stop(b);
+	}
+}
+
 /* The new kernel has brought the CPU up: what was to leave is asked to leave anew. */
 static void a_reset_does_not_end_a_way_back(void **ctx)
 {
@@ -543,6 +567,7 @@ int main(void)
 		cmocka_unit_test(a_cancel_outlives_the_session),
 		cmocka_unit_test(an_agent_that_restarts_for_ever_is_given_up),
 		cmocka_unit_test(a_reset_voids_the_kick),
+		cmocka_unit_test(a_kick_of_this_session_is_not_voided_by_the_reset_before),
 		cmocka_unit_test(a_reset_does_not_end_a_way_back),
 		cmocka_unit_test(a_cpu_that_left_by_itself_needs_no_device_del),
 		cmocka_unit_test(what_the_guest_said_of_a_former_cpu_is_void),
