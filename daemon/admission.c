@@ -7,9 +7,10 @@
  * QEMU is waited for until the deadline, the agent for a time of its own. Each look begins anew
  * with what is known then, so what has changed while something else was waited for is seen: the
  * request (a vCPU that is not there, a callback that nobody registered), the VM's state, the plan.
- * Without the agent's table only that part of a plan counts which no answer can mend. When the
- * agent has told its table it is asked whether it is alive; then the plan is made once more, and
- * that one counts.
+ * Without the agent's table only that part of a plan counts which no answer can mend. What the agent
+ * is at work on by itself, as on all CPUs of a guest that has just booted, stands nowhere yet: what
+ * is about such a vCPU waits until it rests, or a COUNT of those online would be right for a moment.
+ * The agent is asked whether it is alive; then the plan is made once more, and that one counts.
  *
  * A look happens from the event loop alone: whoever changes something only asks for one. A domain
  * that does not run is asked again once, for one that was just resumed may not have said so yet.
@@ -86,6 +87,30 @@ static void end_unreached(struct admission *a)
 	end_with(a, OP_VM_GONE, NULL, text);
 }
 
+/* One that the request is about; NULL none. */
+static const struct vcpu *find_on_its_way(const struct admission *a)
+{
+	const struct domain *d = a->domain;
+	const struct op_request *r = a->request;
+
+	for (unsigned int i = 0; r && i < d->n_vcpus; i++)
+		if ((r->goal == OP_GOAL_COUNT || cpulist_has(&r->list, i)) &&
+		    vcpu_is_on_its_way(&d->vcpus[i]))
+			return &d->vcpus[i];
+	return NULL;
+}
+
+static void end_unsettled(struct admission *a, const struct vcpu *v)
+{
+	char text[OP_TEXT_MAX];
+
+	snprintf(
+		text, sizeof(text),
+		"vcpu %u: the agent's own work on it did not end in time; nothing was sent to QEMU",
+		v->vcpu);
+	end_with(a, OP_FAILED, NULL, text);
+}
+
 static void end_without_agent(struct admission *a)
 {
 	const char *why = domain_why_no_agent(a->domain);
@@ -108,10 +133,15 @@ static bool is_attached(const struct admission *a)
 
 void admission_expire(struct admission *a)
 {
+	const struct vcpu *v;
+
 	if (!a->done)
 		return;
+	v = find_on_its_way(a);
 	if (!is_attached(a))
 		end_unreached(a);
+	else if (v)
+		end_unsettled(a, v);
 	else
 		end_without_agent(a);
 }
@@ -256,11 +286,17 @@ static void look_at_plan(struct admission *a)
 	struct plan plan = { 0 };
 	struct verdict v = { .result = OP_ACCEPTED, .plan = &plan };
 
+	bool settled = !find_on_its_way(a);
+
+	if (!settled && a->phase >= ADMISSION_REST) {
+		a->phase = ADMISSION_REST;
+		return;
+	}
 	if (domain_plan(a->domain, a->request, &plan) < 0) {
 		end_with(a, OP_FAILED, NULL, "out of memory");
 		return;
 	}
-	if (plan.n_refusals && !is_mendable(a)) {
+	if (plan.n_refusals && !is_mendable(a) && settled) {
 		v.result = OP_REFUSED;
 		v.refused_by = plan.refused_by;
 		snprintf(v.text, sizeof(v.text), "%s", plan.refusals[0]);
@@ -343,6 +379,20 @@ void admission_poke(struct domain *d)
 {
 	for (struct admission *a = d->admissions; a; a = a->next)
 		look_again(a);
+}
+
+bool admission_doubt(struct domain *d)
+{
+	bool any = false;
+
+	for (struct admission *a = d->admissions; a; a = a->next) {
+		if (a->phase != ADMISSION_REST)
+			continue;
+		any = true;
+		a->phase = ADMISSION_TABLE;
+		look_again(a);
+	}
+	return any;
 }
 
 void admission_end_all(struct domain *d, enum op_result result, const char *why)

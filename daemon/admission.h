@@ -18,7 +18,13 @@ enum admission_needs {
 };
 
 /* What is waited for. */
-enum admission_phase { ADMISSION_ATTACH, ADMISSION_TABLE, ADMISSION_PONG, ADMISSION_PLAN };
+enum admission_phase {
+	ADMISSION_ATTACH,
+	ADMISSION_TABLE,
+	ADMISSION_PONG,
+	ADMISSION_REST, /* of what the agent is at work on by itself */
+	ADMISSION_PLAN,
+};
 
 /**
  * struct verdict - how an admission ended
@@ -81,6 +87,10 @@ void admission_expire(struct admission *a);
 
 /* Something changed that one of the domain's may have waited for. */
 void admission_poke(struct domain *d);
+
+/* Those that wait for the agent's own work to end ask again whether it is alive. True: there are such, and its
+ * word of that end may be lost. */
+bool admission_doubt(struct domain *d);
 
 /* End all of the domain's. */
 void admission_end_all(struct domain *d, enum op_result result, const char *why);

@@ -162,8 +162,9 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	vcpu_settle(v);
 	if (d->agent_up)
 		drift_look(d);
-	/* What the agent was at is over: an operation may have waited for that. OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
-	if (domain_is_one_by_one(d) || (was_walking && !v->guest_walking && d->running))
+	/* What the agent was at is over: a request may have waited for that. OneByOne=: where no _OST came, the guest's own word lets the next device_add go. */
+	if (domain_is_one_by_one(d) ||
+	    (was_walking && !v->guest_walking && (d->running || d->admissions)))
 		op_run_poke(d);
 }
 

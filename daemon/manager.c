@@ -25,12 +25,11 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 		if (!d->attached)
 			continue;
 		/* Only an operation has use for the guest's last words to QEMU. */
-		if (d->running) {
+		if (d->running)
 			d->hv->ops->query(d->hv, hv_ignore, NULL);
-			op_run_doubt(d);
-		} else {
+		else
 			d->hv->ops->look(d->hv);
-		}
+		op_run_doubt(d);
 	}
 	sd_event_source_set_time(s, now_us() + TICK_US);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);

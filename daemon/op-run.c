@@ -90,7 +90,7 @@ void op_run_doubt(struct domain *d)
 	struct op_run *run = d->running ? d->running->run : NULL;
 
 	/* Its word may have been lost on the way. */
-	if (run && run->moves && op_moves_lack_agent(run))
+	if (admission_doubt(d) || (run && run->moves && op_moves_lack_agent(run)))
 		link_query(d->link);
 }
 

@@ -45,6 +45,12 @@ bool vcpu_is_anothers(const struct vcpu *v)
 	return v->present && !v->boot && !v->owned && !v->domain->hv->ops->names_devices;
 }
 
+bool vcpu_is_on_its_way(const struct vcpu *v)
+{
+	return v->present && v->domain->agent_up && v->guest_walking && !v->hw && !v->leaving &&
+	       !v->returning;
+}
+
 struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu)
 {
 	for (unsigned int i = 0; op && i < op->n_vcpus; i++)

@@ -57,6 +57,8 @@ bool vcpu_is_own_id(const char *id, unsigned int vcpu);
 
 /* Its slot is filled by a device that no operation of ours has plugged. On libvirt nobody can tell. */
 bool vcpu_is_anothers(const struct vcpu *v);
+/* The agent is taking it somewhere by itself, and no walk of ours does: where it is now it does not rest. */
+bool vcpu_is_on_its_way(const struct vcpu *v);
 
 uint64_t now_us(void); /* CLOCK_MONOTONIC */
 

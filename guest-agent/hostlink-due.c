@@ -23,8 +23,15 @@ static bool is_parked(const struct cpu *c)
 	return c->present && c->state == CPUHP_STANDBY && c->standby_wish;
 }
 
+/* Online, and still to be taken into service: that begins when a registration has ended. */
+static bool is_to_be_adopted(const struct cpu *c)
+{
+	return c->online && c->state <= CPUHP_STANDBY;
+}
+
 static bool put_row(struct agent *a, const struct cpu *c)
 {
+	bool walking = c->job.kind || is_to_be_adopted(c);
 	struct record r = {
 		.type = RECORD_CPU,
 		.cpu = {
@@ -33,7 +40,7 @@ static bool put_row(struct agent *a, const struct cpu *c)
 			.flags = (uint8_t)((is_parked(c) ? RECORD_CPU_PARKED : 0) |
 					   (c->present ? RECORD_CPU_PRESENT : 0) |
 					   (c->online ? RECORD_CPU_ONLINE : 0) |
-					   (c->job.kind ? RECORD_CPU_WALKING : 0) |
+					   (walking ? RECORD_CPU_WALKING : 0) |
 					   (c->taken ? RECORD_CPU_TAKEN : 0) |
 					   (c->foreign ? RECORD_CPU_FOREIGN : 0)),
 			.state = (uint8_t)c->state,

@@ -137,7 +137,7 @@ enum msg_record_type {
 enum {
 	RECORD_CPU_PRESENT = 1 << 0,
 	RECORD_CPU_ONLINE = 1 << 1,
-	RECORD_CPU_WALKING = 1 << 2, /* a kick or a registration is at work on it */
+	RECORD_CPU_WALKING = 1 << 2, /* the agent is at work on it, or about to be */
 	RECORD_CPU_TAKEN = 1 << 3,   /* went offline or away without asking */
 	RECORD_CPU_FOREIGN = 1 << 4, /* brought online by another than the agent */
 	RECORD_CPU_PARKED = 1 << 5,  /* rests at standby because it was asked to */

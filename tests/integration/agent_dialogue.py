@@ -869,7 +869,8 @@ def R12_an_adoption_waits_for_a_registration():
         b.uevent("add", 3)
         for cpu in (2, 3):
             row = b.wait(lambda c=cpu: b.of(wire.CPU, cpu=c), what="its row")[-1]
-            equal((row["state"], row["flags"] & ~wire.FOREIGN), (STANDBY, wire.PRESENT | wire.ONLINE))
+            equal((row["state"], row["flags"] & ~wire.FOREIGN),
+                  (STANDBY, wire.PRESENT | wire.ONLINE | wire.WALKING))  # fmt: skip
             matches("waits for the end of a registration", row["text"])
         equal(b.cpus_json()["standby"], [])
         b.switch(2, False)
@@ -890,8 +891,9 @@ def a_cpu_that_went_while_it_waited_for_a_registration_is_not_adopted():
         b.rescan()
         b.wait(lambda: "50-slow startup 0" in b.calls(), what="the callback")
         b.switch(1, True)
-        b.wait(lambda: b.of(wire.CPU, cpu=1, flags=wire.PRESENT | wire.ONLINE | wire.FOREIGN)
-               or b.of(wire.CPU, cpu=1, flags=wire.PRESENT | wire.ONLINE), what="its row")  # fmt: skip
+        waiting = wire.PRESENT | wire.ONLINE | wire.WALKING
+        b.wait(lambda: b.of(wire.CPU, cpu=1, flags=waiting | wire.FOREIGN)
+               or b.of(wire.CPU, cpu=1, flags=waiting), what="its row")  # fmt: skip
         # Of this nobody has told yet.
         b.set_file(1, False)
         b.write("go", "")

@@ -371,6 +371,7 @@ int link_arm(struct link *l, const struct msg_arm *a)
 
 int link_query(struct link *l)
 {
+	l->b->agent_queries += l->b->up;
 	return l->b->up ? 0 : -ENOTCONN;
 }
 

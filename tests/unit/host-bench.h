@@ -103,7 +103,7 @@ struct bench {
 	int guest_state[BENCH_SLOTS_MAX];
 	uint32_t next_kick;
 	struct bench_ping pings[16];
-	unsigned int n_pings, acks;
+	unsigned int n_pings, acks, agent_queries;
 	struct msg_arm arm;
 	/* what was said and heard */
 	char words[BENCH_WORDS_MAX][40];

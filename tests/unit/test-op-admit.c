@@ -5,6 +5,7 @@
  * Before the first step of an operation: what has to be there, what is waited for and how long,
  * and what is refused. None of it sends a word to QEMU.
  */
+#include "daemon/op-run.h"
 #include "daemon/vcpu.h"
 #include "tests/unit/host-bench.h"
 #include <errno.h>
@@ -275,6 +276,100 @@ static void nothing_to_do_is_done(void **ctx)
 	bench_stop(b);
 }
 
+/* vCPUs 1 and 2 are ours, and an agent that has just come is taking all CPUs into service. */
+static struct bench *start_with_adoptions(void)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put_online(b, 1, 2);
+	bench_agent_down(b);
+	for (unsigned int i = 0; i < 3; i++) {
+		b->guest_walking[i] = true;
+		b->guest_state[i] = CPUHP_AP_ONLINE;
+	}
+	bench_agent_up(b, 2);
+	return b;
+}
+
+static void adopt(struct bench *b, unsigned int slot)
+{
+	b->guest_walking[slot] = false;
+	bench_row(b, slot, CPUHP_ONLINE);
+	bench_turn(b);
+}
+
+static void what_the_agent_is_at_work_on_is_counted_once_it_rests(void **ctx)
+{
+	struct bench *b = start_with_adoptions();
+	struct op *o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+
+	bench_turn(b);
+	/* One of them online for a moment is not what was asked for. */
+	adopt(b, 0);
+	adopt(b, 1);
+	assert_false(o->ended);
+	bench_silent(b);
+	adopt(b, 2);
+	bench_ends(b, o, OP_DONE, "2:ok 1:ok");
+	bench_stop(b);
+}
+
+static void a_state_on_the_way_is_no_target_reached(void **ctx)
+{
+	struct bench *b = start_with_adoptions();
+	struct op *o;
+
+	b->guest_state[2] = CPUHP_AP_VERIFY;
+	bench_row(b, 2, CPUHP_AP_VERIFY);
+	o = bench_target_op(b, 2, 2, CPUHP_AP_VERIFY, OP_POLICY_ALL);
+	bench_turn(b);
+	assert_false(o->ended);
+	bench_silent(b);
+	/* The others may take as long as they like. */
+	adopt(b, 2);
+	bench_ends(b, o, OP_DONE, "2:ok");
+	bench_stop(b);
+}
+
+static void an_agent_at_work_for_ever_ends_it_at_its_deadline(void **ctx)
+{
+	struct bench *b = start_with_adoptions();
+	unsigned int asked = b->agent_queries;
+	struct op *o = bench_submit_with(b, 1, OP_POLICY_ALL, 50);
+
+	bench_turn(b);
+	assert_int_equal(b->agent_queries, asked);
+	/* Its word of the end may be lost. */
+	op_run_doubt(b->d);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_check(b, o, OP_FAILED);
+	assert_string_equal(o->error, "vcpu 0: the agent's own work on it did not end in time; "
+				      "nothing was sent to QEMU");
+	bench_silent(b);
+	op_run_doubt(b->d);
+	assert_int_equal(b->agent_queries, asked + 1);
+	op_unref(o);
+	bench_stop(b);
+}
+
+static void an_agent_that_dies_at_its_own_work_is_none(void **ctx)
+{
+	struct bench *b = start_with_adoptions();
+	struct op *o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	struct bench_ping p;
+
+	bench_turn(b);
+	b->mute = true;
+	op_run_doubt(b->d);
+	bench_turn(b);
+	assert_int_equal(b->n_pings, 1);
+	p = b->pings[--b->n_pings];
+	p.cb(p.arg, -ETIMEDOUT);
+	bench_silent(b);
+	bench_ends(b, o, OP_NO_AGENT, "");
+	bench_stop(b);
+}
+
 /* Arming */
 
 static void on_armed(void *arg, int rc, const char *text)
@@ -357,6 +452,10 @@ int main(void)
 		cmocka_unit_test(what_no_answer_can_mend_is_refused_without_an_agent),
 		cmocka_unit_test(more_than_kvm_recommends_is_done_with_a_warning),
 		cmocka_unit_test(nothing_to_do_is_done),
+		cmocka_unit_test(what_the_agent_is_at_work_on_is_counted_once_it_rests),
+		cmocka_unit_test(a_state_on_the_way_is_no_target_reached),
+		cmocka_unit_test(an_agent_at_work_for_ever_ends_it_at_its_deadline),
+		cmocka_unit_test(an_agent_that_dies_at_its_own_work_is_none),
 		cmocka_unit_test(R18_arming_is_answered_whatever_the_agent_does),
 		cmocka_unit_test(R18_only_states_with_a_callback_can_be_armed),
 	};

@@ -111,13 +111,17 @@ static void a_cancel_in_each_waiting_phase_changes_nothing(void **ctx)
 		{ .no_attach = true },
 		{ .no_agent = true },
 		{ .no_agent = false },
+		{ .no_agent = false },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		struct bench *b = bench_start(&options[i]);
 		struct op *o;
 
-		b->mute = true;
+		b->mute = i != ADMISSION_REST;
+		b->guest_walking[0] = i == ADMISSION_REST;
+		if (i == ADMISSION_REST)
+			bench_row(b, 0, CPUHP_AP_ONLINE);
 		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
 		bench_turn(b);
 		assert_true(o->running);
