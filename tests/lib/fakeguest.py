@@ -22,6 +22,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import threading
 import time
 import tty
@@ -52,6 +53,12 @@ def cpulist(cpus):
         parts.append(str(cpus[0]) if n == 1 else "%d-%d" % (cpus[0], cpus[n - 1]))
         cpus = cpus[n:]
     return ",".join(parts)
+
+
+def write_program(path, content, mode=0o755):
+    """By another process: of a file that is open here for writing, a fork of another thread's has a copy
+    until it executes something, and who executes the file meanwhile fails with ETXTBSY."""
+    subprocess.run(["install", "-m", "%o" % mode, "/dev/stdin", path], input=content, check=True)
 
 
 def children(pid):
@@ -144,6 +151,9 @@ class FakeRoot:
 
     def write(self, name, text, mode=0o644):
         os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        if mode & 0o111:
+            write_program(self.path(name), text.encode(), mode)
+            return
         with open(self.path(name), "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(self.path(name), mode)

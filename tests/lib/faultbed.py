@@ -20,7 +20,7 @@ import threading
 import time
 
 from daemon import VCPUHPCTL, Daemon
-from fakeguest import AGENT, children
+from fakeguest import AGENT, children, write_program
 from qmpgate import COMMAND, REPLY, gated
 from qtestvm import QtestVM
 from scene import done
@@ -43,15 +43,16 @@ while test -e $hold; do sleep 0.01; done
 
 
 class Bed:
-    """@count: vCPUs to begin with."""
+    """@count: vCPUs to begin with. @daemon: keys of its configuration; @kind: its class."""
 
-    def __init__(self, count, daemon=None, neighbour=False):
+    def __init__(self, count, daemon=None, neighbour=False, kind=Daemon):
         self.count = count
         self.other = QtestVM("web2") if neighbour else None
         self.vm = QtestVM(NAME, agent=False, files={"/etc/vcpuhp/cpuhp.d/10-first": (0o755, PLAIN)},
                           extra=["-device", "pvpanic", "-action", "panic=pause"])  # fmt: skip
         self.ops = 0
         self.answers = {}  # operation -> its result
+        self.unheard = set()  # operations that may have ended while nobody could listen
         self.versions = {}  # of agents, by program
         self.at_work = None  # the CPU that the kernel takes online or offline
         try:
@@ -59,7 +60,7 @@ class Bed:
             self.guest.root.write("etc/vcpuhp/cpuhp.d/20-hold", HOLD % {"dir": self.vm.dir}, 0o755)
             self.guest.start_agent()
             self.gate, path = gated(self.vm)
-            self.d = Daemon(self.vm, {"QMP": path}, {**DEADLINES, **(daemon or {})}, start=False)
+            self.d = kind(self.vm, domain={"QMP": path}, daemon={**DEADLINES, **(daemon or {})}, start=False)
             if neighbour:
                 with open(self.d.config, "a", encoding="utf-8") as f:
                     f.write(self.d.domain_sections([self.other], None))
@@ -96,8 +97,8 @@ class Bed:
         return self.info()["vcpus"][vcpu]["name"]
 
     def events(self):
-        lines = self.listener.text().splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        told = [json.loads(line) for line in self.listener.text().splitlines() if line.endswith("}")]
+        return [e for e in told if "type" in e]  # the other is a listener's last word when the daemon dies
 
     def entered(self, vcpu, name):
         """The operation begun last has told that this step began."""
@@ -165,6 +166,15 @@ class Bed:
         op = "cell-%d" % self.ops
         return self.d.begin("setvcpus", NAME, count, "--op-id", op, *options), op
 
+    def kill_daemon(self):
+        self.unheard.add("cell-%d" % self.ops)
+        self.d.stop(signal.SIGKILL)
+        self.listener.popen.wait(5)
+
+    def start_daemon(self):
+        self.d.start()
+        self.listen()
+
     def count_to(self, count):
         asking, op = self.begin(count, "--standby", 0)
         self.answers[op] = done(asking.wait(30), present=count, online=count).result["result"]
@@ -210,9 +220,7 @@ class Bed:
             with open(AGENT, "rb") as f:
                 program = f.read().replace(version.encode(), other.encode())
             path = self.vm.path("another-agent")
-            with open(path, "wb") as f:
-                f.write(program)
-            os.chmod(path, 0o755)
+            write_program(path, program)
             self.versions = {AGENT: version, path: other}
         return next(path for path in self.versions if path != self.guest.program)
 
