@@ -10,6 +10,8 @@ import threading
 import time
 
 import wire
+from daemon import Daemon
+from failpoints import FailingDaemon
 from faultbed import (ADD, REMOVE, Bed, admitted, del_replied, del_sent, eject_awaited, kernel_offline,
                       kernel_online, present_awaited)  # fmt: skip
 from scene import done
@@ -45,10 +47,12 @@ class Fault:
     @options: of setvcpus. @left: (cell, word, slots) -> (slots filled afterwards, how many online), where that
     is not as Kind.left() has it. @ends: the VM is gone by it. @cells: phases that one bed is used for.
     @neighbour: with another domain. @deaf: the agent may be away at the end of the operation. @later: it comes
-    true when the operation has ended, where the phase is in LET_GO_LATER."""
+    true when the operation has ended, where the phase is in LET_GO_LATER. @kills: the daemon, which is the test
+    build."""
 
     def __init__(self, inject, add, remove, options=(), ends=False, daemon=None, left=None, cells=8,
-                 neighbour=False, deaf=False, later=False):  # fmt: skip
+                 neighbour=False, deaf=False, later=False, kills=False):  # fmt: skip
+        self.kills = kills
         self.inject, self.name = inject, inject.__name__
         self.right = {"add": add, "remove": remove}
         self.options, self.ends, self.left, self.deaf, self.later = options, ends, left, deaf, later
@@ -160,12 +164,12 @@ def walk(fault, kind, phases, note):
     bed = None
     for phase in phases:
         begun = time.monotonic()
-        bed = bed or Bed(kind.start, fault.daemon, fault.neighbour)
+        bed = bed or Bed(kind.start, fault.daemon, fault.neighbour, FailingDaemon if fault.kills else Daemon)
         cell, word, error = Cell(bed, fault, kind, phase), None, None
         try:
             word = cell.run()
             if phase is phases[-1]:
-                told_once(bed.ended(), bed.answers)
+                told_once(bed)
         except Exception as e:
             error = e
         note(cell, word, error, time.monotonic() - begun)
@@ -176,9 +180,11 @@ def walk(fault, kind, phases, note):
         bed.close()
 
 
-def told_once(ended, answers):
+def told_once(bed):
     """Each operation ended once, and there was none that nobody asked for."""
-    equal(ended, {op: [word] for op, word in answers.items()}, "ends told")
+    ended = bed.ended()
+    told = {op: [word] for op, word in bed.answers.items() if op in ended or op not in bed.unheard}
+    equal(ended, told, "ends told")
 
 
 def pass_time(seconds):
@@ -477,6 +483,49 @@ def frames_late(b, cell):
 # Of those who ask
 
 
+def without_times(result):
+    """They are not kept for the next daemon."""
+    vcpus = [{key: v[key] for key in v if key != "ms"} for v in result["vcpus"]]
+    return dict(result, vcpus=vcpus)
+
+
+def next_daemon_goes_on(b, cell):
+    """Who asked the one before has had the same answer, or none."""
+    yield
+    told = cell.asking.wait(5)
+    cell.answer = b.d.ctl("wait", cell.op, "--timeout", 20)
+    if told.exit != 9:
+        equal(without_times(told.result), without_times(cell.answer.result), "told, and kept")
+    yield
+
+
+def daemon_killed(b, cell):
+    b.kill_daemon()
+    b.start_daemon()
+    yield from next_daemon_goes_on(b, cell)
+
+
+def daemon_killed_twice(b, cell):
+    """The second time as soon as it can be asked."""
+    b.kill_daemon()
+    b.start_daemon()
+    yield from daemon_killed(b, cell)
+
+
+def daemon_killed_in_recovery(b, cell):
+    """By a failpoint that the next one passes when it looks around: another one in each phase."""
+    b.kill_daemon()
+    b.d.arm("* %d kill" % (6 + 3 * cell.kind.phases.index(cell.phase)))
+    b.d.launch()
+    going_on = next_daemon_goes_on(b, cell)
+    next(going_on)
+    yield
+    b.d.wait_dead()
+    b.d.arm()
+    b.start_daemon()
+    yield from going_on
+
+
 def deadline_passes(b, cell):
     pass_time(1.3)
     yield
@@ -557,6 +606,8 @@ DONE = {"add": "done", "remove": "done"}
 # once it may have read one, or both.
 EITHER = "failed done"
 READ = only(admitted=EITHER, add_sent=EITHER, add_replied="done")
+# What has not been planned yet is not begun by the next daemon.
+BEGUN = {"add": words(ADD, "done", admitted="failed"), "remove": words(REMOVE, "done", admitted="failed")}
 
 FAULTS = (
     Fault(nothing, **DONE),
@@ -619,6 +670,9 @@ FAULTS = (
           options=TIMEOUT, cells=3),
     Fault(cancelled, words(ADD, "cancelled", online="done"),
           words(REMOVE, "cancelled", del_sent="done", del_replied="done", eject_awaited="done", offline="done")),
+    Fault(daemon_killed, **BEGUN, deaf=True, kills=True, cells=4),
+    Fault(daemon_killed_twice, **BEGUN, deaf=True, kills=True, cells=4),
+    Fault(daemon_killed_in_recovery, **BEGUN, deaf=True, kills=True, cells=4),
     Fault(client_killed, **DONE),
     Fault(client_interrupted, **DONE),
 )
