@@ -140,7 +140,14 @@ static int make_vcpus(struct domain *d, unsigned int n)
 	return 0;
 }
 
-static void take_slot(struct vcpu *v, const struct hv_slot *s)
+/* Two devices of one slot never have the same id; libvirt's name the slot alone. */
+static bool is_replaced(const struct vcpu *v, const struct hv_slot *s)
+{
+	return v->present && s->present && !v->domain->hv->ops->names_devices &&
+	       strcmp(v->id, s->id) != 0;
+}
+
+static void take_row(struct vcpu *v, const struct hv_slot *s)
 {
 	bool left = v->present && !s->present;
 
@@ -162,6 +169,18 @@ static void take_slot(struct vcpu *v, const struct hv_slot *s)
 		v->cpu = v->ran_on = -1;
 	}
 	vcpu_settle(v);
+}
+
+/* One that another took the place of between two looks has left, and the slot was empty in between. */
+static void take_slot(struct vcpu *v, const struct hv_slot *s)
+{
+	if (is_replaced(v, s)) {
+		take_row(v, &(struct hv_slot){ .apic_id = s->apic_id });
+		/* What was to become of that one is no matter of the other's. */
+		if (!v->hw && (v->leaving || v->returning))
+			domain_on_at_rest(v);
+	}
+	take_row(v, s);
 }
 
 static void on_table(void *ctx, const struct hv_table *table)

@@ -321,8 +321,11 @@ void domain_on_removed(struct vcpu *v, struct op *op)
 {
 	struct domain *d = v->domain;
 
-	v->guest_present = v->guest_online = false;
-	v->cpu = v->ran_on = -1;
+	/* Else another's is there by now. */
+	if (!v->present) {
+		v->guest_present = v->guest_online = false;
+		v->cpu = v->ran_on = -1;
+	}
 	v->pending = VCPU_PENDING_NONE;
 	event_publish(d->manager->bus, &(struct event){
 					       .type = EVENT_REMOVED,
@@ -364,13 +367,16 @@ int domain_take_back(struct vcpu *v, int to)
 
 void domain_on_settled(struct vcpu *v, int back)
 {
+	/* What another has put there meanwhile stays. */
+	bool is_there = v->present && (back >= CPUHP_QEMU_DEVICE || !vcpu_is_anothers(v));
+
 	/* The agent has to be heard for it first. */
-	if (back >= 0 && v->present && v->state < 0) {
+	if (back >= 0 && is_there && v->state < 0) {
 		v->returning = true;
 		v->back = back;
 		return;
 	}
-	if (back >= 0 && v->present && v->state > back && domain_take_back(v, back) >= 0)
+	if (back >= 0 && is_there && v->state > back && domain_take_back(v, back) >= 0)
 		return;
 	domain_on_at_rest(v);
 }

@@ -185,7 +185,7 @@ static void ap_succeeded(struct hostwalk *h)
 	int reached = h->ap.state;
 	bool stopped = h->cancel_rc && !h->told_pending;
 
-	if (!v->present && h->target >= CPUHP_STANDBY) {
+	if ((!v->present || h->left) && h->target >= CPUHP_STANDBY) {
 		hostwalk_say(h, "QEMU does not have it any more, whatever the agent says");
 		hostwalk_finish(h, -ENODEV, CPUHP_AP_KICK, false);
 	} else if (reached != h->kick_target) {

@@ -185,8 +185,8 @@ static int device_teardown(struct hostwalk *h)
 	struct domain *d = h->v->domain;
 	int rc;
 
-	/* The guest may have ejected it by itself meanwhile. */
-	if (!h->v->present)
+	/* The guest may have ejected it by itself meanwhile, and another have plugged one of his. */
+	if (!h->v->present || h->left)
 		return 0;
 	if (h->asked_before)
 		h->wait = WAIT_EJECT;

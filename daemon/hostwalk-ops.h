@@ -38,6 +38,7 @@ enum host_wait {
  *           @strayed_to: that CPU
  * @text: the reason of what failed last; @why: of what failed first
  * @asked_before: an earlier daemon has sent device_del
+ * @left: the device it was about has left QEMU: what is in the slot is another's
  * @told_pending: the operation has been told and has gone on; nobody waits for @done any more
  */
 struct hostwalk {
@@ -60,7 +61,7 @@ struct hostwalk {
 	int cancel_rc;
 	int unanswered;
 	bool unsent, unasked, refused, reissued, asking;
-	bool told_pending, firmware_answered, asked_before;
+	bool told_pending, firmware_answered, asked_before, left;
 	char text[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	struct hostwalk_outcome outcome;
 	sd_event_source *timer;

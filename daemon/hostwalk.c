@@ -127,7 +127,7 @@ static void finish_walk(struct hostwalk *h)
 			hostwalk_take_result(h);
 		return;
 	}
-	if (h->v->state == CPUHP_OFFLINE && !h->v->present)
+	if (h->v->state == CPUHP_OFFLINE && (!h->v->present || h->left))
 		domain_on_removed(h->v, h->op);
 	hostwalk_finish(h, 0, -1, false);
 }
@@ -373,6 +373,8 @@ void hostwalk_on_table(struct vcpu *v)
 
 	if (!h)
 		return;
+	h->left |= !v->present && v->state >= CPUHP_QEMU_DEVICE && h->wait != WAIT_PLUG_REPLY &&
+		   !v->domain->hv->ops->names_devices;
 	if (is_leaving(h) && !v->present) {
 		hostwalk_complete(h, 0);
 	} else if (h->wait == WAIT_EJECT && h->refused) {

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -160,6 +161,57 @@ static void R14_removed_is_said_when_the_slot_is_empty_and_not_before(void **ctx
 	bench_stop(b);
 }
 
+/* Whoever fills slot 3 now, between two looks at QEMU's table. */
+static void replace(struct bench *b)
+{
+	snprintf(b->slots[3].id, sizeof(b->slots[3].id), "vcpu3");
+	b->guest_present[3] = false;
+	bench_table(b);
+}
+
+static void is_anothers(struct bench *b, unsigned int asked)
+{
+	const struct vcpu *v = &b->d->vcpus[3];
+
+	assert_int_equal(bench_count(b, "unplug 3"), asked);
+	assert_int_equal(b->removed[3], 1);
+	assert_true(v->present);
+	assert_false(v->owned);
+	assert_int_equal(v->pending, VCPU_PENDING_NONE);
+	bench_silent(b);
+}
+
+static void R14_one_that_another_took_the_place_of_has_left(void **ctx)
+{
+	for (int answered = 0; answered < 2; answered++) {
+		struct bench_walk w;
+		struct bench *b = bench_start_removal(&w);
+
+		if (answered)
+			bench_answer_unplug(b, 3, 0, "");
+		replace(b);
+		bench_walk_ends(b, &w, 0, -1);
+		is_anothers(b, 1);
+		bench_stop(b);
+	}
+}
+
+static void one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_walk(b, &w, 3, CPUHP_OFFLINE, false);
+	bench_said(b, "kick 3 6");
+	bench_kicked(b, 3, 0);
+	replace(b);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	bench_walk_ends(b, &w, 0, -1);
+	is_anothers(b, 0);
+	bench_stop(b);
+}
+
 static void R14_a_device_not_found_waits_for_the_table(void **ctx)
 {
 	struct bench_walk w;
@@ -219,6 +271,8 @@ int main(void)
 		cmocka_unit_test(R9_a_removal_told_pending_ends_empty_and_stays_so),
 		cmocka_unit_test(R9_an_armed_admission_cannot_turn_a_finished_removal_round),
 		cmocka_unit_test(R14_removed_is_said_when_the_slot_is_empty_and_not_before),
+		cmocka_unit_test(R14_one_that_another_took_the_place_of_has_left),
+		cmocka_unit_test(one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for),
 		cmocka_unit_test(R14_a_device_not_found_waits_for_the_table),
 		cmocka_unit_test(device_del_is_sent_again_only_after_a_look),
 	};
