@@ -115,6 +115,35 @@ int hostwalk_back(const struct hostwalk *h)
 	return !h->rollback && h->target > h->from ? h->from : -1;
 }
 
+int hostwalk_go_on_removing(struct vcpu *v, struct op *op, hostwalk_done_fn done, void *ctx)
+{
+	struct hostwalk *h = hostwalk_make(v, op, CPUHP_STANDBY, CPUHP_OFFLINE);
+
+	if (!h)
+		return -ENOMEM;
+	h->asked_before = true;
+	h->done = done;
+	h->ctx = ctx;
+	hostwalk_run(h);
+	return 0;
+}
+
+bool hostwalk_is_going_back(const struct vcpu *v, struct hostwalk_outcome *ret)
+{
+	const struct hostwalk *h = v->hw;
+
+	if (!h || !h->w.rc || h->told_pending)
+		return false;
+	*ret = (struct hostwalk_outcome){
+		.rc = h->w.rc,
+		.failed_at = h->w.failed_at,
+		.teardown = h->w.target < h->w.from,
+		.rollback_failed_at = -1,
+	};
+	snprintf(ret->text, sizeof(ret->text), "%s", h->why);
+	return true;
+}
+
 void hostwalk_pending(const struct vcpu *v, bool *ret_leaving, bool *ret_returning, int *ret_back)
 {
 	const struct hostwalk *h = v->hw;

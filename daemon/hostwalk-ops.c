@@ -5,6 +5,7 @@
  */
 #include "daemon/hostwalk-ops.h"
 #include "daemon/failpoint.h"
+#include "daemon/intent-domain.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,6 +181,20 @@ void host_unplug_again(struct hostwalk *h)
 		h->unsent = false;
 }
 
+/*
+ * One that an earlier daemon has asked for is asked for at once where somebody waits and that holds
+ * nobody up: QEMU's table has shown it since, and whether the request came there is not known.
+ */
+static int ask_to_leave(struct hostwalk *h)
+{
+	if (!h->asked_before)
+		return host_unplug(h);
+	h->wait = WAIT_EJECT;
+	if (!h->told_pending && !h->v->domain->hv->ops->one_unplug)
+		host_unplug_again(h);
+	return 0;
+}
+
 static int device_teardown(struct hostwalk *h)
 {
 	struct domain *d = h->v->domain;
@@ -188,9 +203,10 @@ static int device_teardown(struct hostwalk *h)
 	/* The guest may have ejected it by itself meanwhile, and another have plugged one of his. */
 	if (!h->v->present || h->left)
 		return 0;
-	if (h->asked_before)
-		h->wait = WAIT_EJECT;
-	rc = h->asked_before ? 0 : host_unplug(h);
+	/* The next daemon must not take it up again either (R9). What cannot be written stops nothing. */
+	h->wait = WAIT_UNPLUG_REPLY;
+	(void)domain_remember(d);
+	rc = ask_to_leave(h);
 	if (rc < 0) {
 		/* Else it is QEMU's, or the machine's, to let go of nothing. */
 		h->unasked = rc != -EPERM && rc != -EOPNOTSUPP && rc != -EINVAL;

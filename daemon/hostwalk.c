@@ -330,6 +330,11 @@ void hostwalk_drop(struct vcpu *v)
 	v->pending = VCPU_PENDING_NONE;
 }
 
+bool hostwalk_is_leaving(const struct vcpu *v)
+{
+	return v->hw && is_leaving(v->hw);
+}
+
 /*
  * QEMU's answers have a deadline of their own (qmp.c), but not its table where the answer was lost;
  * libvirt's have none: whoever holds the domain, or its lock, decides.

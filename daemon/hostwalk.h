@@ -55,6 +55,22 @@ int hostwalk_start(struct vcpu *v, struct op *op, int target, bool rollback, hos
 int hostwalk_await(struct vcpu *v);
 
 /**
+ * hostwalk_go_on_removing() - a removal that an earlier daemon has asked for, in an operation that runs
+ *
+ * As hostwalk_start() to CPUHP_OFFLINE, but the agent is not asked any more. QEMU is asked once more
+ * at once, for nobody knows whether it was; what it says to that changes nothing.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int hostwalk_go_on_removing(struct vcpu *v, struct op *op, hostwalk_done_fn done, void *ctx);
+
+/* device_del is out, or about to be: there is no way back up but the guest's refusal (R9). */
+bool hostwalk_is_leaving(const struct vcpu *v);
+
+/* It has failed and goes back by itself, which its owner hears of at the end: how. */
+bool hostwalk_is_going_back(const struct vcpu *v, struct hostwalk_outcome *ret);
+
+/**
  * hostwalk_pending() - what of a walk outlives its operation
  * @ret_leaving: it is being removed, unconfirmed
  * @ret_returning: a plug goes back, to @ret_back

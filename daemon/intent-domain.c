@@ -5,8 +5,9 @@
  * What is written and when. An operation is written four times at most while all goes well: when it
  * is accepted, when its vCPUs are about to move, when it has been decided what is removed or undone
  * (if anything is), and when it has ended, before anybody is told so. A failure, a cancel and a
- * deadline are written when they happen. So the number of writes does not grow with the number of
- * vCPUs, and none is written for a step: where a vCPU has come to is QEMU's and the guest's to say.
+ * deadline are written when they happen. None is written for a step: where a vCPU has come to is
+ * QEMU's and the guest's to say. But one for each device_del, which neither of them tells and from
+ * which nothing leads back up (R9).
  *
  * A killed daemon leaves one of four: an operation of which nothing has been done ends "failed:
  * daemon restarted"; one whose vCPUs were moving is taken up again under its id with what is left of

@@ -164,6 +164,8 @@ static void move(struct codec *c, struct intent_move *m)
 	m->pending = flag(c, m->pending);
 	m->stuck = flag(c, m->stuck);
 	m->gone = flag(c, m->gone);
+	m->owned = flag(c, m->owned);
+	m->asked = flag(c, m->asked);
 	m->cpu = within(c, m->cpu, -1, SLOTS - 1);
 	m->state = state(c, m->state);
 	m->ran_on = within(c, m->ran_on, -1, SLOTS - 1);

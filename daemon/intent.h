@@ -10,7 +10,7 @@
  */
 
 enum {
-	INTENT_VERSION = 1,
+	INTENT_VERSION = 2,
 	INTENT_HEADER = 32,
 	INTENT_ENDED_MAX = 8,
 	/* and those that wait, the one that runs, or is being admitted */
@@ -54,11 +54,12 @@ enum intent_stage {
 	INTENT_ENDED, /* @result and what belongs to it are final */
 };
 
-/* A vCPU of an operation: of struct move and struct op_vcpu what does not show by looking. */
+/* A vCPU of an operation: of struct move and struct op_vcpu what does not show by looking. @owned,
+ * @asked: as there; the latter also where device_del was about to be sent. */
 struct intent_move {
 	unsigned int vcpu;
 	int from, to, goal, at;
-	bool started, undoing, failed, refused, called_back, pending, stuck, gone;
+	bool started, undoing, failed, refused, called_back, pending, stuck, gone, owned, asked;
 	int cpu, state, ran_on;
 	enum vcpu_result result;
 	int failed_at, rc, rollback_failed_at, rollback_rc;

@@ -6,6 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Of a walk that goes back: its failure would be known only at its end. */
+static void keep_failure(const struct move *m, struct intent_move *ret)
+{
+	struct op_vcpu e = *m->entry;
+	struct hostwalk_outcome o;
+
+	if (m->failed || m->called_back || !m->walking || !hostwalk_is_going_back(m->v, &o))
+		return;
+	op_vcpu_describe(&e, m->v->domain, &o, !o.teardown);
+	ret->failed = true;
+	ret->refused = o.teardown;
+	ret->failed_at = e.failed_at;
+	ret->rc = e.rc;
+	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e.failed_name);
+	snprintf(ret->error, sizeof(ret->error), "%s", e.error);
+}
+
 static void keep_move(const struct move *m, const struct op_vcpu *e, struct intent_move *ret)
 {
 	*ret = (struct intent_move){ .vcpu = e->vcpu,
@@ -34,6 +51,9 @@ static void keep_move(const struct move *m, const struct op_vcpu *e, struct inte
 	ret->pending = m->pending;
 	ret->stuck = m->stuck;
 	ret->gone = m->gone;
+	ret->owned = m->owned;
+	ret->asked = m->asked || hostwalk_is_leaving(m->v);
+	keep_failure(m, ret);
 }
 
 static enum intent_stage stage_of(const struct op *o)

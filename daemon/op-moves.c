@@ -5,7 +5,7 @@
  * The moves of a running operation: one for each vCPU of its plan, carried out by host walks.
  *
  * A move is todo (a walk to its goal is to be started), walking, or at rest. Which goal it has is
- * op_moves_settle()'s decision after the climb, and call_back()'s and the failures' on the way.
+ * op_moves_settle()'s decision after the climb, and op_moves_call_back()'s and the failures' on the way.
  * Nothing here ends the operation: whoever changed something asks the engine to look again.
  *
  * Without KVM the slots have to stay a prefix (QEMU's TCG loses wakeups else): removals go one at
@@ -53,6 +53,7 @@ static void make_move(struct op_run *run, unsigned int i, const struct plan_move
 		.v = v,
 		.entry = e,
 		.todo = true,
+		.owned = v->owned,
 		.at = p->from,
 		/* Below standby a removal begins at the host's own steps: nothing to climb to. */
 		.goal = leaves && p->from > CPUHP_STANDBY ? CPUHP_STANDBY
@@ -102,7 +103,9 @@ int op_moves_add(struct op_run *run, const struct plan *plan)
 static bool removes(const struct move *m)
 {
 	/* While no agent is heard QEMU's word is all there is. */
-	return m->goal < CPUHP_STANDBY && (m->v->state < 0 ? m->v->present : m->goal < m->v->state);
+	bool is_up = m->v->state < 0 ? m->v->present : m->goal < m->v->state;
+
+	return m->goal < CPUHP_STANDBY && (is_up || m->asked || hostwalk_is_leaving(m->v));
 }
 
 static bool plugs(const struct move *m)
@@ -136,31 +139,6 @@ static bool may_start(const struct op_run *run, const struct move *m)
 			return false;
 	}
 	return true;
-}
-
-static void call_back(struct op_run *run, struct move *m, int rc)
-{
-	if (m->undoing) {
-		/* The way back goes on; but an eject that is awaited is not waited for any longer. */
-		if (m->walking && rc == -ETIMEDOUT)
-			hostwalk_cancel(m->v, rc);
-	} else if (m->todo) {
-		m->called_back = true;
-		m->goal = m->entry->from;
-		m->undoing = m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
-	} else if (m->walking && run->phase == RUN_CLIMB) {
-		m->called_back = true;
-		hostwalk_cancel(m->v, rc);
-	} else if (m->walking && rc == -ETIMEDOUT) {
-		hostwalk_cancel(m->v, rc);
-	}
-}
-
-void op_moves_call_back(struct op_run *run, int rc)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++)
-		call_back(run, &run->moves[i], rc);
-	op_resume_recall(run);
 }
 
 static void note_rollback(struct op_vcpu *e, const struct hostwalk_outcome *o)
@@ -272,6 +250,8 @@ static struct reconcile_answer next_of(const struct move *m)
 		.intent = RECONCILE_MOVE,
 		.goal = m->goal,
 		.undoing = m->undoing,
+		.asked = m->asked,
+		.present = m->v->present,
 		.state = m->v->state,
 		/* One that was admitted is not asked again; but this daemon may not have met the agent. */
 		.no_agent = m->resumed && !m->v->domain->agent_up,
@@ -298,17 +278,37 @@ static struct move *highest_removal(struct op_run *run)
 	return best;
 }
 
-static void give_up_return(struct op_run *run, struct move *m)
+static void give_up(struct op_run *run, struct move *m)
 {
-	const struct hostwalk_outcome o = {
+	struct hostwalk_outcome o = {
 		.rc = -ENODEV,
 		.failed_at = -1,
-		.rollback_rc = -ENODEV,
-		.rollback_failed_at = CPUHP_QEMU_DEVICE,
+		.rollback_failed_at = -1,
 		.text = "another took it away meanwhile, and it is not plugged anew",
 	};
 
+	if (!m->undoing) {
+		on_walk_failed(run, m, &o);
+		return;
+	}
+	o.rollback_rc = -ENODEV;
+	o.rollback_failed_at = CPUHP_QEMU_DEVICE;
 	op_move_stuck(m, run->domain, &o);
+}
+
+/* Its device has gone, and the one in its slot is no part of the operation. */
+static bool is_replaced(const struct move *m)
+{
+	return m->owned && vcpu_is_anothers(m->v);
+}
+
+static void pass_over(struct op_run *run, struct move *m)
+{
+	if (m->goal < CPUHP_QEMU_DEVICE)
+		m->at = CPUHP_OFFLINE;
+	else
+		give_up(run, m);
+	op_run_look_again(run);
 }
 
 /* Its worker has run on it; else a kick to where it is has that shown (R4). */
@@ -317,15 +317,25 @@ static bool is_proved(const struct vcpu *v)
 	return v->state < CPUHP_AP_THREADS || (v->cpu >= 0 && v->ran_on == v->cpu);
 }
 
+static int walk(struct op_run *run, struct move *m, bool asked)
+{
+	return asked ? hostwalk_go_on_removing(m->v, run->op, on_walked, run)
+		     : hostwalk_start(m->v, run->op, m->goal, m->undoing, on_walked, run);
+}
+
 static void start_walk(struct op_run *run, struct move *m)
 {
 	enum reconcile_action next = next_of(m).action;
 
-	m->todo = false;
+	m->todo = m->asked = false;
 	m->started = true;
+	if (is_replaced(m)) {
+		pass_over(run, m);
+		return;
+	}
 	/* A way back never plugs: who took the vCPU away meanwhile has wished it so. */
 	if (next == RECONCILE_LOST) {
-		give_up_return(run, m);
+		give_up(run, m);
 		return;
 	}
 	/* It has come there while no daemon was looking. */
@@ -334,7 +344,7 @@ static void start_walk(struct op_run *run, struct move *m)
 		op_run_look_again(run);
 		return;
 	}
-	m->walking = hostwalk_start(m->v, run->op, m->goal, m->undoing, on_walked, run) >= 0;
+	m->walking = walk(run, m, next == RECONCILE_AWAIT) >= 0;
 	if (m->walking)
 		return;
 	m->failed = true;
@@ -348,7 +358,7 @@ static const struct vcpu *find_keeper(const struct op_run *run, const struct mov
 {
 	const struct domain *d = run->domain;
 
-	if (d->facts.kvm || m->undoing)
+	if (d->facts.kvm || m->undoing || m->asked)
 		return NULL;
 	for (unsigned int i = m->v->vcpu + 1; i < d->n_vcpus; i++)
 		if (d->vcpus[i].present)

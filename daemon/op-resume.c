@@ -14,7 +14,9 @@
  * @kick_base, so it is known without having been written down, and so are those to be recalled when
  * the operation is stopped.
  *
- * In RUN_SETTLE all has been decided already: those results are history then.
+ * In RUN_SETTLE all has been decided already: those results are history then. A removal that was asked
+ * for is gone on with and cannot be called back; one that was not is called back where the operation
+ * was being stopped, or has failed as a whole, as it would have been by the daemon before.
  */
 #include "daemon/intent-domain.h"
 #include "daemon/op-run.h"
@@ -168,6 +170,20 @@ int op_resume(struct domain *d, const struct intent *i, const struct intent_op *
 	return r;
 }
 
+/* An add that had failed was going back by itself; and what has left needs nothing more. */
+static void settle_asked(const struct op_run *run, struct move *m)
+{
+	bool leaves =
+		m->asked || (run->resume->stage == INTENT_SETTLING && m->goal < CPUHP_QEMU_DEVICE);
+
+	if (m->asked && run->resume->stage == INTENT_CLIMBING) {
+		m->goal = m->entry->from;
+		m->undoing = m->todo = true;
+	}
+	m->todo &= !leaves || m->v->present;
+	m->asked &= m->todo;
+}
+
 static void bind_move(struct op_run *run, unsigned int i)
 {
 	const struct intent_move *k = &run->resume->moves[i];
@@ -187,10 +203,13 @@ static void bind_move(struct op_run *run, unsigned int i)
 			    .pending = k->pending,
 			    .stuck = k->stuck,
 			    .gone = k->gone,
+			    .owned = k->owned,
+			    .asked = k->asked,
 			    .resumed = true };
 	/* In the climb what has failed or was called back waits for the decision. */
 	m->todo = m->started && !m->pending && !m->stuck && !m->gone &&
 		  (run->resume->stage == INTENT_SETTLING || (!m->failed && !m->called_back));
+	settle_asked(run, m);
 	v->drift[0] = '\0';
 	v->claimed =
 		k->from < CPUHP_QEMU_DEVICE && !k->undoing && run->domain->hv->ops->names_devices;
@@ -259,8 +278,7 @@ bool op_resume_bind(struct op_run *run)
 	had_failed = has_failed(run);
 	op_moves_pass_over_filled(run);
 	take_results(run);
-	if (run->phase == RUN_CLIMB &&
-	    (run->stop_rc || (had_failed && run->op->request.policy == OP_POLICY_ALL)))
+	if (run->stop_rc || (had_failed && run->op->request.policy == OP_POLICY_ALL))
 		op_moves_call_back(run, run->stop_rc ? run->stop_rc : -ECANCELED);
 	return true;
 }

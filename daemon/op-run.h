@@ -23,13 +23,15 @@ enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_RESUME, RUN_CLIMB, RUN_SETTLE, RUN_PER
  * @called_back: its walk was stopped because of another's failure, a cancel or the deadline
  * @pending, @stuck, @gone: as in the results
  * @resumed: begun by an earlier daemon, whose kick the agent may still be at
+ * @owned: its device was this daemon's kind's when the move was made
+ * @asked: that one has sent device_del, and no walk of this daemon's has taken that over yet
  */
 struct move {
 	struct vcpu *v;
 	struct op_vcpu *entry;
 	int goal, at;
 	bool todo, started, walking, undoing;
-	bool failed, refused, called_back, pending, stuck, gone, resumed;
+	bool failed, refused, called_back, pending, stuck, gone, resumed, owned, asked;
 };
 
 struct waiting;
@@ -61,7 +63,7 @@ int op_run_on_next(sd_event_source *s, void *userdata);
  * case. */
 int op_run_new(struct op *op);
 
-/* Each tick: ask the agent again for what the running operation waits for to be said. */
+/* Each tick: what the running operation waits for may have been said, and been lost. */
 void op_run_doubt(struct domain *d);
 
 /* Something changed that an operation or another request may have waited for. */
@@ -119,6 +121,8 @@ bool op_moves_note_lost(struct op_run *run);
 
 /* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
 int op_moves_add(struct op_run *run, const struct plan *plan);
+/* Those from the @n-th on cannot be written down, so they are not carried out. */
+void op_moves_withdraw(struct op_run *run, unsigned int n);
 /* Start what may start: removals the highest slot first, all else in the plan's order. Return:
  * whether any is under way or still to be started. */
 bool op_moves_start(struct op_run *run);

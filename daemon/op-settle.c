@@ -52,6 +52,43 @@ void op_moves_pass_over_filled(struct op_run *run)
 	}
 }
 
+void op_moves_withdraw(struct op_run *run, unsigned int n)
+{
+	run->n_moves = run->op->n_vcpus = n;
+}
+
+/* What was asked for cannot be (R9); what an earlier daemon had decided to keep is kept. */
+static bool can_turn_round(const struct op_run *run, const struct move *m)
+{
+	return m->todo && !m->asked &&
+	       (run->phase != RUN_SETTLE || !m->resumed || m->goal < CPUHP_STANDBY);
+}
+
+static void call_back(struct op_run *run, struct move *m, int rc)
+{
+	if (m->undoing) {
+		/* The way back goes on; but an eject that is awaited is not waited for any longer. */
+		if (m->walking && rc == -ETIMEDOUT)
+			hostwalk_cancel(m->v, rc);
+	} else if (can_turn_round(run, m)) {
+		m->called_back = true;
+		m->goal = m->entry->from;
+		m->undoing = m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
+	} else if (m->walking && run->phase == RUN_CLIMB) {
+		m->called_back = true;
+		hostwalk_cancel(m->v, rc);
+	} else if (m->walking && rc == -ETIMEDOUT) {
+		hostwalk_cancel(m->v, rc);
+	}
+}
+
+void op_moves_call_back(struct op_run *run, int rc)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		call_back(run, &run->moves[i], rc);
+	op_resume_recall(run);
+}
+
 bool op_moves_have_work(const struct op_run *run)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)

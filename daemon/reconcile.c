@@ -27,6 +27,8 @@ static struct reconcile_answer to(enum reconcile_action action, int target, cons
 
 static struct reconcile_answer decide_move(const struct reconcile_view *v)
 {
+	if (v->asked && v->present)
+		return just(RECONCILE_AWAIT);
 	if (v->state < 0 || v->guest_walking)
 		return just(RECONCILE_WAIT);
 	if (v->state == v->goal)

@@ -16,6 +16,7 @@ enum reconcile_intent {
  * struct reconcile_view - what is intended with a vCPU, what QEMU shows of it, and what the guest says
  * @goal: of RECONCILE_MOVE and RECONCILE_RETURN
  * @undoing: that is a way back
+ * @asked: its removal was asked for, by an earlier daemon: nothing leads back up but the guest's refusal
  * @wish: of RECONCILE_REST; -1 nothing is wished
  * @no_agent: nobody is there in the guest to go up with
  * @present, @boot, @owned: QEMU's word; @owned: plugged by this daemon's kind
@@ -32,7 +33,7 @@ enum reconcile_intent {
 struct reconcile_view {
 	enum reconcile_intent intent;
 	int goal;
-	bool undoing, no_agent;
+	bool undoing, asked, no_agent;
 	int wish;
 	bool present, boot, owned, arrived, removal_pending;
 	int state;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * What must not be forgotten or done twice when a daemon follows one that was killed in an operation,
+ * and what an operation must not do that cannot be written down: cancels, device_del that was sent
+ * (R9), results that the agent still keeps. The rest of an operation's second life is test-resume.c's.
+ */
+#include "daemon/intent-domain.h"
+#include "daemon/op-run.h"
+#include "daemon/vcpu.h"
+#include "tests/unit/host-bench.h"
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	snprintf(folder, sizeof(folder), "/tmp/vhp-recover-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+static int drop_folder(void **state)
+{
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct bench *start(bool tcg)
+{
+	return bench_start(&(struct bench_options){ .runtime_dir = folder, .tcg = tcg });
+}
+
+static struct op *find(struct bench *b)
+{
+	struct op *o = manager_find_op(b->manager, "op");
+
+	if (!o)
+		fail_msg("there is no operation");
+	return o;
+}
+
+static void submit(struct bench *b, unsigned int count, enum op_policy policy)
+{
+	op_unref(bench_submit(b, &(struct op_request){ .id = "op",
+						       .goal = OP_GOAL_COUNT,
+						       .count = count,
+						       .standby = -1,
+						       .policy = policy }));
+}
+
+static void ends(struct bench *b, enum op_result result, const char *vcpus)
+{
+	bench_ends(b, op_ref(find(b)), result, vcpus);
+}
+
+/* The next daemon, which QEMU has told its table. */
+static void replace_daemon(struct bench *b)
+{
+	bench_restart(b);
+	b->n_read = b->n_words;
+	bench_attach(b);
+}
+
+/* 3 and 2 are to leave, one after the other; device_del of 3 is out. */
+static struct bench *start_cut(void)
+{
+	struct bench *b = start(true);
+
+	bench_put_online(b, 1, 3);
+	b->qemu_silent[3] = true;
+	submit(b, 2, OP_POLICY_ALL);
+	bench_wait_word(b, "unplug 3");
+	assert_int_equal(bench_count(b, "unplug 2"), 0);
+	return b;
+}
+
+/* 3 is ejected at last; of 2 nothing was asked. */
+static void is_half_cut(struct bench *b)
+{
+	assert_true(find(b)->running);
+	b->qemu_silent[3] = false;
+	bench_eject(b, 3);
+	ends(b, OP_CANCELLED, "3:ok 2:rolled-back");
+	assert_int_equal(bench_count(b, "unplug 2"), 0);
+	assert_int_equal(bench_count(b, "kick 3 44"), 0);
+	assert_int_equal(bench_state(b, 2), CPUHP_ONLINE);
+	bench_stop(b);
+}
+
+static void a_cancel_of_removals_is_known_to_the_next_daemon(void **state)
+{
+	struct bench *b = start_cut();
+
+	assert_int_equal(domain_cancel(find(b)), 0);
+	replace_daemon(b);
+	bench_agent_up(b, 1);
+	bench_turn(b);
+	is_half_cut(b);
+}
+
+static void R9_a_cancel_leaves_a_removal_that_an_earlier_daemon_asked_for(void **state)
+{
+	struct bench *b = start_cut();
+
+	replace_daemon(b);
+	bench_agent_up(b, 1);
+	assert_int_equal(domain_cancel(find(b)), 0);
+	bench_turn(b);
+	is_half_cut(b);
+}
+
+/* A removal that was asked for is QEMU's matter: the agent is not waited for. */
+static void R9_a_removal_that_was_asked_for_needs_no_agent(void **state)
+{
+	struct bench *b = start(false);
+
+	bench_put_online(b, 1, 3);
+	b->qemu_silent[3] = true;
+	submit(b, 3, OP_POLICY_ALL);
+	bench_wait_word(b, "unplug 3");
+	replace_daemon(b);
+	bench_said(b, "unplug 3");
+	bench_eject(b, 3);
+	ends(b, OP_DONE, "3:ok");
+	assert_int_equal(bench_count(b, "kick 3 44"), 0);
+	bench_stop(b);
+}
+
+/* The guest did not take it in time, so it was being removed again; now it has it. */
+static void R9_an_add_that_was_being_removed_is_not_gone_on_with(void **state)
+{
+	struct bench *b = start(false);
+
+	b->auto_qemu = b->auto_agent = false;
+	submit(b, 2, OP_POLICY_ALL);
+	bench_said(b, "plug 1");
+	bench_answer_plug(b, 1, 0, "");
+	bench_wait_word(b, "unplug 1");
+	b->guest_present[1] = true;
+	b->guest_state[1] = CPUHP_STANDBY;
+	replace_daemon(b);
+	bench_agent_up(b, 1);
+	bench_said(b, "unplug 1");
+	bench_silent(b);
+	bench_eject(b, 1);
+	ends(b, OP_FAILED, "1:failed");
+	assert_int_equal(find(b)->vcpus[0].failed_at, CPUHP_GUEST_PRESENT);
+	assert_int_equal(find(b)->vcpus[0].rc, -ETIMEDOUT);
+	assert_int_equal(bench_count(b, "kick 1"), 0);
+	bench_stop(b);
+}
+
+/* In the slot that is left is another's now. */
+static void another_s_device_is_not_removed_in_the_place_of_ours(void **state)
+{
+	for (int restarted = 0; restarted < 2; restarted++) {
+		struct bench *b = start_cut();
+
+		snprintf(b->slots[2].id, sizeof(b->slots[2].id), "vcpu2");
+		if (restarted)
+			replace_daemon(b);
+		else
+			bench_table(b);
+		bench_agent_up(b, 1);
+		bench_turn(b);
+		b->qemu_silent[3] = false;
+		bench_eject(b, 3);
+		ends(b, OP_DONE, "3:ok 2:ok");
+		assert_int_equal(bench_count(b, "unplug 2"), 0);
+		assert_true(b->d->vcpus[2].present);
+		bench_stop(b);
+		drop_folder(state);
+		make_folder(state);
+	}
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(a_cancel_of_removals_is_known_to_the_next_daemon),
+		IN_FOLDER(R9_a_cancel_leaves_a_removal_that_an_earlier_daemon_asked_for),
+		IN_FOLDER(R9_a_removal_that_was_asked_for_needs_no_agent),
+		IN_FOLDER(R9_an_add_that_was_being_removed_is_not_gone_on_with),
+		IN_FOLDER(another_s_device_is_not_removed_in_the_place_of_ours),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
