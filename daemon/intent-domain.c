@@ -135,13 +135,24 @@ static int write_with(struct domain *d, write_fn write)
 	return r;
 }
 
+/* A result that no operation has taken over yet is not in the file either. */
+static bool is_taken_over(const struct vcpu *v)
+{
+	const struct op *o = v->domain->running;
+
+	return !v->hw && !(o && o->run && o->run->phase == RUN_RESUME);
+}
+
 /* What the agent keeps until then is in the file now, or of no more use. */
 static void acknowledge(struct domain *d)
 {
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
-		if (d->vcpus[i].unacked)
-			link_ack(d->link, d->vcpus[i].unacked);
-		d->vcpus[i].unacked = 0;
+		struct vcpu *v = &d->vcpus[i];
+
+		if (!v->unacked || !is_taken_over(v))
+			continue;
+		link_ack(d->link, v->unacked);
+		v->unacked = 0;
 	}
 }
 
@@ -149,7 +160,8 @@ int domain_remember(struct domain *d)
 {
 	int r = d->intent ? write_with(d, intent_file_store) : 0;
 
-	acknowledge(d);
+	if (r == 0)
+		acknowledge(d);
 	return r;
 }
 

@@ -13,12 +13,14 @@
 #include <errno.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -36,8 +38,29 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* No file takes a byte: -EFBIG. */
+static void stop_writing(void)
+{
+	struct rlimit r;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
+static void allow_writing(void)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = r.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
 static int drop_folder(void **state)
 {
+	allow_writing();
 	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -190,6 +213,75 @@ static void another_s_device_is_not_removed_in_the_place_of_ours(void **state)
 	}
 }
 
+static struct record_done failure_of(struct bench *b, unsigned int slot)
+{
+	return (struct record_done){ .kick = b->kicks[slot].kick,
+				     .slot = (uint16_t)slot,
+				     .cpu = BENCH_CPU(slot),
+				     .state = CPUHP_STANDBY,
+				     .rc = 3,
+				     .failed_at = CPUHP_AP_DYN,
+				     .rollback_failed_at = 0xff,
+				     .ran_on = BENCH_CPU(slot),
+				     .text = "exit status 3" };
+}
+
+/* Both 1 and 2 are at standby, and the agent has been told to take them online. */
+static struct bench *start_adding(void)
+{
+	struct bench *b = start(false);
+
+	b->auto_qemu = b->auto_agent = false;
+	submit(b, 3, OP_POLICY_BEST_EFFORT);
+	bench_turn(b);
+	for (unsigned int slot = 1; slot < 3; slot++) {
+		bench_answer_plug(b, slot, 0, "");
+		bench_row(b, slot, CPUHP_STANDBY);
+	}
+	bench_wait_word(b, "kick 2");
+	return b;
+}
+
+static void a_failure_of_before_is_acknowledged_when_it_is_written_down(void **state)
+{
+	struct bench *b = start_adding();
+	struct record_done r = failure_of(b, 1);
+	unsigned int acks;
+
+	replace_daemon(b);
+	bench_agent_hello(b, 1);
+	acks = b->acks;
+	bench_record_done(b, &r);
+	/* Whatever else there is to be written: the operation has not taken it over yet. */
+	assert_int_equal(domain_remember(b->d), 0);
+	assert_int_equal(b->acks, acks);
+	bench_agent_table(b);
+	bench_turn(b);
+	assert_int_equal(find(b)->run->moves[0].failed, true);
+	assert_int_equal(b->acks, acks + 1);
+	bench_stop(b);
+}
+
+static void a_failure_is_acknowledged_when_it_is_written_down(void **state)
+{
+	struct bench *b = start_adding();
+	struct record_done r = failure_of(b, 1);
+	unsigned int acks = b->acks;
+
+	bench_record_done(b, &r);
+	assert_int_equal(domain_remember(b->d), 0);
+	assert_int_equal(b->acks, acks);
+	/* And not where that is not possible. */
+	stop_writing();
+	bench_turn(b);
+	assert_true(find(b)->run->moves[0].failed);
+	assert_int_equal(b->acks, acks);
+	allow_writing();
+	assert_int_equal(domain_remember(b->d), 0);
+	assert_int_equal(b->acks, acks + 1);
+	bench_stop(b);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 int main(void)
@@ -200,6 +292,8 @@ int main(void)
 		IN_FOLDER(R9_a_removal_that_was_asked_for_needs_no_agent),
 		IN_FOLDER(R9_an_add_that_was_being_removed_is_not_gone_on_with),
 		IN_FOLDER(another_s_device_is_not_removed_in_the_place_of_ours),
+		IN_FOLDER(a_failure_of_before_is_acknowledged_when_it_is_written_down),
+		IN_FOLDER(a_failure_is_acknowledged_when_it_is_written_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
