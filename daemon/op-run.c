@@ -203,6 +203,8 @@ static bool is_to_be_seen(const struct op_run *run)
 /* Others moved vCPUs meanwhile. True when there is something to do about it, and it has begun. */
 static bool plan_again(struct op_run *run)
 {
+	unsigned int before = run->n_moves;
+	enum run_phase phase = run->phase;
 	struct plan plan;
 	bool begun;
 
@@ -213,11 +215,27 @@ static bool plan_again(struct op_run *run)
 		return false;
 	begun = !plan.n_refusals && op_moves_add(run, &plan) > 0;
 	plan_done(&plan);
-	if (begun) {
-		run->phase = RUN_CLIMB;
-		(void)domain_remember(run->domain);
-	}
-	return begun;
+	if (!begun)
+		return false;
+	run->phase = RUN_CLIMB;
+	if (domain_remember(run->domain) == 0)
+		return true;
+	op_moves_withdraw(run, before);
+	run->phase = phase;
+	return false;
+}
+
+static void say_missed(struct op_run *run)
+{
+	const char *why = run->domain->store_why;
+
+	if (*why)
+		snprintf(run->op->error, sizeof(run->op->error),
+			 "others were moved meanwhile, and that is left so: %.190s", why);
+	else
+		snprintf(run->op->error, sizeof(run->op->error),
+			 "every vCPU of the operation is where it should be, but others were moved "
+			 "meanwhile");
 }
 
 /* The running domain's part ended as its policy says, and yet the other half is not due. */
@@ -247,9 +265,7 @@ static void conclude(struct op_run *run)
 		result = OP_PARTIAL;
 	} else if (result == OP_DONE && is_count_missed(run)) {
 		result = OP_PARTIAL;
-		snprintf(op->error, sizeof(op->error),
-			 "every vCPU of the operation is where it should be, but others were moved "
-			 "meanwhile");
+		say_missed(run);
 	}
 	if (result == OP_DONE && op->request.persist) {
 		if (!run->stop_rc && op_moves_all_reached(run)) {

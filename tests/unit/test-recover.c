@@ -282,6 +282,26 @@ static void a_failure_is_acknowledged_when_it_is_written_down(void **state)
 	bench_stop(b);
 }
 
+/* vCPU 1 is taken offline in the guest while 2 is added; that cannot be mended without a word of it. */
+static void what_cannot_be_written_down_is_not_planned_again(void **state)
+{
+	struct bench *b = start(false);
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[2] = true;
+	submit(b, 3, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 2");
+	stop_writing();
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_kicked(b, 2, 0);
+	bench_row(b, 2, CPUHP_ONLINE);
+	bench_done(b, 2, CPUHP_ONLINE, 0, 0xff);
+	ends(b, OP_PARTIAL, "2:ok");
+	assert_int_equal(bench_count(b, "kick 1"), 0);
+	assert_non_null(strstr(find(b)->error, "intent/qmp-web1"));
+	bench_stop(b);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 int main(void)
@@ -294,6 +314,7 @@ int main(void)
 		IN_FOLDER(another_s_device_is_not_removed_in_the_place_of_ours),
 		IN_FOLDER(a_failure_of_before_is_acknowledged_when_it_is_written_down),
 		IN_FOLDER(a_failure_is_acknowledged_when_it_is_written_down),
+		IN_FOLDER(what_cannot_be_written_down_is_not_planned_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
