@@ -63,7 +63,25 @@ void domain_guest_ask(struct domain *d)
 	forget(d);
 	memset(d->dyn_names, 0, sizeof(d->dyn_names));
 	d->table_due = true;
+	d->frame_missed = false;
 	link_query(d->link);
+}
+
+void domain_guest_doubt(struct domain *d)
+{
+	/* An answer that is still due may have come in part: what it has named it need not name again. */
+	for (unsigned int i = 0; !d->table_due && i < d->n_vcpus; i++)
+		d->vcpus[i].heard = false;
+	d->table_due = true;
+	link_query(d->link);
+}
+
+static void on_missed(void *ctx)
+{
+	struct domain *d = ctx;
+
+	d->frame_missed = true;
+	domain_guest_doubt(d);
 }
 
 static void on_up(void *ctx, const struct msg_hello *hello)
@@ -269,6 +287,18 @@ static void on_log(struct domain *d, const struct record_log *r)
 	publish(d, EVENT_LOG, -1, r->text);
 }
 
+/*
+ * This table may lack what was in the lost frame, and end an answer of before: it says nothing of
+ * what it does not name, and is asked for again. So is what came of the kicks that are out.
+ */
+static void on_torn_end(struct domain *d)
+{
+	d->frame_missed = d->table_due = false;
+	for (unsigned int i = 0; d->agent_up && i < d->n_vcpus; i++)
+		hostwalk_on_missed(&d->vcpus[i]);
+	domain_guest_doubt(d);
+}
+
 /* The whole table has been told: what was not named is not there. */
 static void on_end(struct domain *d)
 {
@@ -279,13 +309,17 @@ static void on_end(struct domain *d)
 	 * that was not asked for is none, or a frame full of them would be work. */
 	if (!d->vcpus || !d->table_due)
 		return;
+	if (d->frame_missed) {
+		on_torn_end(d);
+		return;
+	}
 	d->table_due = false;
 	d->agent_up = true;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		struct vcpu *v = &d->vcpus[i];
 
 		if (!v->heard) {
-			v->guest_present = v->guest_online = false;
+			v->guest_present = v->guest_online = v->guest_walking = false;
 			v->guest_taken = v->guest_parked = false;
 			v->cpu = -1;
 		}
@@ -334,4 +368,5 @@ const struct link_ops domain_guest_ops = {
 	.on_kicked = on_kicked,
 	.on_record = on_record,
 	.on_armed = on_armed,
+	.on_missed = on_missed,
 };

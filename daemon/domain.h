@@ -132,9 +132,10 @@ struct domain {
 	struct msg_hello hello; /* of the last agent heard of this VM */
 	bool hello_known;
 	bool hello_doubted; /* it may be of a VM that is gone: its port has not been closed yet */
-	uint32_t
-		session_kick; /* the highest when its session began: those above were given in it */
-	bool table_due;       /* it was asked for its table and has not ended it yet */
+	/* The highest kick when its session began: those above were given in it. */
+	uint32_t session_kick;
+	bool table_due;    /* it was asked for its table and has not ended it yet */
+	bool frame_missed; /* one of its frames was lost, perhaps of its table */
 	struct log_budget guest_lines, hv_lines;
 	struct bucket guest_events; /* of the agent's log */
 	struct bucket guest_steps;  /* events of steps that the agent tells */

@@ -4,8 +4,8 @@
  *
  * The agent's part of a hostwalk: the kick that hands the ladder over, and the kick's one result
  * (R4 to R7). A kick goes through two answers, KICKED (taken, or refused at once) and DONE (how it
- * ended). Either can be lost with a session, so in a new session of the same boot the same number
- * is sent once more: an agent that has it answers as if it came for the first time, and one that
+ * ended). Either can be lost with a session or a frame, so in a new session of the same boot, and
+ * where a frame was missed, the same number is sent once more: an agent that has it answers as if it came for the first time, and one that
  * was restarted meanwhile refuses the old number, which is the sign to send a fresh one.
  *
  * What comes back is an untrusted guest's word. Its numbers are used for the state shown and for
@@ -275,6 +275,23 @@ void hostwalk_on_done(struct vcpu *v, const struct record_done *r)
 		hostwalk_take_result(h);
 }
 
+/* Under its old number. */
+static void resend(struct hostwalk *h)
+{
+	h->resent = true;
+	send_kick(h);
+	if (h->cancel_rc && h->wait != WAIT_KICKED)
+		link_cancel(h->v->domain->link, h->kick);
+}
+
+void hostwalk_on_missed(struct vcpu *v)
+{
+	struct hostwalk *h = v->hw;
+
+	if (h && h->kick && !h->ap_done && !h->kick_unsent && h->rekicks++ < REKICKS_MAX)
+		resend(h);
+}
+
 void hostwalk_on_session(struct vcpu *v, bool same_boot)
 {
 	struct hostwalk *h = v->hw;
@@ -291,10 +308,7 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 		return;
 	}
 	if (same_boot && h->rekicks++ < REKICKS_MAX) {
-		h->resent = true;
-		send_kick(h);
-		if (h->cancel_rc && h->wait != WAIT_KICKED)
-			link_cancel(v->domain->link, h->kick);
+		resend(h);
 		return;
 	}
 	/* A new boot has all CPUs online, and nobody else will take this one back. */

@@ -107,6 +107,9 @@ void hostwalk_on_step(struct vcpu *v, const struct record_step *r);
  * @same_boot: no reset in between. */
 void hostwalk_on_session(struct vcpu *v, bool same_boot);
 
+/* A frame of the session was lost: the kick's answers may have been in it. */
+void hostwalk_on_missed(struct vcpu *v);
+
 /* The operation on whose behalf kick @kick runs, or NULL when it is not this walk's. */
 struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick);
 

@@ -49,6 +49,7 @@ struct link {
 	struct session session;
 	bool up;
 	uint32_t seq;
+	uint32_t next_seq; /* of the agent's next frame, in the session */
 	struct msg_hello hello;
 	uint32_t last_kick;
 	uint64_t heard_ns; /* when the last frame came that was not dropped */

@@ -22,7 +22,8 @@
  * is dropped.
  *
  * Each connection is a new session of ours, so that nothing an agent sent to a former one can be
- * taken for an answer (R7). A lost connection is tried again after 0.1 s, doubling to 2 s; only a
+ * taken for an answer (R7). A number left out among an agent's frames is a frame that was lost: the
+ * owner is told, who asks for what may have been in it. A lost connection is tried again after 0.1 s, doubling to 2 s; only a
  * session that came up starts the pauses anew.
  */
 #include "daemon/link.h"
@@ -175,6 +176,16 @@ static bool link_take_message(struct link *l, const struct frame *f)
 	return true;
 }
 
+/* One that comes twice, or late, is none that is missing. */
+static bool is_frame_missing(struct link *l, const struct frame *f)
+{
+	int32_t ahead = (int32_t)(f->seq - l->next_seq);
+
+	if (ahead >= 0)
+		l->next_seq = f->seq + 1;
+	return ahead > 0;
+}
+
 void link_take_frame(struct link *l, const struct frame *f)
 {
 	struct msg_hello hello;
@@ -184,7 +195,11 @@ void link_take_frame(struct link *l, const struct frame *f)
 	if (f->type == MSG_HELLO) {
 		if (f->session == 0 && msg_decode(MSG_HELLO, f->payload, f->length, &hello) == 0)
 			taken = link_on_hello(l, &hello);
+		if (taken)
+			l->next_seq = f->seq + 1;
 	} else if (link_is_up(l) && f->session == session_key(&l->session)) {
+		if (is_frame_missing(l, f))
+			l->ops->on_missed(l->ctx);
 		taken = link_take_message(l, f);
 	}
 	if (taken)

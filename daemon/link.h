@@ -23,6 +23,8 @@ struct link;
  * @on_kicked: the answer to a kick
  * @on_record: each record of a REPORT, in order; a REPORT with a bad record is dropped whole
  * @on_armed: the answer to link_arm()
+ * @on_missed: a frame of this session has been lost: ask for what may have been in it. Told before
+ *	the frame by which that showed; one that comes late is taken all the same
  */
 struct link_ops {
 	void (*on_up)(void *ctx, const struct msg_hello *hello);
@@ -30,6 +32,7 @@ struct link_ops {
 	void (*on_kicked)(void *ctx, const struct msg_kicked *m);
 	void (*on_record)(void *ctx, const struct record *r);
 	void (*on_armed)(void *ctx, const struct msg_armed *m);
+	void (*on_missed)(void *ctx);
 };
 
 /**

@@ -31,6 +31,7 @@
  */
 #include "daemon/op-run.h"
 #include "daemon/deferred.h"
+#include "daemon/domain-guest.h"
 #include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include <errno.h>
@@ -85,13 +86,24 @@ static int on_give_up(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Nobody waits for it. */
+static void on_pong(void *arg, int rc)
+{
+}
+
+enum { PING_US = 1000000 };
+
 void op_run_doubt(struct domain *d)
 {
 	struct op_run *run = d->running ? d->running->run : NULL;
 
-	/* Its word may have been lost on the way. */
-	if (admission_doubt(d) || (run && run->moves && op_moves_lack_agent(run)))
-		link_query(d->link);
+	bool moves = run && run->moves;
+
+	/* Its word may have been lost on the way; the next frame shows that (link.c). */
+	if (admission_doubt(d) || (moves && (d->table_due || op_moves_lack_agent(run))))
+		domain_guest_doubt(d);
+	else if (moves)
+		(void)link_ping(d->link, PING_US, on_pong, d);
 }
 
 /* Stopped, and what is left to undo needs an agent that is away: not for ever. */

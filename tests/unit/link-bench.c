@@ -63,12 +63,18 @@ static void on_armed(void *ctx, const struct msg_armed *m)
 	hear(ctx, "armed", m->rc, "");
 }
 
+static void on_missed(void *ctx)
+{
+	hear(ctx, "missed", 0, "");
+}
+
 const struct link_ops bench_ops = {
 	.on_up = on_up,
 	.on_down = on_down,
 	.on_kicked = on_kicked,
 	.on_record = on_record,
 	.on_armed = on_armed,
+	.on_missed = on_missed,
 };
 
 void bench_on_ping(void *arg, int rc)
@@ -96,7 +102,7 @@ void bench_send(struct bench *b, const void *bytes, size_t n)
 size_t bench_build(struct bench *b, uint8_t *out, uint64_t session, int type,
 		   const uint8_t *payload, int len)
 {
-	struct frame f = { .type = (uint8_t)type, .session = session };
+	struct frame f = { .type = (uint8_t)type, .session = session, .seq = b->seq++ };
 	int n;
 
 	assert_true(len >= 0);
@@ -331,10 +337,13 @@ static void agent_sends(struct bench *b, const char *what, const char *rest)
 		agent_sends_done(b, bench_key(b), n);
 	} else if (strcmp(what, "stale") == 0) {
 		agent_sends_done(b, b->old_key, n);
+		b->seq--;
 	} else if (strcmp(what, "log") == 0) {
 		struct record r = bench_log_record(rest);
 
 		agent_reports(b, bench_key(b), &r);
+	} else if (strcmp(what, "lost") == 0) {
+		b->seq++;
 	} else if (strcmp(what, "torn") == 0) {
 		agent_tears(b);
 	} else if (strcmp(what, "junk") == 0) {

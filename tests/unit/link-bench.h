@@ -20,8 +20,9 @@
  *   < kicked N, done N, log TEXT
  *                   the agent sends this in the session
  *   < stale done N  the same under the key of the session before
- *   < torn, junk TEXT, version N
- *                   half a frame; bytes that are no frame; HELLO of another protocol version
+ *   < torn, junk TEXT, version N, lost
+ *                   half a frame; bytes that are no frame; HELLO of another protocol version; a
+ *                   frame that never arrives
  *   ! close, accept, mute
  *                   the agent's side hangs up; takes the next connection; stops answering pings
  *   @ kick, ack N, query, ping MS
@@ -42,6 +43,7 @@ struct bench {
 	int listener, conn;
 	struct frame_decoder in;
 	uint64_t link_session, agent_session, old_key;
+	uint32_t seq;
 	uint32_t kick; /* as the owner last drew it */
 	uint64_t last_ping_ns;
 	bool mute;

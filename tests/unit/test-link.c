@@ -90,6 +90,18 @@ static void R7_a_result_of_an_old_session_is_never_delivered(void **ctx)
 	assert_int_equal(stats.frames_dropped, 3);
 }
 
+static void a_frame_that_was_lost_is_missed_once(void **ctx)
+{
+	static const char *const script[] = {
+		"< done 41", "= done 41",      "< lost",    "< done 43", "= missed 0",
+		"= done 43", "< done 44",      "= done 44", "= -",       "< lost",
+		"< lost",    "< hello A mine", "< done 45", "= done 45", NULL,
+	};
+
+	bench_play(*ctx, handshake);
+	bench_play(*ctx, script);
+}
+
 static void R7_kick_numbers_are_above_the_highest_seen(void **ctx)
 {
 	static const char *const restart[] = { "< hello B mine 900", "= down 0", "> hello B",
@@ -410,6 +422,7 @@ int main(void)
 		LINK_TEST(requests_and_answers),
 		LINK_TEST(an_agent_restarts_on_the_same_connection),
 		LINK_TEST(R7_a_result_of_an_old_session_is_never_delivered),
+		LINK_TEST(a_frame_that_was_lost_is_missed_once),
 		LINK_TEST(R7_kick_numbers_are_above_the_highest_seen),
 		LINK_TEST(an_agent_that_invents_kick_numbers_is_not_taken),
 		LINK_TEST(an_agent_of_another_version_is_named),

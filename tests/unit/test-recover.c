@@ -302,6 +302,75 @@ static void what_cannot_be_written_down_is_not_planned_again(void **state)
 	bench_stop(b);
 }
 
+/* The agent's last word of it was lost: it is not at work any more, and the CPU has gone. */
+static void a_table_asked_for_in_doubt_has_an_end(void **state)
+{
+	struct bench *b = start_adding();
+
+	replace_daemon(b);
+	b->guest_walking[1] = true;
+	bench_agent_up(b, 1);
+	bench_turn(b);
+	assert_true(b->d->vcpus[1].guest_walking);
+	b->guest_present[1] = b->guest_walking[1] = false;
+	op_run_doubt(b->d);
+	bench_agent_table(b);
+	assert_false(b->d->vcpus[1].guest_walking);
+	assert_false(b->d->vcpus[1].guest_present);
+	bench_turn(b);
+	assert_non_null(b->d->vcpus[1].hw);
+	bench_stop(b);
+}
+
+/* In the frame that was lost there was the result. */
+static void a_result_that_was_lost_is_asked_for_again(void **state)
+{
+	struct bench *b = start(false);
+	uint32_t kick;
+
+	b->agent_silent[1] = true;
+	submit(b, 2, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 1 44");
+	bench_turn(b);
+	b->n_read = b->n_words;
+	kick = b->kicks[1].kick;
+	b->link_ops->on_missed(b->link_ctx);
+	bench_silent(b);
+	b->agent_silent[1] = false;
+	bench_agent_end(b);
+	bench_said(b, "kick 1 44");
+	assert_int_equal(b->kicks[1].kick, kick);
+	bench_agent_table(b);
+	ends(b, OP_DONE, "1:ok");
+	bench_stop(b);
+}
+
+/* The rows that are missing may have been in the frame that was lost. */
+static void a_table_with_a_hole_takes_nothing_away(void **state)
+{
+	struct bench *b = start(false);
+
+	bench_put_online(b, 1, 1);
+	b->link_ops->on_missed(b->link_ctx);
+	bench_agent_end(b);
+	assert_true(b->d->vcpus[1].guest_present);
+	bench_agent_table(b);
+	assert_true(b->d->vcpus[1].guest_present);
+	/* That was the whole; nobody has asked for this one. */
+	bench_agent_end(b);
+	assert_true(b->d->vcpus[1].guest_present);
+	bench_check_drift(b, 1, "", 0);
+	/* The first table of a session is no whole one either. */
+	bench_agent_hello(b, 1);
+	b->link_ops->on_missed(b->link_ctx);
+	bench_agent_end(b);
+	assert_false(b->d->agent_up);
+	bench_agent_table(b);
+	assert_true(b->d->agent_up);
+	assert_true(b->d->vcpus[1].guest_present);
+	bench_stop(b);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 int main(void)
@@ -315,6 +384,9 @@ int main(void)
 		IN_FOLDER(a_failure_of_before_is_acknowledged_when_it_is_written_down),
 		IN_FOLDER(a_failure_is_acknowledged_when_it_is_written_down),
 		IN_FOLDER(what_cannot_be_written_down_is_not_planned_again),
+		IN_FOLDER(a_table_asked_for_in_doubt_has_an_end),
+		IN_FOLDER(a_result_that_was_lost_is_asked_for_again),
+		IN_FOLDER(a_table_with_a_hole_takes_nothing_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
