@@ -7,10 +7,11 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
+from qmp import QmpError
 from qmpfilter import filtered
 from qtestvm import QtestVM, why_not
 from scene import done, result
-from tap import case, equal
+from tap import case, equal, matches
 from vm import wait_for
 
 OF_A_CPU = ("DEVICE_DELETED", "ACPI_DEVICE_OST", "DEVICE_UNPLUG_GUEST_ERROR")
@@ -133,6 +134,28 @@ def an_eject_nobody_asked_for_is_noticed_without_its_event():
         done(d.setvcpus(3), present=3, online=3)
         guest.eject(2)
         wait_for(lambda: d.counts()[0] == 2, 5.5, d.brief, pause=0.05)
+
+
+@case()
+def qemu_refuses_device_del_before_the_first_boot_alone_and_never_in_a_reboot():
+    """So where an agent has been heard a refusal of QEMU's is one, and nothing to be tried again."""
+    with QtestVM(agent=False) as vm:
+        vm.plug(1)
+        for _ in range(3):
+            vm.qmp("system_reset")
+            vm.unplug(1)
+            equal(vm.qemu_present(), [0, 1], "nobody has ejected it")
+        # The new one has no guest in it, that is, nobody who has left the legacy interface yet.
+        vm.restart_qemu()
+        vm.plug(1)
+        for _ in range(2):
+            try:
+                vm.unplug(1)
+            except QmpError as e:
+                matches("unplug request for not supported device type", str(e))
+            else:
+                raise AssertionError("QEMU took it")
+            vm.qmp("system_reset")
 
 
 if __name__ == "__main__":
