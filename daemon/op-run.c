@@ -96,7 +96,6 @@ enum { PING_US = 1000000 };
 void op_run_doubt(struct domain *d)
 {
 	struct op_run *run = d->running ? d->running->run : NULL;
-
 	bool moves = run && run->moves;
 
 	/* Its word may have been lost on the way; the next frame shows that (link.c). */
