@@ -14,7 +14,8 @@
  * The folder is held open and each name is opened in it without following links. What is there and
  * cannot be ours (a link, a pipe, another owner's, a size no file of ours has) is taken away, with
  * a sentence: to have no intent is safe, for QEMU and the guest are asked in any case, and to
- * believe a stranger's is not. Nothing of it is read beyond its size.
+ * believe a stranger's is not. Nothing of it is read beyond its size. What only cannot be read now is
+ * left for the next daemon, and on a file system that has become read-only it is still read.
  *
  * A file or folder that somebody has removed would be written to in vain, so before an operation is
  * accepted intent_file_check() looks whether the name is still that file, and makes what is missing.
@@ -39,7 +40,7 @@ struct intent_store {
 /**
  * struct intent_file - see above
  * @fresh: the name under which a new one is made
- * @fd: -1 not opened
+ * @fd: -1 not opened; @read_only: to be read alone, so what is written next needs a new one
  * @slot: bytes of one; @turn: the one to be written next
  * @buf: @size bytes, to make a slot in
  */
@@ -47,6 +48,7 @@ struct intent_file {
 	struct intent_store *store;
 	char name[80], fresh[88];
 	int fd;
+	bool read_only;
 	size_t slot;
 	int turn;
 	uint64_t seq;
@@ -152,9 +154,13 @@ static const char *objection(const struct stat *st)
 
 static int open_at(struct intent_file *f, const char **ret_why)
 {
+	const int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
 	struct stat st;
 
-	f->fd = openat(f->store->dir, f->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	f->fd = openat(f->store->dir, f->name, O_RDWR | flags);
+	f->read_only = f->fd < 0 && errno == EROFS;
+	if (f->read_only)
+		f->fd = openat(f->store->dir, f->name, O_RDONLY | flags);
 	if (f->fd < 0) {
 		*ret_why = errno == ELOOP ? "it is a link" : strerror(errno);
 		return -errno;
@@ -211,6 +217,12 @@ static const char *why_unread(int r)
 	return r == -EBADMSG ? "it is damaged" : strerror(-r);
 }
 
+/* Else nothing is wrong with the file itself. */
+static bool is_worthless(int r)
+{
+	return r != -ENOMEM && r != -EIO && r != -EMFILE && r != -ENFILE;
+}
+
 int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_TEXT_MAX])
 {
 	const char *why = NULL;
@@ -224,14 +236,15 @@ int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_
 		r = read_slots(f, ret);
 		why = why_unread(r);
 	}
+	if (r < 0 || f->read_only)
+		close_file(f);
 	if (r == 0)
 		return 1;
-	close_file(f);
 	if (r == -ENODATA)
 		return 0;
 	snprintf(ret_why, OP_TEXT_MAX, "%.120s/%s: %s", f->store->path, f->name,
 		 why ? why : strerror(-r));
-	if (r != -ENOMEM)
+	if (is_worthless(r))
 		unlinkat(f->store->dir, f->name, 0);
 	return r;
 }

@@ -32,7 +32,8 @@ struct intent_file *intent_file_free(struct intent_file *f);
 /**
  * intent_file_load() - read what was written last
  * @ret: returned to the caller, intent_done(); untouched where there is nothing
- * @ret_why: on an error why what was there is of no use: a sentence, for the log; it has been removed
+ * @ret_why: on an error why what was there is of no use: a sentence, for the log; it has been removed,
+ *	unless it only could not be read now
  *
  * Return: 1 with an intent, 0 there is none, or -errno.
  */

@@ -39,8 +39,9 @@ static struct intent_move make_move(unsigned int vcpu)
 	return m;
 }
 
-/* The point that fails, NULL none. */
+/* The point that fails, NULL none; and whether nothing can be opened to be written to. */
 static const char *failing;
+static bool read_only;
 
 int failpoint(const char *point)
 {
@@ -283,6 +284,7 @@ static int make_place(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
+	read_only = false;
 	snprintf(p->folder, sizeof(p->folder), "/tmp/vhp-intent-XXXXXX");
 	assert_non_null(mkdtemp(p->folder));
 	snprintf(p->path, sizeof(p->path), "%s/intent/qmp-web1", p->folder);
@@ -427,6 +429,47 @@ static void what_cannot_be_ours_is_discarded_with_a_sentence(void **state)
 	}
 }
 
+int __real_openat64(int dir, const char *name, int flags, ...);
+int __wrap_openat64(int dir, const char *name, int flags, mode_t mode);
+
+int __wrap_openat64(int dir, const char *name, int flags, mode_t mode)
+{
+	if (!read_only || (flags & O_ACCMODE) == O_RDONLY)
+		return __real_openat64(dir, name, flags, mode);
+	errno = EROFS;
+	return -1;
+}
+
+static void on_a_read_only_file_system_it_is_read_all_the_same(void **state)
+{
+	struct place *p = *state;
+	struct intent i = make_intent(8, 2);
+
+	store(p, 8, 1);
+	read_only = true;
+	loads(p, 1, 1);
+	assert_int_equal(intent_file_store(p->f, &i, p->why), -EROFS);
+	assert_non_null(strstr(p->why, "make it writable"));
+	loads(p, 1, 1);
+	read_only = false;
+	assert_int_equal(intent_file_store(p->f, &i, p->why), 0);
+	loads(p, 2, 2);
+	intent_done(&i);
+}
+
+static void what_cannot_be_read_now_is_left_for_the_next(void **state)
+{
+	struct place *p = *state;
+	struct intent i;
+
+	store(p, 8, 1);
+	reopen(p);
+	failing = "intent.read";
+	assert_int_equal(intent_file_load(p->f, &i, p->why), -EIO);
+	failing = NULL;
+	loads(p, 1, 1);
+}
+
 static void a_folder_that_was_taken_away_is_noticed_and_made_again(void **state)
 {
 	struct place *p = *state;
@@ -493,6 +536,8 @@ int main(void)
 		IN_PLACE(a_domain_that_outgrows_its_slots_gets_larger_ones),
 		IN_PLACE(a_new_file_that_cannot_be_written_leaves_the_old_one),
 		IN_PLACE(what_cannot_be_ours_is_discarded_with_a_sentence),
+		IN_PLACE(on_a_read_only_file_system_it_is_read_all_the_same),
+		IN_PLACE(what_cannot_be_read_now_is_left_for_the_next),
 		IN_PLACE(a_folder_that_was_taken_away_is_noticed_and_made_again),
 		IN_PLACE(a_name_is_never_a_path),
 		cmocka_unit_test(this_process_has_a_start),
