@@ -306,8 +306,10 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 		return deny(ret_error, ret_text, *ret_error, "%s", why);
 	if (d->n_queued == OP_QUEUE_MAX)
 		return deny(ret_error, ret_text, ERR_BUSY,
-			    "%s has %d operations waiting already; try again later",
-			    d->config->name, OP_QUEUE_MAX);
+			    "%s is at operation %s and has %d operations waiting already; try "
+			    "again later",
+			    d->config->name, (d->running ? d->running : d->queue[0])->id,
+			    OP_QUEUE_MAX);
 	rc = op_new(&o, d, request);
 	if (rc)
 		return deny(ret_error, ret_text, ERR_INTERNAL, "cannot start an operation: %s",

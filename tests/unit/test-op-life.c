@@ -38,6 +38,8 @@ static void eight_wait_and_the_next_is_busy(void **ctx)
 	assert_int_equal(error, ERR_BUSY);
 	assert_int_equal(request_error_exit(error), EXIT_BUSY);
 	assert_non_null(strstr(text, "8 operations waiting"));
+	/* Whoever is turned away can look what he would have waited for. */
+	assert_non_null(strstr(text, ops[0]->id));
 	free(text);
 	b->mute = false;
 	for (unsigned int i = 0; i <= OP_QUEUE_MAX; i++) {
