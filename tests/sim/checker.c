@@ -13,6 +13,7 @@
  * booted anew.
  */
 #include "daemon/vcpu.h"
+#include "tests/sim/store.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -73,6 +74,28 @@ static void check_claims(struct sim_domain *d, const struct track *t, const stru
 	}
 }
 
+/* What could not be written down was not begun either. */
+static void check_refusal(struct sim_domain *d, const struct track *t, const struct op *op)
+{
+	if (op->result == OP_REFUSED && strstr(op->error, "cannot be written") &&
+	    t->hits[PHASE_ADD_SENT])
+		sim_breach(d, "op %u was refused, and something was sent for it: %s", t->number,
+			   op->error);
+}
+
+/* How an operation may end that was never taken from the queue. */
+static void check_unbegun(struct sim_domain *d, const struct track *t, const struct op *op)
+{
+	bool well = op->result == OP_VM_GONE ||
+		    (op->result == OP_CANCELLED &&
+		     strcmp(op->error, "cancelled before it began") == 0) ||
+		    (op->result == OP_FAILED && strstr(op->error, "its deadline passed while"));
+
+	if (!t->begun && !well)
+		sim_breach(d, "op %u never began, and is %s: %s", t->number,
+			   op_result_name(op->result), op->error);
+}
+
 static void on_ended(struct sim_domain *d, const struct op *op)
 {
 	struct track *t = find_track(d, op->id);
@@ -81,22 +104,37 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 		d->watch->running[0] = '\0';
 	if (!t)
 		return; /* the daemon's own */
-	if (t->ends++ > 0 || t->end != TRACK_OPEN)
+	if (t->ends++ > 0 || t->end == TRACK_ENDED)
 		sim_breach(d, "op %u has ended twice", t->number);
 	if (op->result == OP_ACCEPTED || op->result >= OP_RESULTS)
 		sim_breach(d, "op %u has ended without a result", t->number);
 	if (!t->moved)
 		check_claims(d, t, op);
+	check_refusal(d, t, op);
+	check_unbegun(d, t, op);
 	if (t->number >= 1000000 && op->result != OP_DONE)
 		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
 			   op_result_name(op->result), op->error);
 	world_ended(d, t, op);
 }
 
+/* They are taken in the order of their acceptance. */
+static void check_order(struct sim_domain *d, const struct track *t)
+{
+	for (const struct track *before = d->driver->tracks; before < t; before++)
+		if (before->end == TRACK_OPEN && !before->begun)
+			sim_breach(d, "op %u begins before op %u", t->number, before->number);
+}
+
 static void on_running(struct sim_domain *d, const struct op *op)
 {
+	struct track *t = find_track(d, op->id);
 	char *running = d->watch->running;
 
+	if (t) {
+		check_order(d, t);
+		t->begun = true;
+	}
 	if (*running && strcmp(running, op->id) != 0)
 		sim_breach(d, "operation %s begins while %s runs", op->id, running);
 	snprintf(running, sizeof(d->watch->running), "%s", op->id);
@@ -227,6 +265,8 @@ void checker_final(struct world *w)
 
 		if (sim->trusted)
 			compare(sim, d);
+		if (store_is_behind(sim))
+			sim_breach(sim, "what is to be done has not been written down");
 		for (unsigned int s = 0; s < SIM_SLOTS; s++) {
 			const struct vcpu *v = &d->vcpus[s];
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The faults: what each does at its moment, and what heals it. The table at the end is their list;
- * tests/matrix.md has a row for each.
+ * tests/matrix.md has a row for each. What more there is to some of them stands in strikes.h.
  */
 #include "tests/sim/faults.h"
+#include "tests/sim/strikes.h"
 #include "tests/sim/world.h"
 
 #include <errno.h>
@@ -419,56 +420,6 @@ static void foreign_unplug(struct sim_domain *d, const struct item *i)
 		machine_unplug(d, slot);
 }
 
-/* An agent that lies */
-
-static void honest_again(struct sim_domain *d, uint64_t arg)
-{
-	if (d->a.lie == LIE_NONE)
-		return;
-	agent_kill(d);
-	agent_start(d);
-}
-
-static void lie(struct sim_domain *d, enum lie what, const struct item *i)
-{
-	if (!d->a.runs)
-		return;
-	d->trusted = false;
-	d->a.lie = what;
-	sim_later(d, i->span_us, honest_again, 0);
-}
-
-static void lies_done(struct sim_domain *d, const struct item *i)
-{
-	lie(d, LIE_DONE, i);
-}
-
-static void lies_ran_on(struct sim_domain *d, const struct item *i)
-{
-	lie(d, LIE_RAN_ON, i);
-}
-
-static void lies_old(struct sim_domain *d, const struct item *i)
-{
-	lie(d, LIE_OLD, i);
-}
-
-static void lies_rows(struct sim_domain *d, const struct item *i)
-{
-	lie(d, LIE_ROWS, i);
-}
-
-static void lies_state(struct sim_domain *d, const struct item *i)
-{
-	lie(d, LIE_STATE, i);
-}
-
-static void floods(struct sim_domain *d, const struct item *i)
-{
-	if (d->a.runs)
-		agent_flood(d, 200 + i->arg % 2000);
-}
-
 enum { UP = FAULT_UP, DOWN = FAULT_DOWN, BOTH = FAULT_UP | FAULT_DOWN, MOVES = FAULT_MOVES };
 
 const struct fault_kind fault_kinds[] = {
@@ -551,6 +502,23 @@ const struct fault_kind fault_kinds[] = {
 	{ "lie: rows", lies_rows, BOTH, 1000, 8000, "done", "done" },
 	{ "lie: another state", lies_state, BOTH, 1000, 8000, "stuck, done", "stuck, done" },
 	{ "flood", floods, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
+	{ "store full", store_is_full, BOTH, 100, 20000, "done, refused", "done, refused" },
+	{ "store read-only", store_is_read_only, BOTH, 100, 20000, "done, refused",
+	  "done, refused" },
+	{ "store fails", store_fails, BOTH, 100, 20000, "done, refused", "done, refused" },
+	{ "store fails, daemon killed", store_fails_and_kill, BOTH | FAULT_ALL, 100, 20000,
+	  "done, rolled back, refused, unheard-of", "done, rolled back, refused, unheard-of" },
+	{ "others ask", others_ask, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
+	{ "others ask, daemon killed", others_ask_and_kill, BOTH | FAULT_CLIENTS | FAULT_ALL, 1,
+	  500, "done, rolled back", "done, rolled back" },
+	{ "queue full", queue_fills, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
+	{ "queued too long", queued_too_long, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
+	{ "queued one cancelled", queued_is_cancelled, BOTH | FAULT_CLIENTS, 0, 1000, "done",
+	  "done" },
+	{ "queued one's client gone", queued_client_goes, BOTH | FAULT_CLIENTS, 0, 1000, "done",
+	  "done" },
+	{ "id asked for again", id_is_repeated, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
+	{ "id taken", id_is_taken, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
 };
 
 const unsigned int n_fault_kinds = sizeof(fault_kinds) / sizeof(*fault_kinds);
@@ -588,12 +556,13 @@ void faults_heal(struct sim_domain *d)
 	guest_hang(d, false);
 	wire_listen(&d->a.wire, true);
 	accept_removals(d, 0);
-	honest_again(d, 0);
+	lies_end(d, 0);
 	agent_mute(d, false);
 	/* A handshake that was spoilt may not be noticed by either side: the channel promises order. */
 	if (d->spoilt)
 		wire_hang_up(&d->a.wire);
 	tamper_done(&d->a.frames);
+	store_heal(d, 0);
 	if (d->g.up && !d->a.restart.at)
 		agent_start(d);
 }

@@ -297,7 +297,9 @@ static char *print(const struct matrix *m)
 		"fault was over the domain did as it was told.\n\n"
 		"*rolled back*: failed, with everything as it was before. *pending*: a step could not be\n"
 		"recalled when the deadline came; it was followed to its end. *stuck*: the way back failed\n"
-		"too, and it says where. *partial*, *no-agent*, *vm-gone*: as in vcpuhpctl(1).\n",
+		"too, and it says where. *partial*, *no-agent*, *vm-gone*: as in vcpuhpctl(1).\n"
+		"*unheard-of*: the store failed when the daemon was killed, and the next one could not\n"
+		"read of it.\n",
 		m->seeds);
 	print_table(m, 0, out);
 	print_table(m, 1, out);

@@ -102,8 +102,9 @@ static struct op_request make_request(struct rng *r)
 	return q;
 }
 
+/* @flags: the kind has to have. */
 static struct item make_fault(struct rng *r, const struct script_options *o, unsigned int domain,
-			      unsigned int number)
+			      unsigned int number, unsigned int flags)
 {
 	struct item i = { .kind = ITEM_FAULT, .domain = domain, .number = number };
 	const struct fault_kind *k;
@@ -113,8 +114,10 @@ static struct item make_fault(struct rng *r, const struct script_options *o, uns
 					     : rng_below(r, n_fault_kinds);
 		k = &fault_kinds[i.fault];
 		/* What meets everybody comes to each of many domains. */
-	} while (o->only_fault < 0 && (k->flags & FAULT_ALL) &&
-		 (o->only_domain >= 0 || !rng_chance(r, 200 / (o->domains + 1))));
+	} while (o->only_fault < 0 &&
+		 ((k->flags & flags) != flags ||
+		  ((k->flags & FAULT_ALL) &&
+		   (o->only_domain >= 0 || !rng_chance(r, 200 / (o->domains + 1))))));
 	i.phase = rng_below(r, PHASES);
 	i.nth = rng_chance(r, 70) ? 0 : rng_below(r, 3);
 	i.delay_us = rng_chance(r, 50) ? 0 : rng_below(r, 60000);
@@ -129,6 +132,7 @@ struct script *script_make(const struct script_options *o)
 
 	for (unsigned int d = 0; d < o->domains; d++) {
 		struct rng r = rng_of(o->seed, 1000 + d), f = rng_of(o->seed, 5000 + d);
+		struct rng clients = rng_of(o->seed, 9000 + d);
 
 		for (unsigned int n = 0; n < o->operations; n++) {
 			struct item i = { .kind = ITEM_OPERATION, .domain = d, .number = n };
@@ -139,7 +143,11 @@ struct script *script_make(const struct script_options *o)
 			if (o->only_domain >= 0 && (int)d != o->only_domain)
 				continue;
 			while (rng_chance(&f, o->faults)) {
-				i = make_fault(&f, o, d, n);
+				i = make_fault(&f, o, d, n, 0);
+				script_add(s, &i);
+			}
+			if (o->only_fault < 0 && rng_chance(&clients, o->faults)) {
+				i = make_fault(&clients, o, d, n, FAULT_CLIENTS);
 				script_add(s, &i);
 			}
 		}

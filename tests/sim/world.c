@@ -16,6 +16,7 @@
 #include "daemon/loop.h"
 #include "daemon/vcpu.h"
 #include "tests/sim/shortage.h"
+#include "tests/sim/store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -127,6 +128,31 @@ static void kill_again(void *arg)
 	world_kill(w, 10000);
 }
 
+/* What this daemon had told and could not write, and what it could not read, is the next one's. */
+static void forget_unwritten(const struct sim_domain *d, struct track *t)
+{
+	bool is_open = t->end == TRACK_OPEN;
+	bool is_told = t->end == TRACK_ENDED && !(t->unwritten && t->written == store_written(d));
+
+	if (is_open || is_told)
+		return;
+	t->again = true;
+	t->end = TRACK_OPEN;
+	t->ends = 0;
+}
+
+static void lose_daemon(struct sim_domain *d)
+{
+	struct driver *v = d->driver;
+
+	for (unsigned int t = 0; t < v->n_tracks; t++) {
+		v->tracks[t].op = op_unref(v->tracks[t].op);
+		forget_unwritten(d, &v->tracks[t]);
+	}
+	d->watch->running[0] = '\0';
+	store_await_daemon(d);
+}
+
 void world_kill(struct world *w, uint64_t after_us)
 {
 	if (!w->manager)
@@ -134,13 +160,8 @@ void world_kill(struct world *w, uint64_t after_us)
 	sim_log(&w->domains[0], "THE DAEMON IS KILLED");
 	clock_disarm(&w->again);
 	w->listener = event_unlisten(w->listener);
-	for (unsigned int i = 0; i < w->n; i++) {
-		struct driver *v = &w->drivers[i];
-
-		for (unsigned int t = 0; t < v->n_tracks; t++)
-			v->tracks[t].op = op_unref(v->tracks[t].op);
-		w->watches[i].running[0] = '\0';
-	}
+	for (unsigned int i = 0; i < w->n; i++)
+		lose_daemon(&w->domains[i]);
 	w->manager = manager_free(w->manager);
 	clock_arm(&w->start, after_us);
 }
@@ -197,10 +218,12 @@ static bool has_short_deadline(const struct sim_domain *d, size_t at)
 static struct track *add_track(struct sim_domain *d, unsigned int number)
 {
 	struct driver *v = d->driver;
+	ptrdiff_t current = v->current ? v->current - v->tracks : -1;
 	struct track *t;
 
 	v->tracks = reallocarray(v->tracks, v->n_tracks + 1, sizeof(*t));
 	assert(v->tracks);
+	v->current = current < 0 ? NULL : &v->tracks[current];
 	t = &v->tracks[v->n_tracks++];
 	*t = (struct track){ .number = number, .accepted_us = clock_us() };
 	snprintf(t->id, sizeof(t->id), "%s-%u", d->name, number);
@@ -208,34 +231,48 @@ static struct track *add_track(struct sim_domain *d, unsigned int number)
 }
 
 /* As the daemon does it for a client's word. */
-static int ask(struct sim_domain *d, const struct op_request *q, struct op **ret, char **ret_text)
+static int ask(struct sim_domain *d, const struct op_request *q, struct op **ret,
+	       enum request_error *ret_error, char **ret_text)
 {
-	enum request_error error;
 	AS_DAEMON;
 
-	return domain_submit(world_domain(d), q, ret, &error, ret_text);
+	return domain_submit(world_domain(d), q, ret, ret_error, ret_text);
+}
+
+struct track *world_ask(struct sim_domain *d, const struct op_request *request, unsigned int number)
+{
+	struct op_request q = *request;
+	enum request_error error;
+	struct track *t;
+	char *text = NULL;
+	struct op *op;
+
+	snprintf(q.id, sizeof(q.id), "%s-%u", d->name, number);
+	if (ask(d, &q, &op, &error, &text) < 0) {
+		if (!text)
+			sim_breach(d, "op %u is denied without a word", number);
+		sim_log(d, "op %u is denied: %s", number, text);
+		client_on_denied(d, error, text);
+		free(text);
+		return NULL;
+	}
+	sim_log(d, "op %u is accepted", number);
+	client_on_accepted(d);
+	t = add_track(d, number);
+	t->request = q;
+	t->op = op;
+	d->world->result->operations++;
+	return t;
 }
 
 /* Return: whether it was accepted. */
 static bool submit(struct sim_domain *d, const struct op_request *request, unsigned int number)
 {
-	struct op_request q = *request;
-	char *text = NULL;
-	struct op *op;
+	struct track *t = world_ask(d, request, number);
 
-	snprintf(q.id, sizeof(q.id), "%s-%u", d->name, number);
-	if (ask(d, &q, &op, &text) < 0) {
-		if (!text)
-			sim_breach(d, "op %u is denied without a word", number);
-		sim_log(d, "op %u is denied: %s", number, text);
-		free(text);
-		return false;
-	}
-	sim_log(d, "op %u is accepted", number);
-	d->driver->current = add_track(d, number);
-	d->driver->current->op = op;
-	d->world->result->operations++;
-	return true;
+	if (t)
+		d->driver->current = t;
+	return t;
 }
 
 static void on_next(void *arg)
@@ -265,10 +302,26 @@ static void on_next(void *arg)
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op)
 {
 	t->end = TRACK_ENDED;
-	t->result = op->result;
-	t->ended_us = clock_us();
+	/* What a client was told first is what he has. */
+	t->twice = t->ended_us;
+	if (!t->twice) {
+		t->result = op->result;
+		t->ended_us = clock_us();
+	}
+	t->again = false;
+	t->unwritten = store_is_behind(d);
+	t->written = store_written(d);
 	sim_log(d, "op %u: %s%s%s", t->number, op_result_name(op->result), *op->error ? ": " : "",
 		op->error);
+	if (t == d->driver->current)
+		go_on(d);
+}
+
+void world_lost(struct sim_domain *d, struct track *t)
+{
+	t->end = t->ended_us ? TRACK_ENDED : TRACK_LOST;
+	t->again = false;
+	sim_log(d, "op %u: nobody knows of it any more", t->number);
 	if (t == d->driver->current)
 		go_on(d);
 }
@@ -277,20 +330,10 @@ static void find_lost_operations(struct world *w)
 {
 	for (unsigned int i = 0; i < w->n; i++) {
 		struct sim_domain *d = &w->domains[i];
-		struct track *t = d->driver->current;
-		struct op *op = t ? manager_find_op(w->manager, t->id) : NULL;
 
-		if (!t || t->end != TRACK_OPEN)
-			continue;
-		if (!op) {
-			sim_breach(d, "op %u was accepted, and the next daemon knows nothing of it",
-				   t->number);
-		} else if (op->ended) {
-			t->ends++;
-			world_ended(d, t, op);
-		} else {
-			t->op = op_ref(op);
-		}
+		for (unsigned int t = 0; t < d->driver->n_tracks; t++)
+			if (d->driver->tracks[t].end == TRACK_OPEN)
+				client_on_restart(d, &d->driver->tracks[t]);
 	}
 }
 
@@ -323,9 +366,18 @@ static void strike(struct sim_domain *d, uint64_t at)
 	sim_log(d, "FAULT: %s", k->name);
 	d->world->result->faults++;
 	d->watch->calm_us = clock_us();
-	if ((k->flags & FAULT_MOVES) && d->driver->current)
-		d->driver->current->moved = true;
+	for (unsigned int t = 0; (k->flags & FAULT_MOVES) && t < d->driver->n_tracks; t++)
+		d->driver->tracks[t].moved |= d->driver->tracks[t].end == TRACK_OPEN;
 	k->strike(d, i);
+}
+
+/* The one that runs is another client's: what happens is no moment of the driver's. */
+static bool runs_another(const struct sim_domain *d)
+{
+	const struct domain *domain = world_domain(d);
+	const struct op *op = domain ? domain->running : NULL;
+
+	return op && !op->request.own && strcmp(op->id, d->driver->current->id) != 0;
 }
 
 void sim_phase(struct sim_domain *d, enum phase p, unsigned int slot)
@@ -336,7 +388,7 @@ void sim_phase(struct sim_domain *d, enum phase p, unsigned int slot)
 	const struct item *i;
 	unsigned int n;
 
-	if (!t || d->world->healed)
+	if (!t || d->world->healed || runs_another(d))
 		return;
 	n = t->hits[p]++;
 	while ((i = next_fault(d, &at))) {
@@ -505,6 +557,7 @@ void world_run(struct world *w, const struct script *s, struct run_result *ret, 
 	*ret = (struct run_result){ 0 };
 	*w = (struct world){ .script = s, .result = ret, .log = log };
 	clock_begin();
+	store_begin();
 	wire_seed(s->seed);
 	the_world = w;
 	world_begin(w);

@@ -4,35 +4,43 @@
 
 #include "tests/sim/faults.h"
 
-/* How the daemon stands to an operation that it has accepted. */
-enum track_end { TRACK_OPEN, TRACK_ENDED };
+/* How the daemon stands to an operation that it has accepted. Lost: its record could not be read. */
+enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
 
 /**
  * struct track - an operation, as its client knows it
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
  * @moved: others changed things while it ran
+ * @begun: it was taken from the queue
+ * @unwritten: its end could not be written by then; @written: how often its domain's record had been
+ * @again: that daemon was killed before it could, so the next one has to end it once more; @twice: it
+ *	has
  */
 struct track {
 	unsigned int number;
 	char id[MSG_OP_MAX + 1];
+	struct op_request request;
 	struct op *op;
 	enum track_end end;
 	unsigned int ends;
 	enum op_result result;
 	uint64_t accepted_us, ended_us;
 	unsigned int hits[PHASES];
-	bool moved;
+	bool moved, begun, unwritten, again, twice;
+	unsigned int written;
 };
 
 /**
- * struct driver - the clients of one domain: they ask for one operation after another
+ * struct driver - the clients of one domain: they ask for one operation after another, @current
+ *
+ * @n_others: what others have asked for meanwhile (clients.c)
  */
 struct driver {
 	struct clock_timer next;
 	size_t at; /* item to be looked at next */
 	struct track *tracks;
-	unsigned int n_tracks;
+	unsigned int n_tracks, n_others;
 	struct track *current;
 	size_t current_at;
 	unsigned int current_number;
@@ -74,10 +82,21 @@ void world_done(struct world *w);
 /* The daemon dies without a word; another starts after @after_us. */
 void world_kill(struct world *w, uint64_t after_us);
 struct domain *world_domain(const struct sim_domain *d);
+/* A client asks for an operation. Return: valid until the next one; NULL it was denied. */
+struct track *world_ask(struct sim_domain *d, const struct op_request *request,
+			unsigned int number);
 void world_cancel(struct sim_domain *d);
 void world_client_goes(struct sim_domain *d);
 /* The end of an operation was told. */
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op);
+/* The daemon that had accepted it is gone, and the next one knows nothing of it. */
+void world_lost(struct sim_domain *d, struct track *t);
+
+/* clients.c: what clients hear is as it should be. */
+void client_on_denied(struct sim_domain *d, enum request_error error, const char *text);
+void client_on_accepted(struct sim_domain *d);
+/* The next daemon is there: what does it know of @t, which had not ended? */
+void client_on_restart(struct sim_domain *d, struct track *t);
 
 /* checker.c */
 void checker_on_event(struct world *w, const struct event *e);
