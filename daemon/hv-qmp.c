@@ -3,8 +3,8 @@
  * Theory of operation
  *
  * A domain's QEMU behind the hv.h seam. This file owns the object: it connects, connects again
- * after a loss (0.1 s doubling to 2 s, beginning later where the last ones did not last 10 s), and turns the domain's requests into commands. What QEMU
- * says of itself is read by hv-refresh.c.
+ * after a loss (0.1 s doubling to each 2 s, beginning later where the last ones did not last 10 s),
+ * and turns the domain's requests into commands. What QEMU says of itself is read by hv-refresh.c.
  *
  * LOST -> ATTACHING (negotiated; facts and table are being read) -> ATTACHED -> LOST. Requests are
  * taken in ATTACHED only, else they return -ENOTCONN; while QEMU owes overdue replies they return
@@ -23,6 +23,7 @@
 #include "daemon/hv-qmp-internal.h"
 #include "daemon/json-out.h"
 #include "daemon/qmp-msg.h"
+#include "daemon/wake.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -349,7 +350,11 @@ static const struct hv_ops ops = {
 
 static void retry_later(struct hv_qmp *hv)
 {
-	sd_event_source_set_time(hv->retry, hv_now_us() + hv->backoff_ms * 1000ULL);
+	uint64_t at = hv_now_us() + hv->backoff_ms * 1000ULL;
+
+	if (hv->backoff_ms == HV_BACKOFF_MAX_MS)
+		at = wake_round(at, HV_BACKOFF_MAX_MS * 1000ULL);
+	sd_event_source_set_time(hv->retry, at);
 	sd_event_source_set_enabled(hv->retry, SD_EVENT_ONESHOT);
 	hv->backoff_ms *= 2;
 	if (hv->backoff_ms > HV_BACKOFF_MAX_MS)

@@ -139,6 +139,8 @@ void hv_refresh_ask(struct hv_qmp *hv, struct request *req)
 	req->reading = READING_WAITED;
 	if (hv->refresh.parts == 0)
 		start_waited(hv);
+	else
+		qmp_hurry(hv->qmp);
 }
 
 static void start_next(struct hv_qmp *hv)
@@ -166,11 +168,18 @@ static int on_refresh_timer(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* At once, where one may be: a timer would wake us once more. */
+/*
+ * At once, where one may be: a timer would wake us once more. Its answer may come when it likes, so
+ * those of all domains that are looked at together are read together.
+ */
 void hv_refresh_look(struct hv_qmp *hv)
 {
+	bool at_work = hv->refresh.parts != 0 || !STAILQ_EMPTY(&hv->requests);
+
 	hv->wanted |= REFRESH_TABLE | REFRESH_STATUS;
 	start_next(hv);
+	if (!at_work && hv->refresh.parts != 0)
+		qmp_linger(hv->qmp);
 }
 
 /* Only new vCPUs need their threads read; the others kept theirs. */

@@ -24,6 +24,7 @@
 
 #include "daemon/failpoint.h"
 #include "daemon/link-internal.h"
+#include "daemon/wake.h"
 
 enum {
 	FRAMES_PER_SECOND = 50,
@@ -79,7 +80,11 @@ static void link_close(struct link *l)
 
 static void link_retry(struct link *l)
 {
-	(void)sd_event_source_set_time_relative(l->connect, l->backoff_us);
+	uint64_t at = now_us(l) + l->backoff_us;
+
+	if (l->backoff_us == LINK_BACKOFF_MAX_US)
+		at = wake_round(at, LINK_BACKOFF_MAX_US);
+	(void)sd_event_source_set_time(l->connect, at);
 	(void)sd_event_source_set_enabled(l->connect, SD_EVENT_ONESHOT);
 	l->backoff_us =
 		l->backoff_us * 2 < LINK_BACKOFF_MAX_US ? l->backoff_us * 2 : LINK_BACKOFF_MAX_US;

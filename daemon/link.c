@@ -23,8 +23,8 @@
  *
  * Each connection is a new session of ours, so that nothing an agent sent to a former one can be
  * taken for an answer (R7). A number left out among an agent's frames is a frame that was lost: the
- * owner is told, who asks for what may have been in it. A lost connection is tried again after 0.1 s, doubling to 2 s; only a
- * session that came up starts the pauses anew.
+ * owner is told, who asks for what may have been in it. A lost connection is tried again after 0.1 s,
+ * doubling to each 2 s (wake.h); only a session that came up starts the pauses anew.
  */
 #include "daemon/link.h"
 

@@ -3,6 +3,7 @@
 #include "daemon/intent-domain.h"
 #include "daemon/log.h"
 #include "daemon/op-run.h"
+#include "daemon/wake.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 /*
  * The one tick of all domains, "the 5 s tick": QEMU's tables are asked for, and drift looked for
  * when they come. What it finds has to be shown within 5 s, so the slack the kernel is given to
- * wake up for several timers at once, and QEMU's answer, are within those.
+ * wake up for several timers at once, and QEMU's answer, are within those. It comes when others that
+ * try again do (wake.h).
  */
 enum { TICK_US = 4000000, TICK_SLACK_US = 500000 };
 
@@ -31,7 +33,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 			d->hv->ops->look(d->hv);
 		op_run_doubt(d);
 	}
-	sd_event_source_set_time(s, now_us() + TICK_US);
+	sd_event_source_set_time(s, wake_round(now_us() + TICK_US, TICK_US));
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
@@ -77,8 +79,9 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 		return -ENOMEM;
 	}
 	kvm_limits_read(&m->kvm);
-	rc = m->bus ? sd_event_add_time(event, &m->tick, CLOCK_MONOTONIC, m->started_us + TICK_US,
-					TICK_SLACK_US, on_tick, m)
+	rc = m->bus ? sd_event_add_time(event, &m->tick, CLOCK_MONOTONIC,
+					wake_round(m->started_us + TICK_US, TICK_US), TICK_SLACK_US,
+					on_tick, m)
 		    : -ENOMEM;
 	for (size_t i = 0; rc >= 0 && i < config->n_domains; i++)
 		if (config->domains[i]->qmp)

@@ -30,7 +30,7 @@ struct qmp {
 	sd_event_source *io;
 	sd_event_source *timer;
 	sd_event_source *fail;
-	sd_event_source *thaw; /* on: nothing is read or written until then */
+	sd_event_source *thaw; /* on: nothing is read, nor written unless @lingering, until then */
 	const char *fail_why;
 	unsigned int reply_ms;
 	const struct qmp_handlers *handlers;
@@ -42,8 +42,9 @@ struct qmp {
 	unsigned int n_probes; /* since nothing was overdue */
 	struct qmp_lines in;
 	struct qmp_budget budget;
-	bool waiting; /* a line, for tokens */
-	bool heard;   /* anything, whatever it was */
+	bool waiting;   /* a line, for tokens */
+	bool heard;     /* anything, whatever it was */
+	bool lingering; /* nothing is read until @thaw */
 	uint64_t replied;
 	char *out;
 	size_t out_len;
@@ -61,6 +62,9 @@ int qmp_read_lines(struct qmp *q, const char **ret_why);
 
 /* Nothing more before the tokens for it are there. */
 void qmp_pause_reading(struct qmp *q);
+
+/* Hear of what may be done now. Return: 0 or -errno. */
+int qmp_listen(struct qmp *q);
 
 /* What a line says. */
 int qmp_received(struct qmp *q, const struct qmp_msg *m, size_t len, const char **ret_why);

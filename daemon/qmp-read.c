@@ -3,9 +3,10 @@
 #include "daemon/qmp-internal.h"
 #include "daemon/qmp-msg.h"
 #include <errno.h>
+#include <sys/epoll.h>
 #include <time.h>
 
-enum { READ_SIZE = 32 * 1024, FLOOD_SIZE = 8 * READ_SIZE, PAUSE_US = 10000 };
+enum { READ_SIZE = 32 * 1024, FLOOD_SIZE = 8 * READ_SIZE, PAUSE_US = 10000, LINGER_US = 100000 };
 
 uint64_t qmp_now_us(void)
 {
@@ -82,6 +83,37 @@ void qmp_pause_reading(struct qmp *q)
 	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
 	sd_event_source_set_time(q->thaw, at);
 	sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT);
+}
+
+int qmp_listen(struct qmp *q)
+{
+	int r = sd_event_source_set_io_events(q->io, (q->lingering ? 0 : EPOLLIN) |
+							     (q->out_len ? EPOLLOUT : 0));
+
+	return r < 0 ? r : 0;
+}
+
+/* The loop's own time is one for all that are called in the same turn of it, and so is the moment. */
+void qmp_linger(struct qmp *q)
+{
+	uint64_t now;
+
+	if (q->state != READY || q->waiting || q->budget.missed ||
+	    sd_event_now(q->event, CLOCK_MONOTONIC, &now) < 0 ||
+	    sd_event_source_set_time(q->thaw, now + LINGER_US) < 0 ||
+	    sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT) < 0)
+		return;
+	q->lingering = true;
+	(void)qmp_listen(q);
+}
+
+void qmp_hurry(struct qmp *q)
+{
+	if (!q->lingering)
+		return;
+	q->lingering = false;
+	sd_event_source_set_enabled(q->thaw, SD_EVENT_OFF);
+	(void)qmp_listen(q);
 }
 
 int qmp_receive(struct qmp *q, const char **ret_why)

@@ -146,8 +146,7 @@ static int flush(struct qmp *q)
 	free(q->out);
 	q->out = NULL;
 	q->out_len = q->out_sent = 0;
-	sd_event_source_set_io_events(q->io, EPOLLIN);
-	return 0;
+	return qmp_listen(q);
 }
 
 static int queue_text(struct qmp *q, const char *text, size_t len)
@@ -168,10 +167,11 @@ static int queue_text(struct qmp *q, const char *text, size_t len)
 	q->out = out;
 	memcpy(out + q->out_len, text, len);
 	out[q->out_len + len] = '\n';
-	r = sd_event_source_set_io_events(q->io, EPOLLIN | EPOLLOUT);
+	q->out_len += len + 1;
+	r = qmp_listen(q);
 	/* What its sender takes for unsent must not go out with the next one. */
-	if (r >= 0)
-		q->out_len += len + 1;
+	if (r < 0)
+		q->out_len -= len + 1;
 	return r;
 }
 
@@ -194,6 +194,7 @@ static int submit(struct qmp *q, enum qmp_command command, json_object *args, qm
 	size_t len;
 	int r;
 
+	qmp_hurry(q);
 	text = obj ? json_object_to_json_string_length(obj, JSON_C_TO_STRING_PLAIN, &len) : NULL;
 	p = malloc(sizeof(*p));
 	r = text && p && is_whole(obj, text, len) ? queue_text(q, text, len) : -ENOMEM;
@@ -316,6 +317,7 @@ static int on_thaw(sd_event_source *s, uint64_t usec, void *userdata)
 	HOLD(q);
 
 	sd_event_source_set_enabled(q->io, SD_EVENT_ON);
+	qmp_hurry(q);
 	qmp_budget_is_spent(&q->budget, qmp_now_us());
 	r = qmp_read_lines(q, &why);
 	if (r == 0 && q->state != CLOSED && q->waiting)

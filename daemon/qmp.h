@@ -84,6 +84,16 @@ int qmp_new_fd(struct qmp **ret, sd_event *event, int fd, unsigned int reply_ms,
 int qmp_send(struct qmp *q, enum qmp_command command, json_object *args, qmp_reply_fn cb,
 	     void *arg);
 
+/**
+ * qmp_linger() - what was sent is in no hurry to be answered
+ *
+ * QEMU is read again after a tenth of a second, and with it all others that this was said of in the
+ * same turn of the loop: their answers come one by one and would wake us for each. Sending anything,
+ * or qmp_hurry(), ends it.
+ */
+void qmp_linger(struct qmp *q);
+void qmp_hurry(struct qmp *q);
+
 /* For the commands sent from now on. */
 void qmp_set_reply_ms(struct qmp *q, unsigned int reply_ms);
 

@@ -3,6 +3,7 @@
  * The QMP backend against a QEMU that the test plays: what no real QEMU does (lie, stall, change
  * its slots, flood) and what needs exact order.
  */
+#include "daemon/hv-qmp-internal.h"
 #include "tests/unit/hv-bench.h"
 #include <errno.h>
 #include <stdio.h>
@@ -198,6 +199,43 @@ static void queries_share_a_reading(void **state)
 	/* The first has its own; those that came after it was sent need a later one, one for all. */
 	hv_bench_expect(rig, "table b...; done 0; table b...; done 0; done 0; done 0; done 0");
 	assert_int_equal(rig->table_reads, reads + 2);
+}
+
+static void nothing_more(struct hv_bench *rig)
+{
+}
+
+static void plug_one(struct hv_bench *rig)
+{
+	hv_bench_plug(rig, 1, "vhp-1-00000001");
+}
+
+/* Answers to a look are read when it suits, with those of others; at once where one is waited for. */
+static void a_look_is_in_no_hurry_before_something_is_asked(void **state)
+{
+	static const struct {
+		void (*then)(struct hv_bench *rig);
+		const char *heard;
+		bool hurries;
+	} rows[] = {
+		{ nothing_more, "table b...", false },
+		{ hv_bench_query, "table b...; table b...; done 0", true },
+		{ plug_one, "table b...; table br..; done 0", true },
+		{ nothing_more, "table br..", false },
+	};
+	struct hv_bench *rig = *state;
+
+	hv_bench_attach(rig);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint64_t begun = hv_now_us();
+
+		rig->hv->ops->look(rig->hv);
+		rows[i].then(rig);
+		while (strlen(rig->trace) < strlen(rows[i].heard))
+			hv_bench_turn(rig);
+		assert_int_equal(hv_now_us() - begun < 90000, rows[i].hurries);
+		hv_bench_expect(rig, rows[i].heard);
+	}
 }
 
 static void the_status_is_read_not_believed(void **state)
@@ -480,6 +518,7 @@ int main(void)
 		TEST(the_guest_takes_a_vcpu_that_another_plugged),
 		TEST(an_old_ost_is_not_told_again),
 		TEST(queries_share_a_reading),
+		TEST(a_look_is_in_no_hurry_before_something_is_asked),
 		TEST(the_status_is_read_not_believed),
 		TEST(an_unplug_error_names_its_slot),
 		TEST(other_slots_than_before_end_the_connection),
