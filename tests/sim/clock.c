@@ -157,6 +157,19 @@ bool clock_jump(void)
 	return true;
 }
 
+uint64_t clock_next_us(void)
+{
+	return the_clock.n ? the_clock.heap[0]->when_us : UINT64_MAX;
+}
+
+void clock_advance(uint64_t to_us)
+{
+	while (clock_next_us() <= to_us)
+		clock_jump();
+	if (to_us > the_clock.now_us)
+		the_clock.now_us = to_us;
+}
+
 size_t clock_sources(void)
 {
 	return the_clock.n_sources;

@@ -40,6 +40,11 @@ void clock_disarm(struct clock_timer *t);
 /* Take the next timer that is due, and time with it. Return: false where there is none. */
 bool clock_jump(void);
 
+/* In real time: run what is due until @to_us, which is not before now; time is that then. */
+void clock_advance(uint64_t to_us);
+/* When the next timer is due, UINT64_MAX where there is none. */
+uint64_t clock_next_us(void);
+
 /* sd-event's timers that exist, for whoever counts what is left behind. */
 size_t clock_sources(void);
 

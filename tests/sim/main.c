@@ -5,6 +5,7 @@
  */
 #include "tests/sim/matrix.h"
 #include "tests/sim/play.h"
+#include "tests/sim/serve.h"
 #include "tests/sim/shortage.h"
 #include "tests/sim/world.h"
 
@@ -23,7 +24,7 @@ struct options {
 	unsigned int seeds;
 	bool no_shrink, log, matrix, write, unaffected, shortage;
 	unsigned int jobs, every, one_case;
-	const char *table, *fault, *phase, *play;
+	const char *table, *fault, *phase, *play, *serve;
 };
 
 static void run_quietly(const struct script *s, struct run_result *ret)
@@ -215,6 +216,8 @@ static bool take_value(struct options *o, int c, const char *value)
 		o->phase = value;
 	else if (c == 'p')
 		o->play = value;
+	else if (c == 'v')
+		o->serve = value;
 	else if (c == 't')
 		o->table = value;
 	else if (c == 'e')
@@ -240,16 +243,27 @@ static bool take_flag(struct options *o, int c)
 }
 
 static const struct option long_options[] = {
-	{ "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'n' },
-	{ "domains", required_argument, NULL, 'd' }, { "operations", required_argument, NULL, 'o' },
-	{ "faults", required_argument, NULL, 'f' },  { "only-fault", required_argument, NULL, 'k' },
-	{ "no-shrink", no_argument, NULL, 'S' },     { "matrix", no_argument, NULL, 'm' },
-	{ "fault", required_argument, NULL, 'F' },   { "phase", required_argument, NULL, 'P' },
-	{ "play", required_argument, NULL, 'p' },    { "unaffected", no_argument, NULL, 'u' },
-	{ "shortage", no_argument, NULL, 'h' },      { "every", required_argument, NULL, 'e' },
-	{ "case", required_argument, NULL, 'c' },    { "write", no_argument, NULL, 'w' },
-	{ "table", required_argument, NULL, 't' },   { "jobs", required_argument, NULL, 'j' },
-	{ "log", no_argument, NULL, 'l' },           { NULL, 0, NULL, 0 },
+	{ "seed", required_argument, NULL, 's' },
+	{ "seeds", required_argument, NULL, 'n' },
+	{ "domains", required_argument, NULL, 'd' },
+	{ "operations", required_argument, NULL, 'o' },
+	{ "faults", required_argument, NULL, 'f' },
+	{ "only-fault", required_argument, NULL, 'k' },
+	{ "no-shrink", no_argument, NULL, 'S' },
+	{ "matrix", no_argument, NULL, 'm' },
+	{ "fault", required_argument, NULL, 'F' },
+	{ "phase", required_argument, NULL, 'P' },
+	{ "play", required_argument, NULL, 'p' },
+	{ "unaffected", no_argument, NULL, 'u' },
+	{ "serve", required_argument, NULL, 'v' },
+	{ "shortage", no_argument, NULL, 'h' },
+	{ "every", required_argument, NULL, 'e' },
+	{ "case", required_argument, NULL, 'c' },
+	{ "write", no_argument, NULL, 'w' },
+	{ "table", required_argument, NULL, 't' },
+	{ "jobs", required_argument, NULL, 'j' },
+	{ "log", no_argument, NULL, 'l' },
+	{ NULL, 0, NULL, 0 },
 };
 
 int main(int argc, char **argv)
@@ -275,6 +289,8 @@ int main(int argc, char **argv)
 		return run_unaffected(&o);
 	if (o.play)
 		return play_file(o.play);
+	if (o.serve)
+		return serve_domains(o.serve, o.script.domains, o.script.seed);
 	if (o.fault && o.phase)
 		return matrix_show(o.fault, o.phase, o.script.seed);
 	return o.matrix ? run_matrix(&o) : run_seeds(&o);

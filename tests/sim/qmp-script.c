@@ -381,7 +381,7 @@ static void work(struct sim_domain *d)
 	}
 	row = find_row(m->queue[0].name);
 	us = row && row->max_us ? rng_range(&d->rng, row->min_us, row->max_us) : 0;
-	us += m->slow_us;
+	us += m->slow_us + (m->think_us ? rng_below(&d->rng, m->think_us) : 0);
 	m->slow_us = 0;
 	if (us == 0) {
 		on_turn(d);

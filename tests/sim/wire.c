@@ -22,6 +22,7 @@ enum { WIRES_MAX = 1024, FDS_MAX = 8192, READ_SIZE = 64 * 1024 };
 static struct {
 	struct wire *wires[WIRES_MAX];
 	unsigned int n;
+	bool are_files;
 	pid_t peers[FDS_MAX]; /* by the daemon's descriptor */
 	struct rng rng;
 } the_wires;
@@ -35,7 +36,9 @@ ssize_t __wrap_getrandom(void *buf, size_t len, unsigned int flags);
 void wire_init(struct wire *w, sd_event *event, const char *path, const struct wire_ops *ops,
 	       void *ctx)
 {
-	*w = (struct wire){ .ops = ops, .ctx = ctx, .event = event, .fd = -1, .reads = true };
+	*w = (struct wire){
+		.ops = ops, .ctx = ctx, .event = event, .fd = -1, .door = -1, .reads = true
+	};
 	snprintf(w->path, sizeof(w->path), "%s", path);
 	assert(the_wires.n < WIRES_MAX);
 	the_wires.wires[the_wires.n++] = w;
@@ -137,11 +140,59 @@ void wire_hang_up(struct wire *w)
 	serve_next(w);
 }
 
+static int on_client(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct wire *w = userdata;
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (client < 0)
+		return 0;
+	if (w->n_waiting == WIRE_WAITING_MAX) {
+		close(client);
+		return 0;
+	}
+	w->waiting[w->n_waiting++] = client;
+	serve_next(w);
+	return 0;
+}
+
+static void open_door(struct wire *w)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int r;
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", strrchr(w->path, '/') + 1);
+	unlink(un.sun_path);
+	w->door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = bind(w->door, (const struct sockaddr *)&un, sizeof(un));
+	assert(w->door >= 0 && r == 0);
+	r = listen(w->door, WIRE_WAITING_MAX);
+	assert(r == 0);
+	r = sd_event_add_io(w->event, &w->door_io, w->door, EPOLLIN, on_client, w);
+	assert(r >= 0);
+}
+
+static void close_door(struct wire *w)
+{
+	w->door_io = sd_event_source_disable_unref(w->door_io);
+	if (w->door >= 0)
+		close(w->door);
+	w->door = -1;
+}
+
+void wire_serve_files(void)
+{
+	the_wires.are_files = true;
+}
+
 void wire_listen(struct wire *w, bool listens)
 {
 	w->listens = listens;
+	if (listens && the_wires.are_files && w->door < 0)
+		open_door(w);
 	if (listens)
 		return;
+	close_door(w);
 	while (w->n_waiting)
 		close(w->waiting[--w->n_waiting]);
 	drop(w);

@@ -11,7 +11,8 @@
 /*
  * The far end of a unix socket that the daemon connects to: QEMU's QMP, or an agent's port. The
  * bytes go through the kernel by a socketpair; connect() finds its end by the path. As with QEMU's
- * chardevs one client is served, and others wait without a word.
+ * chardevs one client is served, and others wait without a word. For a daemon in another process
+ * the wires are sockets in the current folder (wire_serve_files()).
  */
 
 enum { WIRE_WAITING_MAX = 4 };
@@ -40,6 +41,8 @@ struct wire {
 	sd_event_source *io;
 	int waiting[WIRE_WAITING_MAX];
 	unsigned int n_waiting;
+	int door; /* the listening socket, -1 none */
+	sd_event_source *door_io;
 	uint8_t *out;
 	size_t out_len, out_room;
 	bool full; /* the kernel takes no more */
@@ -48,6 +51,9 @@ struct wire {
 void wire_init(struct wire *w, sd_event *event, const char *path, const struct wire_ops *ops,
 	       void *ctx);
 void wire_done(struct wire *w);
+
+/* Wires that listen from now on are files of the current folder, by the last word of their path. */
+void wire_serve_files(void);
 
 /* Serve, or hang up on all and refuse. */
 void wire_listen(struct wire *w, bool listens);
