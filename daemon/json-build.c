@@ -23,9 +23,15 @@ struct build {
 
 static int build_value(struct build *b, json_object **ret);
 
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 static char next(struct build *b)
 {
-	b->p += strspn(b->p, " \t\n\r,:");
+	while (is_one_of(*b->p, " \t\n\r,:"))
+		b->p++;
 	return *b->p;
 }
 
@@ -85,12 +91,12 @@ static const char *take_string(struct build *b, size_t *ret_len)
 
 static json_object *take_number(struct build *b)
 {
-	size_t len = strspn(b->p, "+-.0123456789eE");
 	char text[NUMBER_SIZE] = "";
+	size_t len = 0;
 	int64_t n;
 
-	memcpy(text, b->p, len < NUMBER_SIZE ? len : NUMBER_SIZE - 1);
-	b->p += len;
+	while (len < NUMBER_SIZE - 1 && is_one_of(*b->p, "+-.0123456789eE"))
+		text[len++] = *b->p++;
 	if (strpbrk(text, ".eE"))
 		return json_object_new_double_s(strtod(text, NULL), text);
 	errno = 0;
