@@ -221,7 +221,11 @@ static int device_teardown(struct hostwalk *h)
 
 static void say_not_placed(struct hostwalk *h, int rc, const char *text)
 {
-	if (rc == -EPERM && !*text)
+	/* The host's own failure: neither the guest nor QEMU has refused to let go. */
+	h->unasked = !h->call.startup;
+	if (rc == -ENODATA && !*text)
+		hostwalk_say(h, "cannot pin the vCPU's thread: QEMU has not told which it is");
+	else if (rc == -EPERM && !*text)
 		hostwalk_say(h, "pinning needs QEMU's user or CAP_SYS_NICE");
 	else
 		hostwalk_say(h, "cannot pin the vCPU's thread: %s", *text ? text : strerror(-rc));

@@ -31,7 +31,7 @@ enum host_wait {
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
- * @unasked: device_del could not even be made: QEMU has heard nothing of it
+ * @unasked: the failed teardown is the host's own: device_del could not be made, or a pin not undone
  * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline
  * @asking: it is to be asked for once more when QEMU's table still has it
  * @strayed: a worker's step that succeeded has reported another CPU than the vCPU's, 0 none (R1);

@@ -10,7 +10,7 @@
  * @pending: a step that cannot be recalled is still out; the walk goes on by itself and
  *           domain_on_settled() hears of its end
  * @teardown: the step that failed was a teardown: the guest or QEMU refused to let go
- * @unasked: it was not asked for, out of memory or the like: nobody has refused anything
+ * @unasked: but it failed before anybody was asked: nobody has refused anything
  * @failed_at: -1 none
  * @rollback_rc, @rollback_failed_at: 0 and -1, or why the way back failed too (stuck)
  * @text: a reason, or ""

@@ -316,6 +316,8 @@ static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)
 		return -ENOMEM;
 	if (!cpus)
 		return hv->placed[slot] ? place_undo(&peer, hv->placed[slot]) : 0;
+	if (hv->slots->table.slots[slot].thread_id <= 0)
+		return -ENODATA;
 	if (!hv->placed[slot])
 		hv->placed[slot] = calloc(1, sizeof(struct placed));
 	if (!hv->placed[slot])

@@ -18,6 +18,8 @@ static int read_uid(pid_t pid, pid_t tid, uid_t *ret)
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
 	f = fopen(path, "re");
+	if (!f && errno != ENOENT)
+		return -errno;
 	while (f && r < 0 && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, "Uid:", 4) != 0)
 			continue;
@@ -39,10 +41,11 @@ static int read_uid(pid_t pid, pid_t tid, uid_t *ret)
  */
 static int check_owner(const struct ucred *peer, pid_t tid)
 {
-	uid_t uid;
+	uid_t uid = (uid_t)-1;
+	int r = peer->pid <= 0 || tid <= 0 ? -ESRCH : read_uid(peer->pid, tid, &uid);
 
-	if (peer->pid <= 0 || tid <= 0 || read_uid(peer->pid, tid, &uid) < 0)
-		return -ESRCH;
+	if (r < 0)
+		return r;
 	return peer->uid == 0 || uid == peer->uid ? 0 : -ESRCH;
 }
 
@@ -85,12 +88,13 @@ int place_pin(const struct ucred *peer, pid_t tid, const struct cpulist *cpus,
 
 int place_undo(const struct ucred *peer, struct placed *placed)
 {
-	struct placed p = *placed;
-	int r;
+	int r = placed->tid ? check_owner(peer, placed->tid) : -ESRCH;
 
+	if (r == 0)
+		r = set_mask(placed->tid, &placed->before);
+	/* A thread that is gone, or another's by now, needs nothing undone. */
+	if (r < 0 && r != -ESRCH)
+		return r;
 	*placed = (struct placed){ 0 };
-	if (p.tid == 0 || check_owner(peer, p.tid) < 0)
-		return 0;
-	r = set_mask(p.tid, &p.before);
-	return r == -ESRCH ? 0 : r;
+	return 0;
 }

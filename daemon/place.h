@@ -23,12 +23,13 @@ struct placed {
  *
  * Source: sched_setaffinity(2), proc(5) /proc/PID/task.
  * Return: 0; -ESRCH no such thread in that process; -EPERM no right to it; -EINVAL none of the
- * CPUs is there.
+ * CPUs is there; -ENOMEM and the like: it could not be looked.
  */
 int place_pin(const struct ucred *peer, pid_t tid, const struct cpulist *cpus,
 	      struct placed *placed);
 
-/* Give the thread its mask of before back. 0 also when there is nothing to undo any more. */
+/* Give the thread its mask of before back. 0 also when there is nothing to undo any more; after an
+ * error it may be tried again. */
 int place_undo(const struct ucred *peer, struct placed *placed);
 
 #endif
