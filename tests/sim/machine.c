@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool machine_is_running(const struct sim_domain *d)
 {
@@ -25,17 +26,23 @@ void machine_changed(struct sim_domain *d)
 	d->m.table = d->m.cpus = NULL;
 }
 
+static int new_thread(struct sim_domain *d, unsigned int slot)
+{
+	return d->threads ? d->threads[slot] : d->m.next_thread++;
+}
+
 static void fill(struct sim_domain *d)
 {
 	struct machine *m = &d->m;
 
-	m->pid = m->wire.pid = 1000 + (pid_t)d->number * 1000 + m->pid % 1000 + 1;
+	m->pid = 1000 + (pid_t)d->number * 1000 + m->pid % 1000 + 1;
+	m->wire.pid = d->threads ? getpid() : m->pid;
 	m->next_thread = m->pid * 100;
 	for (unsigned int i = 0; i < SIM_SLOTS; i++)
 		m->slots[i] = (struct slot){
 			.present = i < m->boot_cpus,
 			.boot = i < m->boot_cpus,
-			.thread = i < m->boot_cpus ? m->next_thread++ : 0,
+			.thread = i < m->boot_cpus ? new_thread(d, i) : 0,
 		};
 	m->state = MACHINE_RUNNING;
 	machine_changed(d);
@@ -146,7 +153,7 @@ int machine_plug(struct sim_domain *d, unsigned int slot, const char *id, bool f
 		.present = true,
 		.inserting = true,
 		.foreign = foreign,
-		.thread = d->m.next_thread++,
+		.thread = new_thread(d, slot),
 		.ost_source = s->ost_source,
 		.ost_status = s->ost_status,
 		.added = s->added,

@@ -39,11 +39,13 @@ struct item {
  * struct script - a whole run
  * @seed: also of all times that the parts take
  * @drill: at the end every domain has to do as it is told
+ * @threads: as in struct sim_domain; NULL none
  */
 struct script {
 	uint64_t seed;
 	unsigned int domains;
 	bool drill;
+	const int *threads;
 	struct item *items;
 	size_t n, room;
 };

@@ -2,7 +2,7 @@
 /*
  * Theory of operation
  *
- * One domain, an add of one vCPU and a remove of it. A first run counts the daemon's allocations and
+ * One domain, an add of one vCPU and a remove of it, with Place= and a thread for each vCPU. A first run counts the daemon's allocations and
  * calls between the client's word and the domain's rest; then comes one run for each allocation, and
  * one for each call and each error that it may have. All runs begin from the same state, in a process
  * of their own: what crashes or never ends is that one's, and what a library keeps for good is the
@@ -18,6 +18,8 @@
 #include <assert.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OPERATIONS = 2, DENIED = -1, HANGS_S = 60, SHOWN_MAX = 4000, FDS_SEEN = 64 };
+enum { OPERATIONS = 2, DENIED = -1, HANGS_S = 60, SHOWN_MAX = 40, FDS_SEEN = 64 };
 
 /**
  * struct outcome - what came of one run
@@ -58,11 +60,36 @@ static void complain(struct outcome *o, const char *format, ...)
 
 /* One run */
 
-static struct script *make_script(void)
+static void *rest(void *tid)
+{
+	__atomic_store_n((int *)tid, gettid(), __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Of the vCPUs: they do nothing, and can be pinned. They end with the process. */
+static const int *make_threads(void)
+{
+	static int threads[SIM_SLOTS];
+	pthread_t t;
+
+	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
+		int r = pthread_create(&t, NULL, rest, &threads[i]);
+
+		assert(r == 0);
+		while (!__atomic_load_n(&threads[i], __ATOMIC_ACQUIRE))
+			sched_yield();
+	}
+	return threads;
+}
+
+static struct script *make_script(const int *threads)
 {
 	struct script *s = script_new(1, 1);
 
 	s->drill = true;
+	s->threads = threads;
 	for (unsigned int n = 0; n < OPERATIONS; n++) {
 		const struct item i = {
 			.kind = ITEM_OPERATION,
@@ -118,9 +145,10 @@ static unsigned int count_descriptors(void)
 
 static void run_once(struct outcome *o, FILE *log)
 {
+	const int *threads = make_threads();
 	unsigned int fds = count_descriptors();
 	long live = shortage_live();
-	struct script *s = make_script();
+	struct script *s = make_script(threads);
 	struct run_result r;
 	struct world w;
 

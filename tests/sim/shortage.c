@@ -57,6 +57,7 @@ static const struct {
 	[CALL_FCNTL] = { "fcntl", { EINVAL, ENOMEM } },
 	[CALL_FSTAT] = { "fstat", { EIO, ENOMEM } },
 	[CALL_FSTATAT] = { "fstatat", { EIO, ENOMEM } },
+	[CALL_GETAFFINITY] = { "sched_getaffinity", { ESRCH, ENOMEM } },
 	[CALL_GETRANDOM] = { "getrandom", { EINTR, EAGAIN, ENOSYS } },
 	[CALL_GETSOCKOPT] = { "getsockopt", { ENOBUFS } },
 	[CALL_MKDIR] = { "mkdir", { EIO, ENOMEM, ENOSPC } },
@@ -69,7 +70,7 @@ static const struct {
 	[CALL_RECV] = { "recv", { EINTR, EAGAIN, ENOMEM, ECONNRESET } },
 	[CALL_RENAMEAT] = { "renameat", { EIO, ENOSPC } },
 	[CALL_SEND] = { "send", { EINTR, EAGAIN, ENOBUFS, EPIPE } },
-	[CALL_SETAFFINITY] = { "sched_setaffinity", { ESRCH, EPERM } },
+	[CALL_SETAFFINITY] = { "sched_setaffinity", { ENOMEM, EPERM, ESRCH } },
 	[CALL_SOCKET] = { "socket", { EMFILE, ENFILE, ENOMEM } },
 	[CALL_UNLINKAT] = { "unlinkat", { EIO, ENOMEM } },
 	[CALL_WRITE] = { "write", { EINTR, EIO, ENOSPC } },
@@ -248,6 +249,7 @@ CALL(CALL_RECV, ssize_t, recv, (int fd, void *buf, size_t n, int flags), (fd, bu
 CALL(CALL_RENAMEAT, int, renameat, (int from, const char *old, int to, const char *path),
      (from, old, to, path))
 CALL(CALL_SEND, ssize_t, send, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
+CALL(CALL_GETAFFINITY, int, sched_getaffinity, (pid_t tid, size_t n, cpu_set_t *ret), (tid, n, ret))
 CALL(CALL_SETAFFINITY, int, sched_setaffinity, (pid_t tid, size_t n, const cpu_set_t *cpus),
      (tid, n, cpus))
 CALL(CALL_SOCKET, int, socket, (int family, int type, int protocol), (family, type, protocol))

@@ -322,6 +322,8 @@ unsigned int callback_state(unsigned int i);
  * struct sim_domain - one domain of the simulation
  * @rng: of this domain alone, so that others do not change what happens here
  * @trusted: its guest has not lied since it booted; else only QEMU's part can be checked
+ * @threads: this process's, by slot, which the vCPUs have and are pinned as; NULL: numbers that are
+ *        no threads
  * @deaf: frames were spoilt in this session, which the host cannot know before the next one;
  *        @spoilt: in any
  */
@@ -336,6 +338,7 @@ struct sim_domain {
 	struct agent a;
 	LIST_HEAD(, later) laters;
 	bool trusted, deaf, spoilt;
+	const int *threads;
 	struct driver *driver;
 	struct watch *watch;
 };

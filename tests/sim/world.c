@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,9 @@ static struct domain_config *make_domain_config(const struct sim_domain *d)
 	c->agent = strdup(d->a.wire.path);
 	c->foreign = d->number % 3 == 2 ? FOREIGN_ONLINE : FOREIGN_DEFAULT;
 	c->one_by_one = d->number % 5 == 3 ? ONE_BY_ONE_YES : ONE_BY_ONE_AUTO;
+	c->has_place = d->threads;
+	if (d->threads)
+		cpulist_set(&c->place, (unsigned int)sched_getcpu());
 	assert(c->qmp && c->agent);
 	return c;
 }
@@ -495,6 +499,7 @@ static void make_domain(struct world *w, unsigned int n)
 				  .event = w->event,
 				  .number = n,
 				  .rng = rng_of(w->script->seed, n),
+				  .threads = w->script->threads,
 				  .trusted = true };
 	snprintf(d->name, sizeof(d->name), "web%u", n);
 	LIST_INIT(&d->laters);
