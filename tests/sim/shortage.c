@@ -5,8 +5,7 @@
  * The functions here have the C library's names, and since they are the program's they stand before
  * it for everybody: the daemon's code, json-c, libsystemd, and the C library itself where it
  * allocates (strdup(), asprintf(), open_memstream()). All of them do what they are asked, but for
- * the one allocation or call that is to fail. Below AddressSanitizer stand its own, which are handed
- * on to, so what a failure leaves behind or touches wrongly is seen there too.
+ * the one allocation or call that is to fail. With AddressSanitizer its functions are handed on to.
  *
  * connect(), getsockopt() and getrandom() are the simulation's own (wire.c); these ask.
  */
