@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/discovery.h"
+#include "daemon/intent-file.h"
 #include "daemon/libvirt-module.h"
 #include "daemon/log.h"
 #include <errno.h>
@@ -90,6 +91,14 @@ static void on_domain(void *ctx, const struct libvirt_domain *domain)
 		log_line(LOG_INFO, "%s: found on libvirt, id %d", domain->name, domain->id);
 }
 
+static void on_running(void *ctx, const char (*uuids)[PERSIST_UUID_SIZE], size_t n)
+{
+	struct discovery *d = ctx;
+
+	if (d->manager->store)
+		intent_store_sweep(d->manager->store, uuids, n);
+}
+
 static void on_left(void *ctx, const char *uuid, const char *why)
 {
 	struct discovery *d = ctx;
@@ -120,6 +129,7 @@ static void on_connection(void *ctx, int rc, const char *text)
 
 static const struct libvirt_events events = {
 	.on_domain = on_domain,
+	.on_running = on_running,
 	.on_left = on_left,
 	.on_connection = on_connection,
 };

@@ -17,6 +17,7 @@
  * and everything it may touch, which only the process's end takes away.
  */
 #include "daemon/hv-libvirt-internal.h"
+#include <assert.h>
 #include <errno.h>
 #include <libvirt/virterror.h>
 #include <libxml/parser.h>
@@ -217,6 +218,9 @@ static void opened(struct libvirt *lv, struct opening *o)
 	snprintf(lv->version, sizeof(lv->version), "%s", o->version);
 	lv->events->on_connection(lv->ctx, 0, lv->uri);
 	drop_missing(lv, &o->domains);
+	static_assert(sizeof(*o->domains.list) == PERSIST_UUID_SIZE, "one size of a UUID");
+	lv->events->on_running(lv->ctx, (const char(*)[PERSIST_UUID_SIZE])o->domains.list,
+			       o->domains.n);
 	for (size_t i = 0; i < o->domains.n; i++)
 		lv_discover(lv, o->domains.list[i]);
 }

@@ -22,6 +22,7 @@
  */
 #include "daemon/intent-file.h"
 #include "daemon/failpoint.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@
 #include <unistd.h>
 
 enum { SLOT_MIN = 8192 };
+
+static const char libvirt_prefix[] = "libvirt-";
 
 struct intent_store {
 	char *path;
@@ -98,6 +101,39 @@ struct intent_store *intent_store_free(struct intent_store *s)
 	return NULL;
 }
 
+/* Of one of libvirt's domains that is not in the list; also one that was being made. */
+static bool is_left_over(const char *name, const char (*running)[PERSIST_UUID_SIZE], size_t n)
+{
+	enum { UUID_LENGTH = PERSIST_UUID_SIZE - 1 };
+	const char *uuid = name + strlen(libvirt_prefix);
+
+	if (strncmp(name, libvirt_prefix, strlen(libvirt_prefix)) != 0 ||
+	    strnlen(uuid, UUID_LENGTH) < UUID_LENGTH ||
+	    (uuid[UUID_LENGTH] && strcmp(uuid + UUID_LENGTH, "~") != 0))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(uuid, running[i], UUID_LENGTH) == 0)
+			return false;
+	return true;
+}
+
+void intent_store_sweep(struct intent_store *s, const char (*running)[PERSIST_UUID_SIZE], size_t n)
+{
+	int fd = s->dir < 0 ? -1 : openat(s->dir, ".", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (is_left_over(e->d_name, running, n))
+			unlinkat(s->dir, e->d_name, 0);
+	closedir(d);
+}
+
 int intent_file_new(struct intent_file **ret, struct intent_store *store, const char *name,
 		    const char *uuid)
 {
@@ -109,7 +145,7 @@ int intent_file_new(struct intent_file **ret, struct intent_store *store, const 
 	f->fd = -1;
 	/* A name is no path: [A-Za-z0-9._+-], and what is before it keeps "." and ".." away. */
 	if (*uuid)
-		snprintf(f->name, sizeof(f->name), "libvirt-%s", uuid);
+		snprintf(f->name, sizeof(f->name), "%s%s", libvirt_prefix, uuid);
 	else
 		snprintf(f->name, sizeof(f->name), "qmp-%s", name);
 	snprintf(f->fresh, sizeof(f->fresh), "%s~", f->name);

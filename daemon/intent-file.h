@@ -18,6 +18,14 @@ int intent_store_open(struct intent_store **ret, const char *runtime_dir);
 struct intent_store *intent_store_free(struct intent_store *s);
 
 /**
+ * intent_store_sweep() - drop what is kept of libvirt's domains that do not run
+ * @running: UUIDs of those that do, @n of them
+ *
+ * A domain that ended while no daemon was there is nobody's else, and its file would stay.
+ */
+void intent_store_sweep(struct intent_store *s, const char (*running)[PERSIST_UUID_SIZE], size_t n);
+
+/**
  * intent_file_new() - the intent of one domain
  * @name: of the domain; with @uuid, which is "" or libvirt's, no two are the same file
  *

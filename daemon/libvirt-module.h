@@ -35,12 +35,15 @@ struct libvirt_domain {
  * struct libvirt_events - what the module tells the daemon, from the loop
  * @on_domain: runs and has the channel; to manage it, make an object for its @uuid with hv_new()
  *             inside this call
+ * @on_running: the connection is there, and these run and no others; @uuids is borrowed. Told before
+ *              the first on_domain of the connection
  * @on_left: it does not run any more; its object must be freed
  * @on_connection: the connection is there (@rc 0, @text its URI), or why it is not: -EPERM libvirt
  *                 does not permit what is needed, else it is away; told when it is news
  */
 struct libvirt_events {
 	void (*on_domain)(void *ctx, const struct libvirt_domain *domain);
+	void (*on_running)(void *ctx, const char (*uuids)[PERSIST_UUID_SIZE], size_t n);
 	void (*on_left)(void *ctx, const char *uuid, const char *why);
 	void (*on_connection)(void *ctx, int rc, const char *text);
 };

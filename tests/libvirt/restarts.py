@@ -183,6 +183,24 @@ def a_daemon_killed_while_idle_knows_its_own_vcpus_again():
         equal([v["owned"] for v in d.info()["vcpus"][:4]], [False, True, True, False])
 
 
+@case()
+def what_is_kept_of_a_domain_that_ended_without_a_daemon_is_dropped():
+    with own() as lv, Scene(2, lv=lv) as (dom, guest, d):
+        done(d.setvcpus(3), present=3, online=3)
+        name = "libvirt-" + lv.virsh("domuuid", dom.name).out.strip()
+        folder = dom.path("run/intent")
+        assert name in os.listdir(folder), os.listdir(folder)
+        restarted(d)
+        d.wait_idle_online(3)
+        assert name in os.listdir(folder), "it runs"
+        d.stop(signal.SIGKILL)
+        guest.ended.set()
+        lv.virsh("destroy", dom.name)
+        assert name in os.listdir(folder), "nobody knows yet"
+        d.start()
+        wait_for(lambda: name not in os.listdir(folder), 10, "the file dropped")
+
+
 @case(deadline=90)
 def a_daemon_killed_in_an_add_goes_on_with_it():
     with own() as lv, Scene(lv=lv) as (dom, guest, d):

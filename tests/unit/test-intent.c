@@ -525,6 +525,48 @@ static void this_process_has_a_start(void **state)
 
 int main(void)
 {
+/* Row: a file, and whether it stays where only the first of the two UUIDs runs. */
+static const struct {
+	const char *name;
+	bool stays;
+} swept[] = {
+	{ "libvirt-c7a5fdbd-cdaf-9455-926a-d65c16db1809", true },
+	{ "libvirt-c7a5fdbd-cdaf-9455-926a-d65c16db1809~", true },
+	{ "libvirt-00000000-cdaf-9455-926a-d65c16db1809", false },
+	{ "libvirt-00000000-cdaf-9455-926a-d65c16db1809~", false },
+	{ "libvirt-00000000-cdaf-9455-926a-d65c16db1809.mine", true },
+	{ "libvirt-short", true },
+	{ "qmp-00000000-cdaf-9455-926a-d65c16db1809", true },
+	{ "qmp-web1", true },
+};
+
+static void what_is_kept_of_libvirts_domains_that_have_ended_is_dropped(void **state)
+{
+	static const char running[1][PERSIST_UUID_SIZE] = {
+		"c7a5fdbd-cdaf-9455-926a-d65c16db1809"
+	};
+	struct place *p = *state;
+	size_t n = sizeof(swept) / sizeof(swept[0]);
+	char path[160];
+
+	store(p, 8, 1);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/intent/%s", p->folder, swept[i].name);
+		close(open(path, O_WRONLY | O_CREAT, 0600));
+	}
+	for (size_t count = 2; count-- > 0;) {
+		intent_store_sweep(p->store, running, count);
+		for (size_t i = 0; i < n; i++) {
+			/* And where none runs, no file of libvirt's stays. */
+			bool stays = swept[i].stays && (count || i > 1);
+
+			snprintf(path, sizeof(path), "%s/intent/%s", p->folder, swept[i].name);
+			if ((access(path, F_OK) == 0) != stays)
+				fail_msg("%s %s", swept[i].name, stays ? "has gone" : "is there");
+		}
+	}
+}
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(every_flipped_bit_is_noticed),
@@ -545,3 +587,4 @@ int main(void)
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
+		IN_PLACE(what_is_kept_of_libvirts_domains_that_have_ended_is_dropped),
