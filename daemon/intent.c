@@ -30,8 +30,8 @@ enum {
 	AT_LENGTH = 12,
 	AT_SEQ = 16,
 	SLOTS = 4096, /* no machine has more vCPUs */
-	MOVE_BYTES = 64 + 2 * OP_TEXT_MAX,
-	OP_BYTES = 4096,
+	MOVE_BYTES = 64 + 2 * OP_TEXT_MAX + 2 + CPUHP_STATES * 6,
+	OP_BYTES = 6144,
 	VCPU_BYTES = 5,
 };
 
@@ -149,6 +149,48 @@ static void request(struct codec *c, struct op_request *r)
 	r->own = flag(c, r->own);
 }
 
+/* Few of them are ever run: each with its number, and so that 71 minutes are the longest. */
+static void steps(struct codec *c, uint64_t step_us[CPUHP_STATES])
+{
+	int n = 0, at = -1;
+
+	for (int s = 0; s < CPUHP_STATES; s++)
+		n += step_us[s] != UINT64_MAX;
+	n = within(c, c->decode ? 0 : n, 0, CPUHP_STATES);
+	if (c->decode)
+		memset(step_us, 0xff, CPUHP_STATES * sizeof(*step_us));
+	for (; n > 0 && !c->bad; n--) {
+		uint64_t us = UINT32_MAX;
+
+		at++;
+		while (!c->decode && step_us[at] == UINT64_MAX)
+			at++;
+		at = within(c, at, 0, CPUHP_STATES - 1);
+		if (!c->decode && step_us[at] < us)
+			us = step_us[at];
+		us = u32(c, (uint32_t)us);
+		if (!c->bad && c->decode)
+			step_us[at] = us;
+	}
+}
+
+/* Of the callbacks, by their states. */
+static void names(struct codec *c, char names[INTENT_DYNS][MSG_NAME_MAX + 1])
+{
+	int n = 0, at = -1;
+
+	for (int i = 0; i < INTENT_DYNS; i++)
+		n += names[i][0] != '\0';
+	n = within(c, c->decode ? 0 : n, 0, INTENT_DYNS);
+	for (; n > 0 && !c->bad; n--) {
+		at++;
+		while (!c->decode && !names[at][0])
+			at++;
+		at = within(c, at, 0, INTENT_DYNS - 1);
+		text(c, names[at], MSG_NAME_MAX + 1);
+	}
+}
+
 static void move(struct codec *c, struct intent_move *m)
 {
 	m->vcpu = (unsigned int)within(c, (int)m->vcpu, 0, SLOTS - 1);
@@ -176,6 +218,7 @@ static void move(struct codec *c, struct intent_move *m)
 	m->rollback_rc = i32(c, m->rollback_rc);
 	text(c, m->failed_name, sizeof(m->failed_name));
 	text(c, m->error, sizeof(m->error));
+	steps(c, m->step_us);
 }
 
 static void vcpu(struct codec *c, struct intent_vcpu *v)
@@ -248,6 +291,7 @@ static void op(struct codec *c, struct intent_op *o)
 	o->counts.present = i32(c, o->counts.present);
 	o->counts.online = i32(c, o->counts.online);
 	o->counts.standby = i32(c, o->counts.standby);
+	names(c, o->dyn_names);
 	moves(c, o);
 }
 

@@ -54,6 +54,8 @@ enum intent_stage {
 	INTENT_ENDED, /* @result and what belongs to it are final */
 };
 
+enum { INTENT_DYNS = CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1 };
+
 /* A vCPU of an operation: of struct move and struct op_vcpu what does not show by looking. @owned,
  * @asked: as there; the latter also where device_del was about to be sent. */
 struct intent_move {
@@ -65,6 +67,7 @@ struct intent_move {
 	int failed_at, rc, rollback_failed_at, rollback_rc;
 	char failed_name[MSG_NAME_MAX + 16];
 	char error[OP_TEXT_MAX];
+	uint64_t step_us[CPUHP_STATES];
 };
 
 /**
@@ -72,6 +75,7 @@ struct intent_move {
  * @stop_rc: it was being stopped: -ECANCELED, -ETIMEDOUT; 0 not
  * @kick_base: the highest kick number before its first, so its own are above
  * @refused_by: as in struct plan, NULL none
+ * @dyn_names: as in struct op, "" none
  * @moves: @n_moves, owned; none where it is queued
  */
 struct intent_op {
@@ -88,6 +92,7 @@ struct intent_op {
 	char error[OP_TEXT_MAX], warning[OP_TEXT_MAX];
 	struct persist_outcome persist;
 	struct vcpu_counts counts;
+	char dyn_names[INTENT_DYNS][MSG_NAME_MAX + 1];
 	unsigned int n_moves;
 	struct intent_move *moves;
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Of a walk that goes back: its failure would be known only at its end. */
 static void keep_failure(const struct move *m, struct intent_move *ret)
@@ -40,6 +41,7 @@ static void keep_move(const struct move *m, const struct op_vcpu *e, struct inte
 				     .rollback_rc = e->rollback_rc };
 	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e->failed_name);
 	snprintf(ret->error, sizeof(ret->error), "%s", e->error);
+	memcpy(ret->step_us, e->step_us, sizeof(ret->step_us));
 	if (!m)
 		return;
 	/* What waits for its turn is part of the operation all the same. */
@@ -100,6 +102,9 @@ int op_keep_intent(const struct op *o, struct intent_op *ret)
 	snprintf(ret->id, sizeof(ret->id), "%s", o->id);
 	snprintf(ret->error, sizeof(ret->error), "%s", o->error);
 	snprintf(ret->warning, sizeof(ret->warning), "%s", o->warning);
+	for (int i = 0; i < INTENT_DYNS; i++)
+		snprintf(ret->dyn_names[i], sizeof(ret->dyn_names[i]), "%s",
+			 o->dyn_names[i] ? o->dyn_names[i] : "");
 	if (o->deadline)
 		sd_event_source_get_time(o->deadline, &ret->deadline_us);
 	if (ret->stage == INTENT_QUEUED)

@@ -67,7 +67,19 @@ static int make_entries(struct op *op, const struct intent_op *o)
 				       .rollback_rc = m->rollback_rc };
 		snprintf(e->failed_name, sizeof(e->failed_name), "%s", m->failed_name);
 		snprintf(e->error, sizeof(e->error), "%s", m->error);
-		memset(e->step_us, 0xff, sizeof(e->step_us));
+		memcpy(e->step_us, m->step_us, sizeof(e->step_us));
+	}
+	return 0;
+}
+
+static int take_names(struct op *op, const struct intent_op *o)
+{
+	for (int i = 0; i < INTENT_DYNS; i++) {
+		if (!o->dyn_names[i][0])
+			continue;
+		op->dyn_names[i] = strdup(o->dyn_names[i]);
+		if (!op->dyn_names[i])
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -141,7 +153,7 @@ static int restore(struct op *op, const struct intent *i, const struct intent_op
 		op->persist = o->persist;
 		snprintf(op->error, sizeof(op->error), "%s", o->error);
 		snprintf(op->warning, sizeof(op->warning), "%s", o->warning);
-		if (make_entries(op, o) < 0)
+		if (make_entries(op, o) < 0 || take_names(op, o) < 0)
 			return -ENOMEM;
 	}
 	op->counts = o->stage == INTENT_ENDED ? o->counts : VCPU_COUNTS_UNKNOWN;

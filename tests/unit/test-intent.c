@@ -36,6 +36,12 @@ static struct intent_move make_move(unsigned int vcpu)
 
 	snprintf(m.failed_name, sizeof(m.failed_name), "ap:dyn.10-log");
 	snprintf(m.error, sizeof(m.error), "vcpu %u: it did not work", vcpu);
+	memset(m.step_us, 0xff, sizeof(m.step_us));
+	/* All of them, none, and one that took longer than can be kept. */
+	for (int s = 0; s < CPUHP_STATES; s++)
+		m.step_us[s] = vcpu % 3 == 0 ? 1000U * vcpu + (unsigned int)s : UINT64_MAX;
+	if (vcpu % 3 == 2)
+		m.step_us[CPUHP_AP_ONLINE] = 1ULL << 40;
 	return m;
 }
 
@@ -87,6 +93,8 @@ static struct intent make_intent(unsigned int vcpus, unsigned int moves)
 		.n_moves = moves
 	};
 	snprintf(i.ops[0].id, sizeof(i.ops[0].id), "job-1");
+	snprintf(i.ops[0].dyn_names[1], sizeof(i.ops[0].dyn_names[1]), "20-net");
+	snprintf(i.ops[0].dyn_names[INTENT_DYNS - 1], sizeof(i.ops[0].dyn_names[0]), "99-last");
 	i.ops[0].moves = calloc(moves, sizeof(*i.ops[0].moves));
 	assert_non_null(i.ops[0].moves);
 	for (unsigned int k = 0; k < moves; k++)
@@ -125,12 +133,18 @@ static void check_same(const struct intent *a, const struct intent *b)
 	assert_int_equal(x->denial, y->denial);
 	assert_string_equal(x->refused_by, y->refused_by);
 	assert_memory_equal(&x->counts, &y->counts, sizeof(x->counts));
+	assert_memory_equal(x->dyn_names, y->dyn_names, sizeof(x->dyn_names));
 	assert_int_equal(x->n_moves, y->n_moves);
 	for (unsigned int k = 0; k < x->n_moves; k++) {
 		assert_int_equal(x->moves[k].undoing, y->moves[k].undoing);
 		assert_int_equal(x->moves[k].at, y->moves[k].at);
 		assert_int_equal(x->moves[k].rc, y->moves[k].rc);
 		assert_string_equal(x->moves[k].error, y->moves[k].error);
+		if (k % 3 == 2)
+			assert_int_equal(y->moves[k].step_us[CPUHP_AP_ONLINE], UINT32_MAX);
+		else
+			assert_memory_equal(x->moves[k].step_us, y->moves[k].step_us,
+					    sizeof(x->moves[k].step_us));
 	}
 	for (unsigned int k = 1; k < a->n_ops; k++) {
 		assert_string_equal(a->ops[k].id, b->ops[k].id);
@@ -511,20 +525,6 @@ static void a_name_is_never_a_path(void **state)
 	intent_done(&i);
 }
 
-static void this_process_has_a_start(void **state)
-{
-	uint8_t boot[16], none[16] = { 0 };
-
-	intent_host_boot(boot);
-	assert_memory_not_equal(boot, none, 16);
-	assert_true(intent_process_started(getpid()) > 0);
-	assert_int_equal(intent_process_started(0), 0);
-}
-
-#define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
-
-int main(void)
-{
 /* Row: a file, and whether it stays where only the first of the two UUIDs runs. */
 static const struct {
 	const char *name;
@@ -567,6 +567,20 @@ static void what_is_kept_of_libvirts_domains_that_have_ended_is_dropped(void **s
 	}
 }
 
+static void this_process_has_a_start(void **state)
+{
+	uint8_t boot[16], none[16] = { 0 };
+
+	intent_host_boot(boot);
+	assert_memory_not_equal(boot, none, 16);
+	assert_true(intent_process_started(getpid()) > 0);
+	assert_int_equal(intent_process_started(0), 0);
+}
+
+#define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
+
+int main(void)
+{
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(every_flipped_bit_is_noticed),
@@ -582,9 +596,9 @@ static void what_is_kept_of_libvirts_domains_that_have_ended_is_dropped(void **s
 		IN_PLACE(what_cannot_be_read_now_is_left_for_the_next),
 		IN_PLACE(a_folder_that_was_taken_away_is_noticed_and_made_again),
 		IN_PLACE(a_name_is_never_a_path),
+		IN_PLACE(what_is_kept_of_libvirts_domains_that_have_ended_is_dropped),
 		cmocka_unit_test(this_process_has_a_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
-		IN_PLACE(what_is_kept_of_libvirts_domains_that_have_ended_is_dropped),

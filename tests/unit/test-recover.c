@@ -73,8 +73,10 @@ static struct op *find(struct bench *b)
 {
 	struct op *o = manager_find_op(b->manager, "op");
 
-	if (!o)
+	if (!o) {
 		fail_msg("there is no operation");
+		abort();
+	}
 	return o;
 }
 
@@ -371,6 +373,35 @@ static void a_table_with_a_hole_takes_nothing_away(void **state)
 	bench_stop(b);
 }
 
+/* Who asks the next daemon gets the same result, with the callback's name and the times. */
+static void times_and_names_outlive_the_daemon(void **state)
+{
+	struct bench *b = start(false);
+	const int dyn = CPUHP_AP_DYN;
+	uint64_t us;
+
+	snprintf(b->d->dyn_names[0], sizeof(b->d->dyn_names[0]), "10-log");
+	b->agent_silent[1] = true;
+	submit(b, 2, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 1 44");
+	bench_turn(b);
+	bench_step(b, 1, dyn, true, 0);
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
+	bench_row(b, 1, CPUHP_ONLINE);
+	ends(b, OP_DONE, "1:ok");
+	us = find(b)->vcpus[0].step_us[CPUHP_GUEST_PRESENT];
+	assert_true(us != UINT64_MAX);
+	for (int i = 0; i < 2; i++) {
+		bench_restart(b);
+		assert_int_equal(find(b)->vcpus[0].step_us[CPUHP_GUEST_PRESENT], us);
+		assert_true(find(b)->vcpus[0].step_us[dyn] != UINT64_MAX);
+		assert_true(find(b)->vcpus[0].step_us[dyn + 1] == UINT64_MAX);
+		assert_string_equal(find(b)->dyn_names[0], "10-log");
+		assert_null(find(b)->dyn_names[1]);
+	}
+	bench_stop(b);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 int main(void)
@@ -387,6 +418,7 @@ int main(void)
 		IN_FOLDER(a_table_asked_for_in_doubt_has_an_end),
 		IN_FOLDER(a_result_that_was_lost_is_asked_for_again),
 		IN_FOLDER(a_table_with_a_hole_takes_nothing_away),
+		IN_FOLDER(times_and_names_outlive_the_daemon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
