@@ -200,7 +200,7 @@ void link_take_frame(struct link *l, const struct frame *f)
 	} else if (link_is_up(l) && f->session == session_key(&l->session)) {
 		if (is_frame_missing(l, f))
 			l->ops->on_missed(l->ctx);
-		taken = link_take_message(l, f);
+		taken = link_is_up(l) && link_take_message(l, f);
 	}
 	if (taken)
 		l->heard_ns = link_now_ns();
