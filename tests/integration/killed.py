@@ -46,6 +46,8 @@ class Scene:
             self.d.wait_idle_online(1)
             self.vm.plug(FOREIGN)
             wait_for(lambda: FOREIGN in self.vm.guest.present_slots(), 5, "the other's vCPU in the guest")
+            # The guest may be faster than QEMU's table comes to the daemon.
+            wait_for(lambda: self.d.counts()[0] == 2, 6, self.d.brief)
             done(self.d.setvcpu(FOREIGN, "--enable"))
             self.back()
         except BaseException:
