@@ -99,28 +99,36 @@ static void heal(struct sim_domain *d)
 
 static bool order_domain(struct sim_domain *d, const char *word, const char *how)
 {
+	bool mute = strcmp(word, "mute") == 0, known = true;
+
 	if (strcmp(word, "heal") == 0)
 		heal(d);
-	else if (strcmp(word, "mute") != 0)
-		return false;
-	else if (strcmp(how, "stop") == 0)
+	else if (mute && strcmp(how, "stop") == 0)
 		machine_stop(d, true);
-	else if (strcmp(how, "greet") == 0)
+	else if (mute && strcmp(how, "greet") == 0)
 		d->m.slow_us = NEVER_US;
-	else
+	else if (mute && strcmp(how, "agent") == 0)
 		agent_mute(d, true);
-	return true;
+	else
+		known = false;
+	return known;
 }
 
-static void take_order(struct server *s, const char *line)
+/* "WORD NUMBER [HOW]". */
+static bool order(struct server *s, char *line)
 {
-	char word[16] = "", how[16] = "";
-	unsigned int number = 0;
+	char *rest, *end, *word = strtok_r(line, " ", &rest);
+	char *number = strtok_r(NULL, " ", &rest), *how = strtok_r(NULL, " ", &rest);
+	unsigned long n = number ? strtoul(number, &end, 10) : s->n;
 
+	return word && n < s->n && !*end && order_domain(&s->domains[n], word, how ? how : "");
+}
+
+static void take_order(struct server *s, char *line)
+{
 	if (strcmp(line, "truth") == 0)
 		tell_truth(s);
-	else if (sscanf(line, "%15s %u %15s", word, &number, how) >= 2 && number < s->n &&
-		 order_domain(&s->domains[number], word, how))
+	else if (order(s, line))
 		printf("{}\n");
 	else
 		printf("{\"error\": \"no such order\"}\n");
