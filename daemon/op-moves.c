@@ -204,7 +204,7 @@ static bool has_gone_by_itself(const struct move *m, const struct hostwalk_outco
 	if (!wanted || !o->teardown || o->failed_at < CPUHP_AP_KICK || o->rollback_failed_at >= 0)
 		return false;
 	return (leaves && state >= 0 && state < CPUHP_STANDBY) ||
-	       (m->goal == CPUHP_STANDBY && state == CPUHP_STANDBY);
+	       (m->goal == CPUHP_STANDBY && state == CPUHP_STANDBY && o->rc == -ENODEV);
 }
 
 /* QEMU may have it still: the rest is the host's alone. */

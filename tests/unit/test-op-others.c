@@ -94,6 +94,22 @@ static struct op *remove_beside_an_adoption(struct bench *b, unsigned int timeou
 	return o;
 }
 
+/* It is there, and by its own word that is not what was asked for. */
+static void a_step_that_failed_is_no_coming_there(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 1);
+	b->agent_silent[1] = true;
+	o = bench_target_op(b, 1, 1, CPUHP_STANDBY, OP_POLICY_ALL);
+	bench_wait_word(b, "kick 1 6");
+	b->agent_silent[1] = false;
+	bench_done(b, 1, CPUHP_STANDBY, -EXDEV, CPUHP_AP_THREADS);
+	bench_ends(b, o, OP_REFUSED, "1:refused");
+	bench_stop(b);
+}
+
 static void an_adoption_is_waited_for(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -202,6 +218,7 @@ int main(void)
 		cmocka_unit_test(what_another_takes_to_its_goal_has_come_there),
 		cmocka_unit_test(what_another_removes_as_well_is_removed),
 		cmocka_unit_test(a_way_back_that_failed_is_no_coming_there),
+		cmocka_unit_test(a_step_that_failed_is_no_coming_there),
 		cmocka_unit_test(an_adoption_is_waited_for),
 		cmocka_unit_test(
 			an_adoption_is_not_waited_for_beyond_the_deadline_nor_without_an_agent),
