@@ -1,11 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A walk that is not waited for any more: the step that cannot be recalled is named pending, and a
- * removal is watched past its deadlines, also by the daemon after the one that has asked for it.
+ * removal is watched past its deadlines, also by the daemon after the one that has asked for it. And
+ * where the vCPU is shown meanwhile.
  */
 #include "daemon/hostwalk-ops.h"
 #include <errno.h>
 #include <stdio.h>
+
+bool hostwalk_is_leaving(const struct vcpu *v)
+{
+	return v->hw && (v->hw->wait == WAIT_EJECT || v->hw->wait == WAIT_UNPLUG_REPLY);
+}
+
+/* The agent has the ladder, and is away, or has not told yet where the vCPU is. */
+static bool is_out_of_hearing(const struct hostwalk *h)
+{
+	return h->kick && !h->ap_done && h->wait == WAIT_NOTHING &&
+	       (!h->v->domain->agent_up || h->v->state < 0);
+}
+
+bool hostwalk_says(const struct vcpu *v)
+{
+	const struct hostwalk *h = v->hw;
+
+	return h && !h->told_pending && !hostwalk_is_leaving(v) && !is_out_of_hearing(h);
+}
+
+void hostwalk_reach(struct hostwalk *h, int state)
+{
+	if (h->told_pending)
+		vcpu_settle(h->v);
+	else
+		vcpu_set_state(h->v, state);
+}
 
 static struct hostwalk_outcome pending_outcome(const struct hostwalk *h)
 {
@@ -53,16 +81,21 @@ static void on_still_there(void *arg, int rc, const char *text)
 	if (!v->hw || !v->hw->asking)
 		return;
 	v->hw->asking = false;
-	if (v->hw->wait == WAIT_EJECT && rc == 0 && v->present)
+	if (v->hw->wait != WAIT_EJECT || !v->present)
+		return;
+	if (rc == 0)
 		host_unplug_again(v->hw);
+	else
+		v->hw->unsent = true;
 }
 
 static void ask_again(struct hostwalk *h)
 {
 	struct hv *hv = h->v->domain->hv;
 
-	h->asking = true;
-	hv->ops->query(hv, on_still_there, h->v);
+	/* One that cannot tell now tells by its next table. */
+	h->asking = hv->ops->query(hv, on_still_there, h->v) == 0;
+	h->unsent |= !h->asking;
 }
 
 void hostwalk_eject_anew(struct hostwalk *h)

@@ -157,33 +157,6 @@ static int invoke(struct hostwalk *h)
 	return h->call.startup ? ops->startup(h) : ops->teardown(h);
 }
 
-static bool is_leaving(const struct hostwalk *h)
-{
-	return h->wait == WAIT_EJECT || h->wait == WAIT_UNPLUG_REPLY;
-}
-
-/* The agent has the ladder, and is away, or has not told yet where the vCPU is. */
-static bool is_out_of_hearing(const struct hostwalk *h)
-{
-	return h->kick && !h->ap_done && h->wait == WAIT_NOTHING &&
-	       (!h->v->domain->agent_up || h->v->state < 0);
-}
-
-bool hostwalk_says(const struct vcpu *v)
-{
-	const struct hostwalk *h = v->hw;
-
-	return h && !h->told_pending && !is_leaving(h) && !is_out_of_hearing(h);
-}
-
-void hostwalk_reach(struct hostwalk *h, int state)
-{
-	if (h->told_pending)
-		vcpu_settle(h->v);
-	else
-		vcpu_set_state(h->v, state);
-}
-
 /* The first failure's reason is the walk's, whatever goes wrong on the way back. */
 static void keep_why(struct hostwalk *h)
 {
@@ -330,11 +303,6 @@ void hostwalk_drop(struct vcpu *v)
 	v->pending = VCPU_PENDING_NONE;
 }
 
-bool hostwalk_is_leaving(const struct vcpu *v)
-{
-	return v->hw && is_leaving(v->hw);
-}
-
 /*
  * QEMU's answers have a deadline of their own (qmp.c), but not its table where the answer was lost;
  * libvirt's have none: whoever holds the domain, or its lock, decides.
@@ -351,7 +319,7 @@ void hostwalk_cancel(struct vcpu *v, int rc)
 
 	if (!h || h->told_pending || h->outcome.rc)
 		return;
-	if (rc == -ETIMEDOUT && is_leaving(h)) {
+	if (rc == -ETIMEDOUT && hostwalk_is_leaving(v)) {
 		hostwalk_say(h, "the operation's deadline passed before the guest let go of it");
 		hostwalk_tell_pending(h);
 		return;
@@ -380,7 +348,7 @@ void hostwalk_on_table(struct vcpu *v)
 		return;
 	h->left |= !v->present && v->state >= CPUHP_QEMU_DEVICE && h->wait != WAIT_PLUG_REPLY &&
 		   !v->domain->hv->ops->names_devices;
-	if (is_leaving(h) && !v->present) {
+	if (hostwalk_is_leaving(v) && !v->present) {
 		hostwalk_complete(h, 0);
 	} else if (h->wait == WAIT_EJECT && h->refused) {
 		hostwalk_say(h, "the guest refused to let go of it");
@@ -410,7 +378,7 @@ void hostwalk_on_ost(struct vcpu *v, int source, int status)
 		h->firmware_answered = true;
 	if (source != HV_OST_REMOVE || status == 0 || status == 132)
 		return;
-	if (!is_leaving(h))
+	if (!hostwalk_is_leaving(v))
 		return;
 	h->refused = true;
 	v->domain->hv->ops->query(v->domain->hv, hv_ignore, NULL);

@@ -83,6 +83,18 @@ enum op_result op_judge(const struct op_run *run)
 	return run->op->request.policy == OP_POLICY_BEST_EFFORT ? OP_PARTIAL : OP_DONE;
 }
 
+const char *op_find_refuser(const struct op_run *run)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		const struct op_vcpu *e = run->moves[i].entry;
+
+		if (run->moves[i].refused)
+			return e->failed_at == CPUHP_QEMU_DEVICE && e->rc != -EBUSY ? "policy"
+										    : "guest";
+	}
+	return "guest";
+}
+
 static void describe_rc(int rc, char *buf, size_t size)
 {
 	/* The number may be the guest's invention. */

@@ -173,20 +173,6 @@ static bool is_busy(struct op_run *run)
 	return true;
 }
 
-/* Who refused, where the operation is refused: the guest, or QEMU, which lets go of nothing as the
- * domain stands now. */
-static const char *find_refuser(const struct op_run *run)
-{
-	for (unsigned int i = 0; i < run->n_moves; i++) {
-		const struct op_vcpu *e = run->moves[i].entry;
-
-		if (run->moves[i].refused)
-			return e->failed_at == CPUHP_QEMU_DEVICE && e->rc != -EBUSY ? "policy"
-										    : "guest";
-	}
-	return "guest";
-}
-
 /* Every move succeeded, and yet the domain has not what was asked for. */
 static bool is_count_missed(const struct op_run *run)
 {
@@ -264,7 +250,7 @@ static void conclude(struct op_run *run)
 	enum op_result result = op_judge(run);
 
 	if (result == OP_REFUSED)
-		op->refused_by = find_refuser(run);
+		op->refused_by = op_find_refuser(run);
 	op_moves_look(run);
 	if (result == OP_DONE && is_to_be_seen(run))
 		return;

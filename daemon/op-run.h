@@ -150,6 +150,9 @@ void op_moves_gone(struct op_run *run);
 bool op_policy_met(const struct op_run *run);
 bool op_moves_all_reached(const struct op_run *run);
 enum op_result op_judge(const struct op_run *run);
+/* Who refused, where the operation is refused: the guest, or QEMU, which lets go of nothing as the
+ * domain stands now. */
+const char *op_find_refuser(const struct op_run *run);
 /* A vCPU's own result. */
 enum vcpu_result move_judge(const struct move *m);
 

@@ -185,6 +185,30 @@ static void a_reset_has_a_removal_asked_for_anew(void **ctx)
 	bench_stop(b);
 }
 
+/* A QEMU that stands still does not say whether it is there, but its next table does. */
+static void a_question_without_an_answer_waits_for_the_next_table(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+	struct bench_request *q = b->requests;
+
+	bench_answer_unplug(b, 3, 0, "");
+	bench_agent_down(b);
+	b->hold_queries = true;
+	bench_agent_up(b, 2);
+	assert_int_equal(b->n_requests, 1);
+	assert_int_equal(q->kind, REQUEST_QUERY);
+	b->n_requests = 0;
+	q->cb(q->arg, -ETIMEDOUT, "");
+	bench_silent(b);
+	bench_table(b);
+	bench_said(b, "unplug 3");
+	bench_answer_unplug(b, 3, 0, "");
+	bench_eject(b, 3);
+	bench_walk_ends(b, &w, 0, -1);
+	bench_stop(b);
+}
+
 /* The same boot has the request still. */
 static void a_new_session_has_nothing_asked_for_anew(void **ctx)
 {
@@ -227,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_removal_during_a_boot_is_asked_for_when_that_is_over),
 		cmocka_unit_test(in_a_guest_that_is_up_the_same_is_a_refusal),
 		cmocka_unit_test(a_reset_has_a_removal_asked_for_anew),
+		cmocka_unit_test(a_question_without_an_answer_waits_for_the_next_table),
 		cmocka_unit_test(a_new_session_has_nothing_asked_for_anew),
 		cmocka_unit_test(a_reset_does_not_end_the_way_back_from_a_refusal),
 	};
