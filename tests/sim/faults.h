@@ -8,7 +8,7 @@ enum {
 	FAULT_UP = 1,       /* makes sense while vCPUs go up */
 	FAULT_DOWN = 2,     /* while they go down */
 	FAULT_ALL = 4,      /* meets every domain: no use where others are to be unaffected */
-	FAULT_MOVES = 8,    /* others change what QEMU or the guest has */
+	FAULT_MOVES = 8,    /* others change what QEMU or the guest has, in whatever slot */
 	FAULT_TIMEOUT = 16, /* the operation it belongs to gets a short deadline */
 	FAULT_CLIENTS = 32  /* nothing breaks: other clients ask */
 };
@@ -35,6 +35,13 @@ const char *fault_may_end(unsigned int fault, bool down);
 
 /* -1 unknown */
 int fault_find(const char *name);
+
+/* faults-steps.c */
+void fault_step_fails(struct sim_domain *d, const struct item *i);
+void fault_callback_fails(struct sim_domain *d, const struct item *i);
+void fault_callback_hangs(struct sim_domain *d, const struct item *i);
+void fault_rollback_fails(struct sim_domain *d, const struct item *i);
+void fault_kernel_refuses(struct sim_domain *d, const struct item *i);
 
 /* Everything is well again; what has to be started anew is. */
 void faults_heal(struct sim_domain *d);

@@ -131,6 +131,8 @@ static void on_scan(void *arg)
 		if (s->removing && s->present)
 			remove_cpu(d, i);
 	}
+	/* What stood still in the middle goes on from there. */
+	d->g.scan_due |= d->g.up && !guest_moves(d);
 }
 
 void guest_gpe(struct sim_domain *d)

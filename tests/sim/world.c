@@ -360,6 +360,18 @@ void world_client_goes(struct sim_domain *d)
 
 /* Faults */
 
+static void moved(struct sim_domain *d, uint32_t slots)
+{
+	for (unsigned int t = 0; t < d->driver->n_tracks; t++)
+		if (d->driver->tracks[t].end == TRACK_OPEN)
+			d->driver->tracks[t].moved |= slots;
+}
+
+void world_moved(struct sim_domain *d, unsigned int slot)
+{
+	moved(d, UINT32_C(1) << slot);
+}
+
 static void strike(struct sim_domain *d, uint64_t at)
 {
 	const struct item *i = &d->world->script->items[at];
@@ -370,8 +382,8 @@ static void strike(struct sim_domain *d, uint64_t at)
 	sim_log(d, "FAULT: %s", k->name);
 	d->world->result->faults++;
 	d->watch->calm_us = clock_us();
-	for (unsigned int t = 0; (k->flags & FAULT_MOVES) && t < d->driver->n_tracks; t++)
-		d->driver->tracks[t].moved |= d->driver->tracks[t].end == TRACK_OPEN;
+	if (k->flags & FAULT_MOVES)
+		moved(d, UINT32_MAX);
 	k->strike(d, i);
 }
 

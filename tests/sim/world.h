@@ -11,7 +11,7 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * struct track - an operation, as its client knows it
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
- * @moved: others changed things while it ran
+ * @moved: slots, as bits, that others changed while it ran
  * @begun: it was taken from the queue
  * @unwritten: its end could not be written by then; @written: how often its domain's record had been
  * @again: that daemon was killed before it could, so the next one has to end it once more; @twice: it
@@ -27,8 +27,9 @@ struct track {
 	enum op_result result;
 	uint64_t accepted_us, ended_us;
 	unsigned int hits[PHASES];
-	bool moved, begun, unwritten, again, twice;
+	bool begun, unwritten, again, twice;
 	unsigned int written;
+	uint32_t moved;
 };
 
 /**
@@ -49,8 +50,12 @@ struct driver {
 
 /**
  * struct watch - what the checker remembers of one domain
+ * @was, @since_us: where each slot really stands, and since when
+ * @deaf_us: when the daemon could last not know it
  */
 struct watch {
+	int was[SIM_SLOTS];
+	uint64_t since_us[SIM_SLOTS], deaf_us;
 	uint64_t truth, calm_us;
 	char running[MSG_OP_MAX + 1];
 };
@@ -87,6 +92,8 @@ struct track *world_ask(struct sim_domain *d, const struct op_request *request,
 			unsigned int number);
 void world_cancel(struct sim_domain *d);
 void world_client_goes(struct sim_domain *d);
+/* Others change what is in this slot. */
+void world_moved(struct sim_domain *d, unsigned int slot);
 /* The end of an operation was told. */
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op);
 /* The daemon that had accepted it is gone, and the next one knows nothing of it. */
