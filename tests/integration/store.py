@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where the daemon keeps what is to be done: a store that fails, is full, is gone, or is not ours."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -85,16 +86,47 @@ def an_operation_under_way_goes_on_without_its_store():
         done(d.setvcpus(1), online=1)
 
 
-@case()
-def a_full_disk_refuses_and_is_no_danger_to_what_has_a_file():
+@contextlib.contextmanager
+def own_file_system():
+    """For Scene: the runtime folder is a small file system of its own."""
+    mounted = []
+
     def prepare(vm):
         os.mkdir(vm.path("run"))
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", vm.path("run")],
                           check=False).returncode:  # fmt: skip
             raise tap.Skip("no file system can be mounted here")
+        mounted.append(vm.path("run"))
 
-    vm_run = []
+    try:
+        yield prepare
+    finally:
+        for path in mounted:
+            subprocess.run(["umount", "-l", path], check=False)
 
+
+@case()
+def what_was_begun_goes_on_after_a_kill_on_a_read_only_file_system():
+    def remount(how):
+        subprocess.run(["mount", "-o", "remount," + how, vm.path("run")], check=True)
+
+    with own_file_system() as prepare, Scene(prepare) as (vm, d):
+        vm.guest.insert = "ignore"
+        asking = d.begin("setvcpus", "web1", "3", "--op-id", "on")
+        wait_for(lambda: len(vm.sent("device_add")) == 2, 5, "both device_adds")
+        d.stop(signal.SIGKILL)
+        asking.wait(10)
+        remount("ro")
+        d.start()
+        vm.guest.insert = "accept"
+        done(d.ctl("wait", "on", "--timeout", 20), online=3)
+        refused_by_store(vm, d, errno.EROFS, 1)
+        remount("rw")
+        done(d.setvcpus(1), online=1)
+
+
+@case()
+def a_full_disk_refuses_and_is_no_danger_to_what_has_a_file():
     def fill(path):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT)
         try:
@@ -105,24 +137,20 @@ def a_full_disk_refuses_and_is_no_danger_to_what_has_a_file():
         finally:
             os.close(fd)
 
-    try:
-        with Scene(lambda vm: (prepare(vm), vm_run.append(vm.path("run")))) as (vm, d):
-            fill(vm.path("run/filler"))
-            # All of its file was allocated when it was made.
-            done(d.setvcpus(2), online=2)
-            d.stop()
-            os.unlink(d.intent())
-            fill(vm.path("run/filler2"))
-            d.start()
-            d.wait_idle_online(2)
-            refused_by_store(vm, d, errno.ENOSPC, 3)
-            os.unlink(vm.path("run/filler"))
-            os.unlink(vm.path("run/filler2"))
-            done(d.setvcpus(3), online=3)
-            done(d.setvcpus(1), online=1)
-    finally:
-        for path in vm_run:
-            subprocess.run(["umount", "-l", path], check=False)
+    with own_file_system() as prepare, Scene(prepare) as (vm, d):
+        fill(vm.path("run/filler"))
+        # All of its file was allocated when it was made.
+        done(d.setvcpus(2), online=2)
+        d.stop()
+        os.unlink(d.intent())
+        fill(vm.path("run/filler2"))
+        d.start()
+        d.wait_idle_online(2)
+        refused_by_store(vm, d, errno.ENOSPC, 3)
+        os.unlink(vm.path("run/filler"))
+        os.unlink(vm.path("run/filler2"))
+        done(d.setvcpus(3), online=3)
+        done(d.setvcpus(1), online=1)
 
 
 @case()
