@@ -12,6 +12,7 @@
  * kernel, and the honest agent's states. Of a guest that lies only QEMU's part counts until it has
  * booted anew.
  */
+#include "daemon/op-run.h"
 #include "daemon/vcpu.h"
 #include "tests/sim/store.h"
 #include "tests/sim/world.h"
@@ -155,9 +156,13 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 	world_ended(d, t, op);
 }
 
-/* They are taken in the order of their acceptance. */
+/* They are taken in the order of their acceptance, and while they have time. */
 static void check_order(struct sim_domain *d, const struct track *t)
 {
+	uint64_t time_us = t->request.timeout_ms * UINT64_C(1000);
+
+	if (time_us && clock_us() > t->accepted_us + time_us)
+		sim_breach(d, "op %u begins after its deadline", t->number);
 	for (const struct track *before = d->driver->tracks; before < t; before++)
 		if (before->end == TRACK_OPEN && !before->begun)
 			sim_breach(d, "op %u begins before op %u", t->number, before->number);
@@ -171,6 +176,7 @@ static void on_running(struct sim_domain *d, const struct op *op)
 	if (t) {
 		check_order(d, t);
 		t->begun = true;
+		t->begun_written = store_written(d);
 	}
 	if (*running && strcmp(running, op->id) != 0)
 		sim_breach(d, "operation %s begins while %s runs", op->id, running);
@@ -189,8 +195,19 @@ void checker_on_event(struct world *w, const struct event *e)
 		on_running(d, e->op);
 }
 
+/* What moves has been written down as such, or the next daemon would not know of it. */
+static void check_written(struct sim_domain *sim, const struct op *op)
+{
+	const struct track *t = find_track(sim, op->id);
+
+	if (t && op->run && op->run->phase == RUN_CLIMB && store_written(sim) == t->begun_written)
+		sim_breach(sim, "op %u moves vCPUs, and that has not been written down", t->number);
+}
+
 static void turn_of(struct sim_domain *sim, const struct domain *d)
 {
+	if (d->running)
+		check_written(sim, d->running);
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		const struct vcpu *v = &d->vcpus[i];
 

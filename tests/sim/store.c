@@ -19,7 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -143,11 +143,13 @@ void store_fails_and_kill(struct sim_domain *d, const struct item *i)
 /* NULL: it is no record. */
 static struct store *find(const char *name)
 {
-	unsigned int number;
+	static const char prefix[] = "qmp-web";
+	unsigned long number;
 
-	if (sscanf(name, "qmp-web%u", &number) != 1 || number >= STORES_MAX)
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
 		return NULL;
-	return &the_stores.stores[number];
+	number = strtoul(name + sizeof(prefix) - 1, NULL, 10);
+	return number < STORES_MAX ? &the_stores.stores[number] : NULL;
 }
 
 static struct store *owner(int fd)

@@ -312,6 +312,8 @@ void world_ended(struct sim_domain *d, struct track *t, const struct op *op)
 		t->result = op->result;
 		t->ended_us = clock_us();
 	}
+	if (t->twice && t->result != op->result)
+		sim_log(d, "op %u was told as %s", t->number, op_result_name(t->result));
 	t->again = false;
 	t->unwritten = store_is_behind(d);
 	t->written = store_written(d);

@@ -12,7 +12,8 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
  * @moved: slots, as bits, that others changed while it ran
- * @begun: it was taken from the queue
+ * @begun: it was taken from the queue; @begun_written: how often its domain's record had been written
+ *	by then
  * @unwritten: its end could not be written by then; @written: how often its domain's record had been
  * @again: that daemon was killed before it could, so the next one has to end it once more; @twice: it
  *	has
@@ -28,7 +29,7 @@ struct track {
 	uint64_t accepted_us, ended_us;
 	unsigned int hits[PHASES];
 	bool begun, unwritten, again, twice;
-	unsigned int written;
+	unsigned int written, begun_written;
 	uint32_t moved;
 };
 
