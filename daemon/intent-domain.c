@@ -196,6 +196,13 @@ static int take_up(struct domain *d, struct intent *i)
 	return 0;
 }
 
+/* As with a store that fails: nothing is done that the next daemon would not find. */
+static void note_anothers(struct domain *d, const char *why)
+{
+	snprintf(d->store_why, sizeof(d->store_why), "%s", why);
+	log_line(LOG_ERR, "%s: %s; until then new operations are refused", d->config->name, why);
+}
+
 int intent_domain_init(struct domain *d)
 {
 	char why[OP_TEXT_MAX] = "";
@@ -215,6 +222,8 @@ int intent_domain_init(struct domain *d)
 	else if (r == 1)
 		log_line(LOG_NOTICE, "%s: what was to be done is forgotten: the host was rebooted",
 			 d->config->name);
+	else if (r == -EPROTONOSUPPORT)
+		note_anothers(d, why);
 	else if (r < 0 && r != -ENOMEM)
 		log_line(LOG_WARNING, "%s: what was to be done is not known any more: %s",
 			 d->config->name, why);

@@ -17,6 +17,9 @@
  * believe a stranger's is not. Nothing of it is read beyond its size. What only cannot be read now is
  * left for the next daemon, and on a file system that has become read-only it is still read.
  *
+ * What another version of vcpuhpd has written may be an operation that only that one can take to its
+ * end. It is left alone, and until it is gone nothing is written, as with a store that fails.
+ *
  * A file or folder that somebody has removed would be written to in vain, so before an operation is
  * accepted intent_file_check() looks whether the name is still that file, and makes what is missing.
  */
@@ -55,6 +58,7 @@ struct intent_file {
 	size_t slot;
 	int turn;
 	uint64_t seq;
+	bool anothers; /* what is there is of another version */
 	uint8_t *buf;
 	size_t size;
 };
@@ -246,11 +250,11 @@ static int read_slots(struct intent_file *f, struct intent *ret)
 	return 0;
 }
 
-static const char *why_unread(int r)
+static int explain(const struct intent_file *f, int r, char why[OP_TEXT_MAX])
 {
-	if (r == -EPROTONOSUPPORT)
-		return "it is of another version of vcpuhpd";
-	return r == -EBADMSG ? "it is damaged" : strerror(-r);
+	if (r < 0)
+		intent_why_unwritten(f->store->path, f->name, r, why);
+	return r;
 }
 
 /* Else nothing is wrong with the file itself. */
@@ -270,7 +274,7 @@ int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_
 		return 0;
 	if (r == 0) {
 		r = read_slots(f, ret);
-		why = why_unread(r);
+		why = intent_why_unread(r);
 	}
 	if (r < 0 || f->read_only)
 		close_file(f);
@@ -278,6 +282,10 @@ int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_
 		return 1;
 	if (r == -ENODATA)
 		return 0;
+	if (r == -EPROTONOSUPPORT) {
+		f->anothers = true;
+		return explain(f, r, ret_why);
+	}
 	snprintf(ret_why, OP_TEXT_MAX, "%.120s/%s: %s", f->store->path, f->name,
 		 why ? why : strerror(-r));
 	if (is_worthless(r))
@@ -376,6 +384,12 @@ static int write_fresh(struct intent_file *f, size_t length)
 	return r;
 }
 
+static bool is_anothers(struct intent_file *f)
+{
+	f->anothers = f->anothers && faccessat(f->store->dir, f->name, F_OK, 0) == 0;
+	return f->anothers;
+}
+
 static int store(struct intent_file *f, struct intent *i)
 {
 	int length, r = 0;
@@ -384,6 +398,8 @@ static int store(struct intent_file *f, struct intent *i)
 		r = open_folder(f->store);
 	if (r < 0)
 		return r;
+	if (is_anothers(f))
+		return -EPROTONOSUPPORT;
 	length = encode(f, i);
 	if (length < 0)
 		return length;
@@ -393,31 +409,6 @@ static int store(struct intent_file *f, struct intent *i)
 						  : write_slot(f, (size_t)length);
 	if (r == 0)
 		f->seq = i->seq;
-	return r;
-}
-
-static const char *advice(int r)
-{
-	switch (r) {
-	case -ENOSPC:
-	case -EDQUOT:
-		return "make room there";
-	case -EROFS:
-		return "make it writable";
-	case -ENOENT:
-		return "make the folder again";
-	default:
-		return "see what is wrong with that file system";
-	}
-}
-
-static int explain(const struct intent_file *f, int r, char why[OP_TEXT_MAX])
-{
-	if (r < 0)
-		snprintf(why, OP_TEXT_MAX,
-			 "what is to be done cannot be written to %.100s/%.60s, where the next "
-			 "vcpuhpd would find it: %s; %s",
-			 f->store->path, f->name, strerror(-r), advice(r));
 	return r;
 }
 
@@ -454,6 +445,6 @@ int intent_file_check(struct intent_file *f, struct intent *i, char ret_why[OP_T
 void intent_file_remove(struct intent_file *f)
 {
 	close_file(f);
-	if (f->store->dir >= 0)
+	if (f->store->dir >= 0 && !is_anothers(f))
 		unlinkat(f->store->dir, f->name, 0);
 }

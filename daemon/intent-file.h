@@ -43,7 +43,10 @@ struct intent_file *intent_file_free(struct intent_file *f);
  * @ret_why: on an error why what was there is of no use: a sentence, for the log; it has been removed,
  *	unless it only could not be read now
  *
- * Return: 1 with an intent, 0 there is none, or -errno.
+ * What another version of vcpuhpd has written stays there, untouched, and as long as it does nothing
+ * can be written: @ret_why says so.
+ *
+ * Return: 1 with an intent, 0 there is none, -EPROTONOSUPPORT another version's, or -errno.
  */
 int intent_file_load(struct intent_file *f, struct intent *ret, char ret_why[OP_TEXT_MAX]);
 
@@ -61,8 +64,13 @@ int intent_file_store(struct intent_file *f, struct intent *i, char ret_why[OP_T
 /* Would the next daemon find it there? As intent_file_store(); a file that has gone is made anew. */
 int intent_file_check(struct intent_file *f, struct intent *i, char ret_why[OP_TEXT_MAX]);
 
-/* The domain is no more. */
+/* The domain is no more. What is another version's stays. */
 void intent_file_remove(struct intent_file *f);
+
+/* intent-why.c: why one could not be read; static. */
+const char *intent_why_unread(int r);
+/* Why one could not be written, and what to do. */
+void intent_why_unwritten(const char *folder, const char *name, int r, char ret[OP_TEXT_MAX]);
 
 /* This boot of the host, and the kernel's tick at which a process started; all 0 and 0 unknown. */
 void intent_host_boot(uint8_t ret[16]);

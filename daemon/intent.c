@@ -13,6 +13,7 @@
  * CRC fails and the other one, which is the intent before that write, counts. Since the act that a
  * write announces is only done after it, the older intent is then the true one.
  *
+ * The header is the same in all versions: each knows what is another's.
  * Sent to nobody and read by the same program, it is checked as if a stranger had made it: every
  * number has a range, and one outside it makes the slot worthless.
  */
@@ -432,6 +433,12 @@ int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
 
 	for (int i = 0; i < 2; i++)
 		rc[i] = intent_decode(data + (size_t)i * slot_size, slot_size, &slots[i]);
+	/* Another version has written since, or before: only that one knows which of them counts. */
+	for (int i = 0; i < 2; i++)
+		if (rc[i] == -EPROTONOSUPPORT) {
+			intent_done(&slots[!i]);
+			return rc[i];
+		}
 	if (rc[0] < 0 && rc[1] < 0)
 		return rc[0] == -ENODATA ? rc[1] : rc[0];
 	best = rc[0] < 0 || (rc[1] == 0 && slots[1].seq > slots[0].seq);

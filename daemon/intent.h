@@ -142,7 +142,8 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret);
 /**
  * intent_newest() - of two slots the one that counts
  *
- * One that is torn or damaged leaves the other, which is the state before that write.
+ * One that is torn or damaged leaves the other, which is the state before that write. Beside one of
+ * another version neither counts.
  *
  * Return: 0 or 1, the slot that was read; or what intent_decode() says of the better one.
  */

@@ -2,6 +2,8 @@
 /* The bytes of an intent, and the file they are kept in. */
 #include "daemon/failpoint.h"
 #include "daemon/intent-file.h"
+#include "proto/frame.h"
+#include "proto/wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -225,6 +227,44 @@ static void a_number_out_of_range_is_refused(void **state)
 	intent_done(&i);
 }
 
+/* As another version would write it: whole, and with a header that is the same. */
+static void make_anothers(uint8_t *slot, int length, uint32_t version)
+{
+	static const uint8_t none[4];
+
+	put_le32(slot + 4, version);
+	put_le32(slot + 8, 0);
+	put_le32(slot + 8,
+		 crc32c(crc32c(crc32c(0, slot, 8), none, 4), slot + 12, (size_t)length - 12));
+}
+
+static void anothers_is_told_and_leaves_nothing_that_counts(void **state)
+{
+	static const uint32_t versions[] = { 0, INTENT_VERSION + 1, UINT32_MAX };
+	struct intent i = make_intent(8, 3), back = { 0 };
+
+	for (unsigned int v = 0; v < 3; v++)
+		for (unsigned int slot = 0; slot < 2; slot++)
+			/* Written before this version's, in its place, or after it. */
+			for (uint64_t seq = 6; seq <= 8; seq++) {
+				uint8_t data[2 * SLOT] = { 0 };
+				int n;
+
+				i.seq = seq;
+				n = intent_encode(&i, data + (size_t)slot * SLOT, SLOT);
+				make_anothers(data + (size_t)slot * SLOT, n, versions[v]);
+				assert_int_equal(intent_newest(data, SLOT, &back),
+						 -EPROTONOSUPPORT);
+				i.seq = 7;
+				assert_true(intent_encode(&i, data + (size_t)!slot * SLOT, SLOT) >
+					    0);
+				assert_int_equal(intent_newest(data, SLOT, &back),
+						 -EPROTONOSUPPORT);
+				assert_null(back.ops);
+			}
+	intent_done(&i);
+}
+
 static void the_largest_machine_has_room(void **state)
 {
 	struct intent i = make_intent(4096, 4096), back = { 0 };
@@ -393,6 +433,49 @@ static void a_new_file_that_cannot_be_written_leaves_the_old_one(void **state)
 		loads(p, 2 + k, 2 + k * 2);
 		intent_done(&large);
 	}
+}
+
+static size_t read_file(const char *path, uint8_t data[2 * SLOT])
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, data, 2 * SLOT) : -1;
+
+	close(fd);
+	assert_true(n >= 0);
+	return (size_t)n;
+}
+
+static void store_fails(struct place *p, unsigned int moves)
+{
+	struct intent i = make_intent(8, moves);
+
+	assert_int_equal(intent_file_store(p->f, &i, p->why), -EPROTONOSUPPORT);
+	assert_non_null(strstr(p->why, "qmp-web1 is of another version of vcpuhpd and kept"));
+	assert_non_null(strstr(p->why, "remove the file"));
+	assert_int_equal(intent_file_check(p->f, &i, p->why), -EPROTONOSUPPORT);
+	intent_done(&i);
+}
+
+static void what_another_version_has_left_is_kept_as_it_is(void **state)
+{
+	struct place *p = *state;
+	struct intent i = make_intent(8, 3);
+	uint8_t data[2 * SLOT] = { 0 }, back[2 * SLOT];
+	int fd, n = intent_encode(&i, data + SLOT, SLOT);
+
+	intent_done(&i);
+	make_anothers(data + SLOT, n, INTENT_VERSION + 1);
+	fd = open(p->path, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
+	close(fd);
+	assert_int_equal(intent_file_load(p->f, &i, p->why), -EPROTONOSUPPORT);
+	store_fails(p, 1);
+	intent_file_remove(p->f);
+	assert_int_equal(read_file(p->path, back), sizeof(back));
+	assert_memory_equal(data, back, sizeof(data));
+	assert_int_equal(unlink(p->path), 0);
+	store(p, 8, 2);
+	loads(p, 2, 1);
 }
 
 static void expect_discarded(struct place *p, const char *why)
@@ -586,11 +669,13 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_noticed),
 		cmocka_unit_test(whatever_a_write_tears_the_other_slot_counts),
 		cmocka_unit_test(a_number_out_of_range_is_refused),
+		cmocka_unit_test(anothers_is_told_and_leaves_nothing_that_counts),
 		cmocka_unit_test(the_largest_machine_has_room),
 		cmocka_unit_test(another_run_is_told_by_any_of_its_marks),
 		IN_PLACE(what_was_stored_last_is_loaded),
 		IN_PLACE(a_domain_that_outgrows_its_slots_gets_larger_ones),
 		IN_PLACE(a_new_file_that_cannot_be_written_leaves_the_old_one),
+		IN_PLACE(what_another_version_has_left_is_kept_as_it_is),
 		IN_PLACE(what_cannot_be_ours_is_discarded_with_a_sentence),
 		IN_PLACE(on_a_read_only_file_system_it_is_read_all_the_same),
 		IN_PLACE(what_cannot_be_read_now_is_left_for_the_next),
