@@ -165,7 +165,7 @@ static int on_no_agent(sd_event_source *s, uint64_t usec, void *userdata)
 static void wait_for_agent(struct admission *a)
 {
 	const struct manager *m = a->domain->manager;
-	uint64_t wait_us = (uint64_t)m->config->deadlines.agent_wait_ms * 1000;
+	uint64_t wait_us = (uint64_t)a->domain->settings->deadlines.agent_wait_ms * 1000;
 
 	a->phase = ADMISSION_TABLE;
 	if (!a->agent_wait && sd_event_add_time(m->event, &a->agent_wait, CLOCK_MONOTONIC,
@@ -207,7 +207,7 @@ static void ask_agent(struct admission *a, const struct plan *plan)
 {
 	struct domain *d = a->domain;
 	unsigned int slow = domain_slow_factor(d), kicks = count_kicks(plan);
-	uint64_t wait_us = (uint64_t)d->manager->config->deadlines.agent_ping_ms * 1000 * slow;
+	uint64_t wait_us = (uint64_t)d->settings->deadlines.agent_ping_ms * 1000 * slow;
 	int r;
 
 	a->phase = ADMISSION_PONG;
@@ -252,7 +252,9 @@ static bool refuse_state(struct admission *a)
 	const struct domain *d = a->domain;
 	char text[OP_TEXT_MAX];
 
-	if (d->status == HV_SHUT_DOWN) {
+	if (d->leaving && a->needs != ADMISSION_MOVE) {
+		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
+	} else if (d->status == HV_SHUT_DOWN) {
 		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
 	} else if (d->status != HV_RUNNING) {
 		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),

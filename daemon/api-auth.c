@@ -11,6 +11,7 @@
 /* Allow= of the domain that a call is about, or NULL. */
 static const struct auth_names *allow_of_call(struct api *a, struct varlink_call *call)
 {
+	static const struct auth_names nobody;
 	const struct config *c = a->manager->config;
 	const char *word = varlink_call_str(call, "domain", NULL);
 	const struct domain *d = word ? manager_find(a->manager, word) : NULL;
@@ -21,9 +22,12 @@ static const struct auth_names *allow_of_call(struct api *a, struct varlink_call
 
 		d = o ? o->domain : NULL;
 	}
+	/* Its section is gone, and who was named there with it. */
+	if (d && d->leaving == DOMAIN_LEAVES && d->config->allow)
+		return &nobody;
 	for (size_t i = 0; d && i < c->n_domains; i++)
 		if (strcmp(c->domains[i]->name, d->config->name) == 0)
-			return c->domains[i]->allow ? &a->allow[i] : NULL;
+			return c->domains[i]->allow ? &a->names.allow[i] : NULL;
 	return NULL;
 }
 
@@ -48,8 +52,8 @@ bool api_admit(void *ctx, struct varlink_call *call)
 	const struct varlink_method *method = varlink_call_method(call);
 	const struct auth_peer *peer = varlink_call_peer(call);
 
-	if (method->class == AUTH_READ ||
-	    auth_allows(method->class, peer, a->daemon_uid, &a->operators, allow_of_call(a, call)))
+	if (method->class == AUTH_READ || auth_allows(method->class, peer, a->daemon_uid,
+						      &a->names.operators, allow_of_call(a, call)))
 		return true;
 	api_fail_permission(a, call);
 	return false;
@@ -78,8 +82,8 @@ bool api_permits(struct api *a, struct varlink_call *call, const char *name, con
 		const struct domain_config *section = find_section(c, names[n], &i);
 
 		if (section && section->allow &&
-		    !auth_allows(class, varlink_call_peer(call), a->daemon_uid, &a->operators,
-				 &a->allow[i]))
+		    !auth_allows(class, varlink_call_peer(call), a->daemon_uid, &a->names.operators,
+				 &a->names.allow[i]))
 			return false;
 	}
 	return true;
@@ -95,7 +99,7 @@ const struct auth_names *api_allow(struct api *a, const struct domain *d, const 
 
 		if (section->allow && (d || !section->qmp) &&
 		    (strcmp(section->name, name) == 0 || (!d && strcmp(section->name, uuid) == 0)))
-			return &a->allow[i];
+			return &a->names.allow[i];
 	}
 	return NULL;
 }
@@ -118,18 +122,47 @@ static void on_unknown_name(void *ctx, const char *name)
 		 name);
 }
 
-int api_resolve_names(struct api *a)
+int api_names_resolve(const struct config *c, struct api_names *ret)
 {
 	static char operators[] = "Operators=", allow[] = "Allow=";
-	const struct config *c = a->manager->config;
-	int r;
+	struct api_names names = { .allow = calloc(c->n_domains + 1, sizeof(*names.allow)) };
+	int r = names.allow ? 0 : -ENOMEM;
 
-	r = auth_names_resolve(c->operators, true, &a->operators, on_unknown_name, operators);
-	a->allow = calloc(c->n_domains + 1, sizeof(*a->allow));
-	if (!a->allow)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < c->n_domains; i++)
-		r = auth_names_resolve(c->domains[i]->allow, false, &a->allow[i], on_unknown_name,
-				       allow);
+	if (r == 0)
+		r = auth_names_resolve(c->operators, true, &names.operators, on_unknown_name,
+				       operators);
+	for (; r == 0 && names.n < c->n_domains; names.n += r == 0)
+		r = auth_names_resolve(c->domains[names.n]->allow, false, &names.allow[names.n],
+				       on_unknown_name, allow);
+	if (r < 0)
+		api_names_done(&names);
+	else
+		*ret = names;
 	return r;
+}
+
+void api_names_done(struct api_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		auth_names_done(&names->allow[i]);
+	free(names->allow);
+	auth_names_done(&names->operators);
+	*names = (struct api_names){ 0 };
+}
+
+int api_reload(struct api *a, struct config *config)
+{
+	struct api_names names;
+	int r = api_names_resolve(config, &names);
+
+	if (r < 0)
+		return r;
+	r = manager_reload(a->manager, config);
+	if (r < 0) {
+		api_names_done(&names);
+		return r;
+	}
+	api_names_done(&a->names);
+	a->names = names;
+	return 0;
 }

@@ -169,7 +169,7 @@ static void judge_caller(struct api *api, struct varlink_call *call, const struc
 
 	h->restricted = allow;
 	h->may_change = auth_allows(AUTH_CHANGE, varlink_call_peer(call), api->daemon_uid,
-				    &api->operators, allow);
+				    &api->names.operators, allow);
 }
 
 /*

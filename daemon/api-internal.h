@@ -11,8 +11,18 @@
 enum { API_REFUSALS = 8 };
 
 /**
+ * struct api_names - who may change what, resolved
+ * @allow: @n, Allow= of each section of the configuration, in its order
+ */
+struct api_names {
+	struct auth_names operators;
+	struct auth_names *allow;
+	size_t n;
+};
+
+/**
  * struct api - see api.h
- * @allow: Allow= of each domain of the configuration, in its order
+ * @names: of the manager's configuration
  * @refusals: lines about them, by uid, so that nobody hides those of all others
  * @explaining: how many calls are under way in api_explain()
  */
@@ -20,8 +30,7 @@ struct api {
 	struct manager *manager;
 	uid_t daemon_uid;
 	struct varlink_interface interface;
-	struct auth_names operators;
-	struct auth_names *allow;
+	struct api_names names;
 	unsigned int explaining;
 	struct log_budget refusals[API_REFUSALS];
 };
@@ -62,7 +71,9 @@ const struct auth_names *api_allow(struct api *a, const struct domain *d, const 
 				   const char *uuid);
 /* MaxVcpus= of a domain of libvirt's, 0 none. */
 unsigned int api_ceiling(struct api *a, const char *name, const char *uuid);
-int api_resolve_names(struct api *a);
+/* @ret: returned to the caller, api_names_done(). Return: 0 or -ENOMEM. */
+int api_names_resolve(const struct config *c, struct api_names *ret);
+void api_names_done(struct api_names *names);
 
 /* What a change affects: API_AFFECT_DEFAULT, where the caller did not say, is as LIVE; CURRENT is the
  * running domain, or the configuration of one that does not run. */

@@ -276,7 +276,7 @@ int api_new(struct api **ret, struct manager *m, uid_t daemon_uid)
 		.admit = api_admit,
 		.ctx = a,
 	};
-	r = api_resolve_names(a);
+	r = api_names_resolve(m->config, &a->names);
 	if (r < 0) {
 		api_free(a);
 		return r;
@@ -289,10 +289,7 @@ struct api *api_free(struct api *a)
 {
 	if (!a)
 		return NULL;
-	for (size_t i = 0; a->allow && i < a->manager->config->n_domains; i++)
-		auth_names_done(&a->allow[i]);
-	free(a->allow);
-	auth_names_done(&a->operators);
+	api_names_done(&a->names);
 	free(a);
 	return NULL;
 }

@@ -18,6 +18,16 @@ struct api;
  */
 int api_new(struct api **ret, struct manager *m, uid_t daemon_uid);
 
+/**
+ * api_reload() - manager_reload(), and the names of that configuration
+ * @config: taken, but on an error
+ *
+ * The names are looked up here and now, as at the start. Who asks from then on is judged by them.
+ *
+ * Return: 0 or -ENOMEM: nothing has changed.
+ */
+int api_reload(struct api *a, struct config *config);
+
 /* After the server is gone: calls that wait belong to it. Returns NULL. */
 struct api *api_free(struct api *a);
 

@@ -190,7 +190,7 @@ bool domain_config_share_socket(const struct domain_config *a, const struct doma
 
 struct config *config_free(struct config *c)
 {
-	if (!c)
+	if (!c || c->refs-- > 0)
 		return NULL;
 	for (size_t i = 0; i < c->n_domains; i++)
 		domain_config_free(c->domains[i]);

@@ -9,6 +9,11 @@
 
 enum { CONFIG_NAME_MAX = 64, CONFIG_UUID_MAX = 36 };
 
+/*
+ * Theory of a reload: a configuration never changes; another one takes its place. Who works by one
+ * holds it (config_ref()) until his work is done.
+ */
+
 enum foreign_mode { FOREIGN_DEFAULT, FOREIGN_ONLINE, FOREIGN_LEAVE };
 enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
 
@@ -61,6 +66,7 @@ struct deadlines {
  * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
  * @domains: NULL-terminated array, each owned
  * @runtime_dir: where what is to be done is kept; main()'s, borrowed; NULL nowhere
+ * @refs: who hold it besides its first owner
  */
 struct config {
 	bool allow_fault_injection;
@@ -71,6 +77,7 @@ struct config {
 	struct domain_config **domains;
 	size_t n_domains;
 	const char *runtime_dir;
+	unsigned int refs;
 };
 
 /**
@@ -83,7 +90,12 @@ struct config {
  * Return: 0 or -errno.
  */
 int config_load(const char *path, struct config **ret, char **ret_error);
-struct config *config_free(struct config *c);
+struct config *config_free(struct config *c); /* the last one does; returns NULL */
+static inline struct config *config_ref(struct config *c)
+{
+	c->refs++;
+	return c;
+}
 
 struct domain_config *domain_config_free(struct domain_config *d);
 /* A copy of its own. NULL when out of memory. */

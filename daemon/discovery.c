@@ -3,6 +3,7 @@
 #include "daemon/intent-file.h"
 #include "daemon/libvirt-module.h"
 #include "daemon/log.h"
+#include "daemon/reload.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,18 +51,12 @@ static const struct domain_config *find_section(const struct config *c, const ch
 static struct domain_config *make_config(const struct discovery *d,
 					 const struct libvirt_domain *domain, const char *name)
 {
-	const struct domain_config none = { 0 };
-	const struct domain_config *section = find_section(d->manager->config, name);
-	struct domain_config *c = domain_config_copy(section ? section : &none);
+	struct domain_config who = { .agent = (char *)(uintptr_t)domain->agent }, c;
 
-	if (!c)
-		return NULL;
-	snprintf(c->name, sizeof(c->name), "%s", name);
-	snprintf(c->uuid, sizeof(c->uuid), "%s", domain->uuid);
-	c->agent = strdup(domain->agent);
-	if (c->foreign == FOREIGN_DEFAULT)
-		c->foreign = FOREIGN_ONLINE;
-	return c->agent ? c : domain_config_free(c);
+	snprintf(who.name, sizeof(who.name), "%s", name);
+	snprintf(who.uuid, sizeof(who.uuid), "%s", domain->uuid);
+	c = reload_settings(&who, find_section(d->manager->config, name));
+	return domain_config_copy(&c);
 }
 
 static int add(struct discovery *d, const struct libvirt_domain *domain, const char *name)

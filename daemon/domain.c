@@ -45,6 +45,7 @@ int domain_new(struct domain **ret, struct manager *m, const struct domain_confi
 		return -ENOMEM;
 	d->manager = m;
 	d->configured = configured;
+	d->settings = config_ref(m->config);
 	d->status = HV_CONNECTING;
 	bucket_init(&d->guest_events, GUEST_EVENTS_PER_SECOND, GUEST_EVENTS_BURST, now_us());
 	bucket_init(&d->own_ops, 1, OWN_OPS_BURST_S, now_us());
@@ -96,6 +97,7 @@ struct domain *domain_free(struct domain *d)
 	intent_domain_done(d);
 	trace_ring_done(&d->trace);
 	domain_config_free(d->config);
+	config_free(d->settings);
 	free(d);
 	return NULL;
 }
@@ -146,6 +148,21 @@ const char *domain_why_no_agent(const struct domain *d)
 	if (*why)
 		return why;
 	return d->attached ? "it has not told its CPUs yet" : "QEMU is not attached";
+}
+
+const char *domain_why_leaving(const struct domain *d)
+{
+	switch (d->leaving) {
+	case DOMAIN_STAYS:
+		return NULL;
+	case DOMAIN_LEAVES:
+		return "it stands no more in the configuration and is let go as soon as nothing is "
+		       "under way";
+	case DOMAIN_IS_REPLACED:
+		return "its sockets are others in the configuration and it is attached anew as soon "
+		       "as nothing is under way";
+	}
+	return NULL;
 }
 
 void domain_port(const struct domain *d, struct domain_port *ret)
@@ -349,6 +366,7 @@ void domain_on_at_rest(struct vcpu *v)
 	v->wish = v->state;
 	domain_remember_later(v->domain);
 	op_run_poke(v->domain);
+	manager_follow_later(v->domain->manager);
 }
 
 static void on_undone(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)

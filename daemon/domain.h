@@ -113,6 +113,9 @@ struct trace_ring {
 	char (*knames)[KSTEP_NAME_MAX]; /* the kernel's names by step number, as last heard */
 };
 
+/* A configuration read again has it no more, or on other sockets: it goes when it is idle. */
+enum domain_leaving { DOMAIN_STAYS, DOMAIN_LEAVES, DOMAIN_IS_REPLACED };
+
 /**
  * struct domain - one guest
  * @agent_up: an agent session is established and its tables have been read once
@@ -123,6 +126,8 @@ struct domain {
 	struct manager *manager;
 	struct domain_config *config;
 	bool configured; /* from the configuration or libvirt, else by Attach */
+	enum domain_leaving leaving;
+	struct config *settings; /* that hold for what runs; a reference */
 	struct hv *hv;
 	struct hv_facts facts;
 	bool attached;
@@ -207,7 +212,9 @@ struct manager {
 	unsigned int n_domains;
 	struct intent_store *store; /* NULL: nothing is kept */
 	uint8_t host_boot[16];
-	sd_event_source *tick; /* the one timer of all domains, within 5 s: QEMU's table, drift */
+	bool unsettled;          /* a domain is not yet as the configuration has it */
+	sd_event_source *follow; /* has that looked at */
+	sd_event_source *tick;   /* the one timer of all domains, within 5 s: QEMU's table, drift */
 	uint64_t started_us;
 };
 
@@ -230,8 +237,24 @@ int manager_add(struct manager *m, const struct domain_config *config, bool conf
 void manager_remove(struct manager *m, struct domain *d, const char *why);
 /* Attach: a domain that is not configured. -EEXIST for a name in use, -EADDRINUSE for a socket. */
 int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret);
-/* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured one. */
+/* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured
+ * one that is not leaving anyway. */
 int manager_detach(struct manager *m, struct domain *d);
+/* The same, and what is known of it stays for whoever attaches it again. */
+void manager_release(struct manager *m, struct domain *d, const char *why);
+/**
+ * manager_reload() - follow another configuration from now on (manager-reload.c)
+ * @config: taken, but on an error
+ *
+ * What runs goes on as it began. Context: from the loop, in no callback of a domain's.
+ *
+ * Return: 0 or -ENOMEM: nothing has changed.
+ */
+int manager_reload(struct manager *m, struct config *config);
+/* Something is over that may have kept a domain from being as the configuration has it. */
+void manager_follow_later(struct manager *m);
+/* Nothing runs there: let it have its settings. */
+void domain_follow(struct domain *d);
 /* Find an operation by id in all domains; running, queued or kept. NULL unknown. */
 struct op *manager_find_op(struct manager *m, const char *id);
 
@@ -244,6 +267,8 @@ struct vcpu_counts domain_counts(const struct domain *d);
  * turn of the loop. */
 const char *domain_why_detached(const struct domain *d);
 const char *domain_why_no_agent(const struct domain *d);
+/* Why it takes no new operations and will be let go, and when; NULL it stays. Static. */
+const char *domain_why_leaving(const struct domain *d);
 /**
  * struct domain_port - how far the agent's port is reached, and when anything came from it last
  * @connected: something listens on its socket and has taken the connection

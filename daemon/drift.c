@@ -151,7 +151,8 @@ static void act(struct domain *d)
 	for (size_t t = 0; t < sizeof(targets) / sizeof(targets[0]); t++) {
 		struct cpulist list;
 
-		if (d->running || d->n_queued || *d->store_why || !bucket_has(&d->own_ops))
+		if (d->leaving || d->running || d->n_queued || *d->store_why ||
+		    !bucket_has(&d->own_ops))
 			return;
 		cpulist_zero(&list);
 		for (unsigned int i = 0; i < d->n_vcpus; i++)

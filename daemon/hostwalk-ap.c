@@ -59,7 +59,7 @@ int host_kick(struct hostwalk *h)
 
 void hostwalk_recall(struct hostwalk *h)
 {
-	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
+	const struct deadlines *t = &h->v->domain->settings->deadlines;
 
 	link_cancel(h->v->domain->link, h->kick);
 	/* The agent may still be inside one kernel write and one callback. */
@@ -73,7 +73,7 @@ void hostwalk_recall(struct hostwalk *h)
  */
 static void bound_undoing(struct hostwalk *h)
 {
-	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
+	const struct deadlines *t = &h->v->domain->settings->deadlines;
 
 	if (h->rollback)
 		hostwalk_arm(h, (h->handed_over ? t->operation_ms : t->guest_present_ms) *
@@ -82,7 +82,7 @@ static void bound_undoing(struct hostwalk *h)
 
 void hostwalk_kick_first(struct hostwalk *h)
 {
-	const struct deadlines *t = &h->v->domain->manager->config->deadlines;
+	const struct deadlines *t = &h->v->domain->settings->deadlines;
 	int rc = host_kick(h);
 
 	bound_undoing(h);

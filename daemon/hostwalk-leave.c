@@ -113,7 +113,7 @@ void hostwalk_eject_anew(struct hostwalk *h)
 void hostwalk_eject_late(struct hostwalk *h)
 {
 	struct domain *d = h->v->domain;
-	const struct deadlines *t = &d->manager->config->deadlines;
+	const struct deadlines *t = &d->settings->deadlines;
 	bool first = !h->reissued;
 	unsigned int wait_ms = !first ? t->eject_hard_ms
 			       : t->eject_hard_ms > t->eject_soft_ms

@@ -214,8 +214,7 @@ static int device_teardown(struct hostwalk *h)
 		return rc;
 	}
 	h->v->pending = VCPU_PENDING_UNPLUG;
-	hostwalk_arm(h, d->manager->config->deadlines.eject_soft_ms *
-				domain_slow_factor(h->v->domain));
+	hostwalk_arm(h, d->settings->deadlines.eject_soft_ms * domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }
 
@@ -273,14 +272,14 @@ static int present_startup(struct hostwalk *h)
 	if (h->v->guest_present && h->v->cpu >= 0)
 		return 0;
 	h->wait = WAIT_PRESENT;
-	hostwalk_arm(h, h->v->domain->manager->config->deadlines.guest_present_ms *
+	hostwalk_arm(h, h->v->domain->settings->deadlines.guest_present_ms *
 				domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }
 
 static int kick_startup(struct hostwalk *h)
 {
-	struct deadlines *t = &h->v->domain->manager->config->deadlines;
+	const struct deadlines *t = &h->v->domain->settings->deadlines;
 
 	h->kick_target = h->call.rollback || h->target < CPUHP_STANDBY ? CPUHP_STANDBY : h->target;
 	host_kick(h);

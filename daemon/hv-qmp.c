@@ -338,6 +338,15 @@ static bool qmp_hv_is_there(struct hv *base)
 	return of(base)->speaks;
 }
 
+static void qmp_hv_set_reply_ms(struct hv *base, unsigned int reply_ms)
+{
+	struct hv_qmp *hv = of(base);
+
+	hv->reply_ms = reply_ms;
+	if (hv->phase == HV_ATTACHED)
+		qmp_set_reply_ms(hv->qmp, reply_ms * (hv->facts.kvm ? 1 : SLOW_FACTOR));
+}
+
 static const struct hv_ops ops = {
 	.hypervisor = "qemu",
 	.lost_ms = LOST_MS,
@@ -347,6 +356,7 @@ static const struct hv_ops ops = {
 	.look = qmp_hv_look,
 	.place = qmp_hv_place,
 	.is_there = qmp_hv_is_there,
+	.set_reply_ms = qmp_hv_set_reply_ms,
 	.free = qmp_hv_free,
 };
 

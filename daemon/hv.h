@@ -141,6 +141,8 @@ struct hv_ops {
 	/* After on_gone: whether the VM's own process has been met since, or just before. NULL: where
 	 * @lost_ms is 0, nobody asks. */
 	bool (*is_there)(struct hv *hv);
+	/* Another deadline of QMP's replies, for what is sent from now on; NULL: there is none. */
+	void (*set_reply_ms)(struct hv *hv, unsigned int reply_ms);
 	struct hv *(*free)(struct hv *hv);
 };
 

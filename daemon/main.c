@@ -6,7 +6,9 @@
 #include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/socket.h"
+#include "daemon/vcpu.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,8 @@
  * socket last, so that its name means "the configuration was good and requests are answered". A
  * stop goes the other way: the socket's name first, then the clients, then the domains; operations
  * under way are left as they stand in QEMU and in the guest, and the next daemon goes on with them:
- * a stop is no other end than a kill. Everything runs on one event loop in one thread; the daemon never forks.
+ * a stop is no other end than a kill. SIGHUP has the configuration read again, at whatever time; what
+ * follows from that is manager-reload.c's. Everything runs on one event loop in one thread; the daemon never forks.
  *
  * The folders are made 0700 when they are missing. Packages make them beforehand, with a runtime
  * folder that the group may pass through; a socket in a folder closed to its group is reported.
@@ -31,7 +34,7 @@
 
 #define GROUP "vcpuhp"
 
-enum { EXIT_BAD_USAGE = 2 };
+enum { EXIT_BAD_USAGE = 2, RELOAD_GATHER_US = 10000 };
 
 /**
  * struct program - everything that lives as long as the daemon
@@ -46,6 +49,7 @@ struct program {
 	struct api *api;
 	struct varlink_server *server;
 	struct control_socket socket;
+	sd_event_source *reload; /* one is due, NULL not */
 	int lock;
 };
 
@@ -111,13 +115,59 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
+/*
+ * Reading it again either succeeds whole or changes nothing. systemd waits for the two words, also
+ * where it was no success: the daemon is what it was.
+ */
+static void reload(struct program *p)
+{
+	struct config *c = NULL;
+	char *error = NULL;
+	int r;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+	r = config_load(p->options->config, &c, &error);
+	if (r == 0)
+		r = api_reload(p->api, c);
+	if (r < 0) {
+		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+		log_line(LOG_ERR,
+			 "the configuration was not taken, the one before stays in force; "
+			 "vcpuhpd --check-config tells when it is good, then reload again");
+		config_free(c);
+	} else {
+		log_line(LOG_INFO, "the configuration was read again");
+	}
+	free(error);
+	sd_notify(0, "READY=1");
+}
+
+static int on_reload(sd_event_source *s, uint64_t usec, void *ctx)
+{
+	struct program *p = ctx;
+
+	p->reload = sd_event_source_disable_unref(p->reload);
+	reload(p);
+	return 0;
+}
+
+/* Many at once are one: all that come until it is read are answered by that. */
+static int on_hup(sd_event_source *s, const struct signalfd_siginfo *si, void *ctx)
+{
+	struct program *p = ctx;
+
+	if (!p->reload && sd_event_add_time(p->event, &p->reload, CLOCK_MONOTONIC,
+					    now_us() + RELOAD_GATHER_US, 1000, on_reload, p) < 0)
+		log_line(LOG_ERR, "the configuration was not read again: out of memory");
+	return 0;
+}
+
 static int prepare_event(struct program *p)
 {
 	sigset_t set;
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -130,6 +180,9 @@ static int prepare_event(struct program *p)
 	if (r < 0)
 		return r;
 	r = sd_event_add_signal(p->event, NULL, SIGINT, on_stop, p);
+	if (r < 0)
+		return r;
+	r = sd_event_add_signal(p->event, NULL, SIGHUP, on_hup, p);
 	if (r < 0)
 		return r;
 	r = sd_event_set_watchdog(p->event, true);
@@ -230,6 +283,7 @@ static void program_done(struct program *p)
 	api_free(p->api);
 	manager_free(p->manager);
 	config_free(p->config);
+	sd_event_source_disable_unref(p->reload);
 	sd_event_unref(p->event);
 	if (p->lock >= 0)
 		close(p->lock);
@@ -254,6 +308,18 @@ static int run(struct program *p)
 	return serve(p);
 }
 
+/* A reload that is asked for while it starts is kept until it can be done, and ends nothing. */
+static void hold_hup(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* Whoever started it may have had it ignored (nohup); then it would not even be kept. */
+	signal(SIGHUP, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	struct program p = { .socket = { .fd = -1 }, .lock = -1 };
@@ -271,6 +337,7 @@ int main(int argc, char **argv)
 		puts("vcpuhpd " VCPUHP_VERSION);
 		return EXIT_SUCCESS;
 	}
+	hold_hup();
 	p.options = &o;
 	r = load_config(&o, &p.config);
 	if (r >= 0 && !o.check_config)

@@ -21,6 +21,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 
+	manager_follow_later(m);
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		struct domain *d = m->domains[i];
 
@@ -108,6 +109,7 @@ struct manager *manager_free(struct manager *m)
 	manager_drop_domains(m);
 	free(m->domains);
 	sd_event_source_disable_unref(m->tick);
+	sd_event_source_disable_unref(m->follow);
 	event_bus_free(m->bus);
 	intent_store_free(m->store);
 	config_free(m->config);
@@ -180,7 +182,7 @@ int manager_attach(struct manager *m, const struct domain_config *config, struct
 	return manager_add(m, config, false, ret);
 }
 
-void manager_remove(struct manager *m, struct domain *d, const char *why)
+static void take_out(struct manager *m, struct domain *d, const char *why)
 {
 	op_run_vm_gone(d, why);
 	for (unsigned int i = 0; i < m->n_domains; i++) {
@@ -189,13 +191,26 @@ void manager_remove(struct manager *m, struct domain *d, const char *why)
 		m->domains[i] = m->domains[--m->n_domains];
 		break;
 	}
+	manager_follow_later(m);
+}
+
+void manager_remove(struct manager *m, struct domain *d, const char *why)
+{
+	take_out(m, d, why);
 	intent_domain_remove(d);
+	domain_free(d);
+}
+
+void manager_release(struct manager *m, struct domain *d, const char *why)
+{
+	take_out(m, d, why);
+	(void)domain_remember(d);
 	domain_free(d);
 }
 
 int manager_detach(struct manager *m, struct domain *d)
 {
-	if (d->configured)
+	if (d->configured && !d->leaving)
 		return -EPERM;
 	manager_remove(m, d, "the domain was detached");
 	return 0;

@@ -108,7 +108,7 @@ static int make_resume(struct op_run *run, const struct intent *i, const struct 
 /* It may have passed while no daemon was there: QEMU is looked for all the same. */
 static uint64_t deadline_of(const struct domain *d, const struct intent_op *o)
 {
-	uint64_t met_us = now_us() + (uint64_t)d->manager->config->deadlines.agent_wait_ms * 1000;
+	uint64_t met_us = now_us() + (uint64_t)d->settings->deadlines.agent_wait_ms * 1000;
 
 	return o->deadline_us > met_us ? o->deadline_us : met_us;
 }

@@ -66,7 +66,7 @@ static void stretch_deadline(struct op_run *run)
 {
 	struct op *op = run->op;
 	uint64_t more_ms = (uint64_t)(domain_slow_factor(run->domain) - 1) *
-			   run->domain->manager->config->deadlines.operation_ms;
+			   run->domain->settings->deadlines.operation_ms;
 	uint64_t at;
 
 	if (op->stretched)
@@ -109,7 +109,7 @@ void op_run_doubt(struct domain *d)
 static void bound_undoing(struct op_run *run)
 {
 	const struct domain *d = run->domain;
-	const struct deadlines *t = &d->manager->config->deadlines;
+	const struct deadlines *t = &d->settings->deadlines;
 	uint64_t recall_ms =
 		(2ULL * t->guest_present_ms + t->agent_ping_ms) * domain_slow_factor(d);
 	uint64_t wait_us = 1000 * (recall_ms > t->agent_wait_ms ? recall_ms : t->agent_wait_ms);

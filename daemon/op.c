@@ -96,6 +96,7 @@ int op_on_next(sd_event_source *s, void *userdata)
 
 	if (d->running || !d->n_queued)
 		return 0;
+	domain_follow(d);
 	d->running = d->queue[0];
 	leave_queue(d->running);
 	op_publish(d->running);
@@ -231,6 +232,7 @@ void op_end(struct op *o, enum op_result result)
 	op_publish(o);
 	take_next(d);
 	drift_look(d);
+	manager_follow_later(d->manager);
 }
 
 void op_end_unbegun(struct op *o, int rc)
@@ -302,6 +304,10 @@ int domain_submit(struct domain *d, const struct op_request *request, struct op 
 		*ret = op_ref(o);
 		return 0;
 	}
+	if (d->leaving)
+		return deny(ret_error, ret_text,
+			    d->leaving == DOMAIN_LEAVES ? ERR_REFUSED : ERR_BUSY, "%s: %s",
+			    d->config->name, domain_why_leaving(d));
 	if (admission_check(d, request, ret_error, why) < 0)
 		return deny(ret_error, ret_text, *ret_error, "%s", why);
 	if (d->n_queued == OP_QUEUE_MAX)

@@ -89,6 +89,7 @@ static void add_identity(json_object *o, const struct domain *d)
 	json_out_str(o, "hypervisor", d->hv ? d->hv->ops->hypervisor : NULL);
 	json_out_str(o, "status", domain_status_name(d));
 	json_out_text(o, "why", domain_why_detached(d));
+	json_out_text(o, "leaving", domain_why_leaving(d));
 	json_out_text(o, "accel", d->facts.accel);
 	json_object_object_add(o, "agent", report_agent(d));
 	add_counts(o, d);

@@ -177,19 +177,13 @@ static bool is_free_slot(json_object *vcpu)
 static int print_info(const struct ctl *c, json_object *info)
 {
 	static const char *const fields[][2] = {
-		{ "Domain:", "domain" },
-		{ "UUID:", "uuid" },
-		{ "Hypervisor:", "hypervisor" },
-		{ "Status:", "status" },
-		{ "Accelerator:", "accel" },
-		{ "Maximum:", "maximum" },
-		{ "Present:", "present" },
-		{ "Online:", "online" },
-		{ "Standby:", "standby" },
-		{ "Operation:", "operation" },
-		{ "Unsupported:", "unsupported" },
-		{ "Not attached:", "why" },
-		{ NULL, NULL },
+		{ "Domain:", "domain" },           { "UUID:", "uuid" },
+		{ "Hypervisor:", "hypervisor" },   { "Status:", "status" },
+		{ "Accelerator:", "accel" },       { "Maximum:", "maximum" },
+		{ "Present:", "present" },         { "Online:", "online" },
+		{ "Standby:", "standby" },         { "Operation:", "operation" },
+		{ "Unsupported:", "unsupported" }, { "Not attached:", "why" },
+		{ "Leaving:", "leaving" },         { NULL, NULL },
 	};
 	static const char *const agent_fields[][2] = {
 		{ "Agent:", "connected" },       { "No agent:", "why" },

@@ -191,6 +191,17 @@ const char *domain_why_detached(const struct domain *d)
 	return d->attached ? NULL : d->why;
 }
 
+const char *domain_why_leaving(const struct domain *d)
+{
+	return d->leaving ? "it leaves" : NULL;
+}
+
+int manager_reload(struct manager *m, struct config *config)
+{
+	m->config = config;
+	return 0;
+}
+
 const char *domain_why_no_agent(const struct domain *d)
 {
 	return d->agent_up ? NULL : "nobody answers";

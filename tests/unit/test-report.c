@@ -364,7 +364,8 @@ static void info_of_a_running_domain(void **state)
 	strcpy(f->vcpus[1].drift, "offlined by root");
 	assert_json(report_info(d, 3500000),
 		    "{\"domain\":\"web1\",\"uuid\":\"b4a0c8a2-7a62-4d4e-9d9e-000000000001\","
-		    "\"hypervisor\":\"qemu\",\"status\":\"running\",\"why\":null,\"accel\":\"kvm\","
+		    "\"hypervisor\":\"qemu\",\"status\":\"running\",\"why\":null,"
+		    "\"leaving\":null,\"accel\":\"kvm\","
 		    "\"agent\":{\"connected\":true,\"version\":\"0.1.0\",\"kernel\":\"6.1.0\","
 		    "\"boot_id\":\"00112233-4455-6677-8899-aabbccddeeff\",\"why\":null},"
 		    "\"maximum\":2,\"present\":2,\"online\":1,\"standby\":1,"
@@ -384,22 +385,25 @@ static void unknown_is_null(void **state)
 	struct domain *d = &f->domain;
 
 	d->attached = false;
+	d->leaving = DOMAIN_LEAVES;
 	strcpy(d->why, "cannot connect to /q: Connection refused");
 	d->n_vcpus = 0;
 	assert_json(report_summary(d),
 		    "{\"domain\":\"web1\",\"uuid\":null,\"hypervisor\":\"qemu\","
 		    "\"status\":\"attaching\","
-		    "\"why\":\"cannot connect to /q: Connection refused\",\"accel\":null,"
+		    "\"why\":\"cannot connect to /q: Connection refused\","
+		    "\"leaving\":\"it leaves\",\"accel\":null,"
 		    "\"agent\":{\"connected\":false,\"version\":null,\"kernel\":null,"
 		    "\"boot_id\":null,\"why\":\"nobody answers\"},\"maximum\":null,"
 		    "\"present\":null,\"online\":null,\"standby\":null}");
 	/* QEMU is known, the guest never spoke: what it has online is not known. */
 	d->attached = true;
+	d->leaving = DOMAIN_STAYS;
 	d->n_vcpus = 4;
 	f->vcpus[1].state = -1;
 	assert_json(report_summary(d),
 		    "{\"domain\":\"web1\",\"uuid\":null,\"hypervisor\":\"qemu\","
-		    "\"status\":\"running\",\"why\":null,\"accel\":null,"
+		    "\"status\":\"running\",\"why\":null,\"leaving\":null,\"accel\":null,"
 		    "\"agent\":{\"connected\":false,\"version\":null,\"kernel\":null,"
 		    "\"boot_id\":null,\"why\":\"nobody answers\"},\"maximum\":4,"
 		    "\"present\":2,\"online\":null,\"standby\":null}");
