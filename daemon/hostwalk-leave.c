@@ -93,6 +93,9 @@ static void ask_again(struct hostwalk *h)
 {
 	struct hv *hv = h->v->domain->hv;
 
+	/* One look at a time: two would have it sent twice behind both. */
+	if (h->asking)
+		return;
 	/* One that cannot tell now tells by its next table. */
 	h->asking = hv->ops->query(hv, on_still_there, h->v) == 0;
 	h->unsent |= !h->asking;

@@ -260,6 +260,36 @@ static void device_del_is_sent_again_only_after_a_look(void **ctx)
 	bench_stop(b);
 }
 
+static bool has_passed(struct bench *b, void *arg)
+{
+	return now_us() >= *(const uint64_t *)arg;
+}
+
+/* QEMU is slower than EjectMaxSec=. */
+static void a_look_that_takes_long_is_one_look(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+	unsigned int times, looks;
+	uint64_t until;
+
+	bench_answer_unplug(b, 3, 0, "");
+	bench_wait(b, bench_is_over, &w);
+	b->config.deadlines.eject_soft_ms = b->config.deadlines.eject_hard_ms = 5;
+	b->hold_queries = true;
+	looks = b->queries + 1;
+	times = bench_count(b, "unplug 3") + 1;
+	until = now_us() + 200000;
+	bench_wait(b, has_passed, &until);
+	assert_int_equal(b->queries, looks);
+	b->hold_queries = false;
+	bench_turn(b);
+	assert_int_equal(bench_count(b, "unplug 3"), times);
+	times++;
+	bench_wait(b, is_asked_again, &times);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +305,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for),
 		cmocka_unit_test(R14_a_device_not_found_waits_for_the_table),
 		cmocka_unit_test(device_del_is_sent_again_only_after_a_look),
+		cmocka_unit_test(a_look_that_takes_long_is_one_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
