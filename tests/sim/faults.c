@@ -459,6 +459,7 @@ const struct fault_kind fault_kinds[] = {
 	  "done" },
 	{ "id asked for again", id_is_repeated, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
 	{ "id taken", id_is_taken, BOTH | FAULT_CLIENTS, 0, 0, "done", "done" },
+	{ "reload", reload_strikes, BOTH, 1, 2000, "done", "done" },
 };
 
 const unsigned int n_fault_kinds = sizeof(fault_kinds) / sizeof(*fault_kinds);

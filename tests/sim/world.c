@@ -79,7 +79,7 @@ static struct domain_config *make_domain_config(const struct sim_domain *d)
 	return c;
 }
 
-static struct config *make_config(const struct world *w)
+struct config *world_config(const struct world *w)
 {
 	struct config *c = calloc(1, sizeof(*c));
 
@@ -113,8 +113,9 @@ static void find_lost_operations(struct world *w);
 static void start_daemon(void *arg)
 {
 	struct world *w = arg;
-	int r = manager_new(&w->manager, w->event, make_config(w));
+	int r = manager_new(&w->manager, w->event, world_config(w));
 
+	w->other_config = false;
 	assert(r == 0);
 	w->listener = event_listen(w->manager->bus, on_bus, w);
 	assert(w->listener);
@@ -252,6 +253,10 @@ struct track *world_ask(struct sim_domain *d, const struct op_request *request, 
 	struct op *op;
 
 	snprintf(q.id, sizeof(q.id), "%s-%u", d->name, number);
+	if (!world_domain(d)) {
+		sim_log(d, "op %u: there is no such domain", number);
+		return NULL;
+	}
 	if (ask(d, &q, &op, &error, &text) < 0) {
 		if (!text)
 			sim_breach(d, "op %u is denied without a word", number);
@@ -484,6 +489,7 @@ static void heal(struct world *w)
 	w->healed = true;
 	w->settle_us = clock_us() + SETTLE_US;
 	w->rest_us = clock_us() + HEAL_US;
+	reload_heal(w);
 	for (unsigned int i = 0; i < w->n; i++)
 		faults_heal(&w->domains[i]);
 }

@@ -74,6 +74,7 @@ struct world {
 	unsigned int kills_due; /* of the daemon, right after it has started */
 	struct clock_timer start, again, sample;
 	bool over, healed;
+	bool other_config; /* the daemon has been given another than world_config() */
 	unsigned int drill;
 	uint64_t settle_us, rest_us;
 	unsigned int turns;
@@ -91,6 +92,8 @@ struct domain *world_domain(const struct sim_domain *d);
 /* A client asks for an operation. Return: valid until the next one; NULL it was denied. */
 struct track *world_ask(struct sim_domain *d, const struct op_request *request,
 			unsigned int number);
+/* What the daemon is to have; config_free(). */
+struct config *world_config(const struct world *w);
 void world_cancel(struct sim_domain *d);
 void world_client_goes(struct sim_domain *d);
 /* Others change what is in this slot. */
@@ -105,6 +108,11 @@ void client_on_denied(struct sim_domain *d, enum request_error error, const char
 void client_on_accepted(struct sim_domain *d);
 /* The next daemon is there: what does it know of @t, which had not ended? */
 void client_on_restart(struct sim_domain *d, struct track *t);
+
+/* reload.c: the daemon reads its configuration again, the same or another. */
+void reload_strikes(struct sim_domain *d, const struct item *i);
+/* It is again what it should be. */
+void reload_heal(struct world *w);
 
 /* checker.c */
 void checker_on_event(struct world *w, const struct event *e);
