@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -42,6 +43,12 @@ while test -e $hold; do sleep 0.01; done
 """
 
 
+def own_logs():
+    """Where this bed's logs are kept: a case has many beds."""
+    folder = os.environ.get("VCPUHP_CASE_LOGS")
+    return folder and tempfile.mkdtemp(prefix="bed-", dir=folder)
+
+
 class Bed:
     """@count: vCPUs to begin with. @daemon: keys of its configuration; @kind: its class."""
 
@@ -49,7 +56,7 @@ class Bed:
         self.count = count
         self.other = QtestVM("web2") if neighbour else None
         self.vm = QtestVM(NAME, agent=False, files={"/etc/vcpuhp/cpuhp.d/10-first": (0o755, PLAIN)},
-                          extra=["-device", "pvpanic", "-action", "panic=pause"])  # fmt: skip
+                          extra=["-device", "pvpanic", "-action", "panic=pause"], keep=own_logs())  # fmt: skip
         self.ops = 0
         self.answers = {}  # operation -> its result
         self.unheard = set()  # operations that may have ended while nobody could listen

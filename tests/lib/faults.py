@@ -12,8 +12,8 @@ import time
 import wire
 from daemon import Daemon
 from failpoints import FailingDaemon
-from faultbed import (ADD, REMOVE, Bed, admitted, del_replied, del_sent, eject_awaited, kernel_offline,
-                      kernel_online, present_awaited)  # fmt: skip
+from faultbed import (ADD, REMOVE, Bed, add_replied, add_sent, admitted, del_replied, del_sent, eject_awaited,
+                      kernel_offline, kernel_online, present_awaited)  # fmt: skip
 from scene import done
 from tap import equal
 from vm import wait_for
@@ -317,6 +317,10 @@ def qemu_stopped(b, cell):
     yield
 
 
+# Nothing that happens in QEMU is told meanwhile.
+QMP_IS_HELD = (add_sent, add_replied, del_sent, del_replied)
+
+
 def plugged_by_another(b, cell, slot):
     b.vm.plug(slot)
     cell.foreign = slot
@@ -324,6 +328,8 @@ def plugged_by_another(b, cell, slot):
         wait_for(lambda: slot in b.guest.present_slots(), 5, "the foreign vCPU")
     if cell.phase is admitted:
         b.until(lambda: b.state(slot) == "standby", "the foreign vCPU in info")
+    elif b.guest.insert == "accept" and cell.phase not in QMP_IS_HELD:
+        b.until(lambda: b.state(slot) != "offline", "the foreign vCPU in info")
 
 
 def foreign_plug(b, cell):
