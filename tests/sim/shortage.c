@@ -101,6 +101,11 @@ void shortage_close(void)
 	the_shortage.open = false;
 }
 
+bool shortage_hit(void)
+{
+	return the_shortage.s && the_shortage.s->hit;
+}
+
 bool shortage_side(bool daemon)
 {
 	bool before = the_shortage.daemon;

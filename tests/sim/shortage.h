@@ -91,6 +91,9 @@ void shortage_close(void);
 /* For the calls that the simulation stands in for: does this one fail? errno is set then. */
 bool shortage_refuses(enum shortage_call call);
 
+/* It has come to what is to fail. */
+bool shortage_hit(void);
+
 /* Allocations that were not freed, of both sides. */
 long shortage_live(void);
 
