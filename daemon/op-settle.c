@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What becomes of a running operation's moves when they have come to rest, or cannot go on. */
+/*
+ * Theory of operation
+ *
+ * What becomes of a running operation's moves when they have come to rest, or cannot go on: which
+ * of them are kept and which go back (once, when the climb is over), which are called back by a
+ * cancel or by another's failure, and what is left when somebody else has taken a slot. Decided
+ * here, carried out by op-moves.c. What device_del was sent for does not go back up (R9).
+ */
 #include "daemon/op-run.h"
 #include <errno.h>
 #include <stdio.h>

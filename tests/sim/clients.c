@@ -16,6 +16,7 @@
 #include "tests/sim/strikes.h"
 #include "tests/sim/world.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,62 @@ void client_on_restart(struct sim_domain *d, struct track *t)
 	} else {
 		t->op = op_ref(op);
 	}
+}
+
+/* What they ask for */
+
+static struct track *add_track(struct sim_domain *d, unsigned int number)
+{
+	struct driver *v = d->driver;
+	ptrdiff_t current = v->current ? v->current - v->tracks : -1;
+	struct track *t;
+
+	v->tracks = reallocarray(v->tracks, v->n_tracks + 1, sizeof(*t));
+	assert(v->tracks);
+	v->current = current < 0 ? NULL : &v->tracks[current];
+	t = &v->tracks[v->n_tracks++];
+	*t = (struct track){ .number = number, .accepted_us = clock_us() };
+	snprintf(t->id, sizeof(t->id), "%s-%u", d->name, number);
+	return t;
+}
+
+/* As the daemon does it for a client's word. */
+static int submit(struct sim_domain *d, const struct op_request *q, struct op **ret,
+		  enum request_error *ret_error, char **ret_text)
+{
+	AS_DAEMON;
+
+	return domain_submit(world_domain(d), q, ret, ret_error, ret_text);
+}
+
+struct track *world_ask(struct sim_domain *d, const struct op_request *request, unsigned int number)
+{
+	struct op_request q = *request;
+	enum request_error error;
+	struct track *t;
+	char *text = NULL;
+	struct op *op;
+
+	snprintf(q.id, sizeof(q.id), "%s-%u", d->name, number);
+	if (!world_domain(d)) {
+		sim_log(d, "op %u: there is no such domain", number);
+		return NULL;
+	}
+	if (submit(d, &q, &op, &error, &text) < 0) {
+		if (!text)
+			sim_breach(d, "op %u is denied without a word", number);
+		sim_log(d, "op %u is denied: %s", number, text);
+		client_on_denied(d, error, text);
+		free(text);
+		return NULL;
+	}
+	sim_log(d, "op %u is accepted", number);
+	client_on_accepted(d);
+	t = add_track(d, number);
+	t->request = q;
+	t->op = op;
+	d->world->result->operations++;
+	return t;
 }
 
 /* What they do */
