@@ -42,7 +42,6 @@ static int send_kick(struct hostwalk *h)
 
 	/* What an earlier kick left behind must not answer for this one. */
 	h->handed_over = h->ap_done = false;
-	h->strayed = 0;
 	h->ap = (struct record_done){ 0 };
 	h->v->kick = h->kick;
 	h->v->kick_tag = h->op ? h->op->tag : 0;
@@ -53,6 +52,7 @@ static int send_kick(struct hostwalk *h)
 int host_kick(struct hostwalk *h)
 {
 	h->resent = false;
+	h->strayed = 0;
 	h->kick = link_next_kick(h->v->domain->link);
 	return send_kick(h);
 }
@@ -296,7 +296,8 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 {
 	struct hostwalk *h = v->hw;
 
-	if (h && h->wait == WAIT_EJECT && !same_boot)
+	/* Each boot may sweep the request away; but a guest may only say that it has booted. */
+	if (h && h->wait == WAIT_EJECT && !same_boot && h->rekicks++ < REKICKS_MAX)
 		hostwalk_eject_anew(h);
 	/* A row of its table may have been what the walk waited for: that kick was not lost. */
 	if (!h || !h->kick || h->ap_done || h->kick > v->domain->session_kick)

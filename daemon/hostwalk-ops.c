@@ -118,12 +118,6 @@ static bool is_unplug_in_doubt(int rc)
 	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -ENODEV || rc == -EALREADY;
 }
 
-/* The guest is being booted: QEMU takes no device_del before its kernel is up. */
-static bool is_booting(const struct vcpu *v, int rc)
-{
-	return rc == -EAGAIN && !link_is_up(v->domain->link);
-}
-
 static void on_unplug_sent(void *arg, int rc, const char *text)
 {
 	struct vcpu *v = arg;
@@ -137,13 +131,13 @@ static void on_unplug_sent(void *arg, int rc, const char *text)
 		hostwalk_complete(h, 0);
 		return;
 	}
-	if (rc && !is_unplug_in_doubt(rc) && !is_booting(v, rc)) {
+	if (rc && !is_unplug_in_doubt(rc)) {
 		say_refused(h, "device_del", rc, text);
 		hostwalk_complete(h, rc);
 		return;
 	}
 	h->wait = WAIT_EJECT;
-	h->unsent = rc == -ECONNRESET || rc == -EAGAIN;
+	h->unsent = rc == -ECONNRESET;
 	/* The guest was faster than QEMU's reply, or QEMU than its table: ask for a fresh one. */
 	if (h->refused || rc == -ENODEV)
 		hv->ops->query(hv, hv_ignore, NULL);
@@ -164,20 +158,12 @@ int host_unplug(struct hostwalk *h)
 	return 0;
 }
 
-static void on_unplug_again(void *arg, int rc, const char *text)
-{
-	struct vcpu *v = arg;
-
-	if (v->hw && v->hw->wait == WAIT_EJECT && is_booting(v, rc))
-		v->hw->unsent = true;
-}
-
 void host_unplug_again(struct hostwalk *h)
 {
 	struct hv *hv = h->v->domain->hv;
 
 	/* One that cannot be sent now has its turn at the next deadline. */
-	if (hv->ops->unplug(hv, h->v->vcpu, on_unplug_again, h->v) == 0)
+	if (hv->ops->unplug(hv, h->v->vcpu, hv_ignore, NULL) == 0)
 		h->unsent = false;
 }
 

@@ -346,8 +346,8 @@ void hostwalk_on_table(struct vcpu *v)
 
 	if (!h)
 		return;
-	h->left |= !v->present && v->state >= CPUHP_QEMU_DEVICE && h->wait != WAIT_PLUG_REPLY &&
-		   !v->domain->hv->ops->names_devices;
+	h->left |= !v->present && (v->state < 0 || v->state >= CPUHP_QEMU_DEVICE) &&
+		   h->wait != WAIT_PLUG_REPLY && !v->domain->hv->ops->names_devices;
 	if (hostwalk_is_leaving(v) && !v->present) {
 		hostwalk_complete(h, 0);
 	} else if (h->wait == WAIT_EJECT && h->refused) {

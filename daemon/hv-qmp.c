@@ -425,10 +425,13 @@ static void note_brief(struct hv_qmp *hv)
 		hv->brief++;
 }
 
-/* What it said may have been no QMP; but nobody speaks for a process that has ended. */
-static bool has_spoken(const struct hv_qmp *hv)
+/*
+ * What it said may have been no QMP; but nobody speaks for a process that has ended. One that serves
+ * another client does not greet (-EBUSY).
+ */
+static bool has_spoken(const struct hv_qmp *hv, int rc)
 {
-	return qmp_has_heard(hv->qmp) && qmp_peer(hv->qmp).pid == hv->peer;
+	return (qmp_has_heard(hv->qmp) || rc == -EBUSY) && qmp_peer(hv->qmp).pid == hv->peer;
 }
 
 static void on_closed(void *ctx, int rc, const char *why)
@@ -439,7 +442,7 @@ static void on_closed(void *ctx, int rc, const char *why)
 
 	if (was_attached)
 		note_brief(hv);
-	hv->speaks = has_spoken(hv);
+	hv->speaks = has_spoken(hv, rc);
 	hv->phase = HV_LOST;
 	hv->qmp = qmp_close(hv->qmp);
 	hv_refresh_lost(hv);
@@ -465,7 +468,8 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
 	if (r == 0)
 		return 0;
-	hv->speaks = false;
+	/* Where others stand in line somebody serves them. */
+	hv->speaks &= r == -EAGAIN;
 	if (r == -EAGAIN)
 		snprintf(why, sizeof(why), "another QMP client holds the socket");
 	else

@@ -7,6 +7,8 @@
 
 const char *intent_why_unread(int r)
 {
+	if (r == -ESTALE)
+		return "another version has written it, and nothing was under way";
 	return r == -EBADMSG ? "it is damaged" : strerror(-r);
 }
 

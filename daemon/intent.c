@@ -13,7 +13,9 @@
  * CRC fails and the other one, which is the intent before that write, counts. Since the act that a
  * write announces is only done after it, the older intent is then the true one.
  *
- * The header is the same in all versions: each knows what is another's.
+ * The header is the same in all versions: each knows what is another's, and whether something was
+ * under way by it, which only that version can take to its end.
+ *
  * Sent to nobody and read by the same program, it is checked as if a stranger had made it: every
  * number has a range, and one outside it makes the slot worthless.
  */
@@ -30,6 +32,7 @@ enum {
 	AT_CRC = 8,
 	AT_LENGTH = 12,
 	AT_SEQ = 16,
+	AT_UNDER_WAY = 24,
 	SLOTS = 4096, /* no machine has more vCPUs */
 	MOVE_BYTES = 64 + 2 * OP_TEXT_MAX + 2 + CPUHP_STATES * 6,
 	OP_BYTES = 6144,
@@ -369,6 +372,17 @@ static uint32_t checksum(const uint8_t *slot, size_t length)
 	return crc32c(crc, slot + AT_LENGTH, INTENT_HEADER - AT_LENGTH + length);
 }
 
+static bool is_under_way(const struct intent *i)
+{
+	for (unsigned int k = 0; k < i->n_ops; k++)
+		if (i->ops[k].stage != INTENT_ENDED)
+			return true;
+	for (unsigned int k = 0; k < i->n_vcpus; k++)
+		if (i->vcpus[k].leaving || i->vcpus[k].returning)
+			return true;
+	return false;
+}
+
 int intent_encode(struct intent *i, uint8_t *out, size_t size)
 {
 	struct codec c = { .at = out + INTENT_HEADER, .end = out + size };
@@ -385,6 +399,7 @@ int intent_encode(struct intent *i, uint8_t *out, size_t size)
 	put_le32(out + AT_VERSION, INTENT_VERSION);
 	put_le32(out + AT_LENGTH, (uint32_t)length);
 	put_le64(out + AT_SEQ, i->seq);
+	out[AT_UNDER_WAY] = is_under_way(i);
 	put_le32(out + AT_CRC, checksum(out, length));
 	return (int)(INTENT_HEADER + length);
 }
@@ -412,7 +427,7 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret)
 	    get_le32(data + AT_CRC) != checksum(data, length))
 		return -EBADMSG;
 	if (get_le32(data + AT_VERSION) != INTENT_VERSION)
-		return -EPROTONOSUPPORT;
+		return data[AT_UNDER_WAY] ? -EPROTONOSUPPORT : -ESTALE;
 	i.seq = get_le64(data + AT_SEQ);
 	/* Only read, where @decode is set. */
 	c.at = (uint8_t *)(uintptr_t)data + INTENT_HEADER;
@@ -426,6 +441,12 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret)
 	return 0;
 }
 
+/* Another version has written @slot, when nothing was under way: since ours? */
+static bool is_newer(const uint8_t *slot, int our_rc, const struct intent *ours)
+{
+	return our_rc < 0 || get_le64(slot + AT_SEQ) > ours->seq;
+}
+
 int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
 {
 	struct intent slots[2] = { 0 };
@@ -433,9 +454,10 @@ int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
 
 	for (int i = 0; i < 2; i++)
 		rc[i] = intent_decode(data + (size_t)i * slot_size, slot_size, &slots[i]);
-	/* Another version has written since, or before: only that one knows which of them counts. */
 	for (int i = 0; i < 2; i++)
-		if (rc[i] == -EPROTONOSUPPORT) {
+		if (rc[i] == -EPROTONOSUPPORT ||
+		    (rc[i] == -ESTALE &&
+		     is_newer(data + (size_t)i * slot_size, rc[!i], &slots[!i]))) {
 			intent_done(&slots[!i]);
 			return rc[i];
 		}

@@ -134,8 +134,8 @@ int intent_encode(struct intent *i, uint8_t *out, size_t size);
  *
  * Every number is checked against its range, whoever wrote it.
  *
- * Return: 0; -ENODATA never written; -EBADMSG torn, damaged or out of range; -EPROTONOSUPPORT of
- * another version; -ENOMEM.
+ * Return: 0; -ENODATA never written; -EBADMSG torn, damaged or out of range; -EPROTONOSUPPORT or, where nothing was under way, -ESTALE of
+ * another version, where something was under way, and -ESTALE, where nothing was; -ENOMEM.
  */
 int intent_decode(const uint8_t *data, size_t size, struct intent *ret);
 
@@ -143,7 +143,7 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret);
  * intent_newest() - of two slots the one that counts
  *
  * One that is torn or damaged leaves the other, which is the state before that write. Beside one of
- * another version neither counts.
+ * another version neither counts, unless that one is the older and had nothing under way.
  *
  * Return: 0 or 1, the slot that was read; or what intent_decode() says of the better one.
  */

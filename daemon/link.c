@@ -97,7 +97,7 @@ static const char *hello_objection(const struct msg_hello *m)
 	return NULL;
 }
 
-static bool link_on_hello(struct link *l, const struct msg_hello *m)
+static bool link_on_hello(struct link *l, const struct msg_hello *m, bool *ret_up)
 {
 	struct session_verdict v;
 	const char *objection = hello_objection(m);
@@ -108,6 +108,7 @@ static bool link_on_hello(struct link *l, const struct msg_hello *m)
 		return false;
 	}
 	v = session_on_hello(&l->session, m->session, m->peer);
+	*ret_up = v.up;
 	if (v.changed || !l->session.established)
 		link_lost(l, v.changed ? "another agent has started" : "the agent forgot us");
 	if (m->kick > l->last_kick)
@@ -186,17 +187,29 @@ static bool is_frame_missing(struct link *l, const struct frame *f)
 	return ahead > 0;
 }
 
-void link_take_frame(struct link *l, const struct frame *f)
+static bool take_hello(struct link *l, const struct frame *f)
 {
 	struct msg_hello hello;
+	bool up = false;
+
+	if (f->session != 0 || msg_decode(MSG_HELLO, f->payload, f->length, &hello) < 0 ||
+	    !link_on_hello(l, &hello, &up))
+		return false;
+	/* One that is said again in the session is a frame of it. */
+	if (up || !link_is_up(l))
+		l->next_seq = f->seq + 1;
+	else if (is_frame_missing(l, f))
+		l->ops->on_missed(l->ctx);
+	return true;
+}
+
+void link_take_frame(struct link *l, const struct frame *f)
+{
 	bool taken = false;
 
 	l->stats.frames_in++;
 	if (f->type == MSG_HELLO) {
-		if (f->session == 0 && msg_decode(MSG_HELLO, f->payload, f->length, &hello) == 0)
-			taken = link_on_hello(l, &hello);
-		if (taken)
-			l->next_seq = f->seq + 1;
+		taken = take_hello(l, f);
 	} else if (link_is_up(l) && f->session == session_key(&l->session)) {
 		if (is_frame_missing(l, f))
 			l->ops->on_missed(l->ctx);

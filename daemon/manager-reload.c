@@ -51,8 +51,11 @@ static int take_settings(struct domain *d, const struct reload_step *s)
 		copy = domain_config_copy(&next);
 		if (!copy)
 			return -ENOMEM;
-		domain_config_free(d->config);
-		d->config = copy;
+		/* In its old place: the plan that is carried out looks at it still. */
+		next = *d->config;
+		*d->config = *copy;
+		*copy = next;
+		domain_config_free(copy);
 		d->configured = true;
 		log_line(LOG_INFO, "%s: has other settings from now on", d->config->name);
 	}

@@ -80,6 +80,8 @@ void qmp_pause_reading(struct qmp *q)
 
 	if (q->waiting && qmp_budget_when(&q->budget) > at)
 		at = qmp_budget_when(&q->budget);
+	q->lingering = false;
+	(void)qmp_listen(q);
 	sd_event_source_set_enabled(q->io, SD_EVENT_OFF);
 	sd_event_source_set_time(q->thaw, at);
 	sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT);
@@ -97,9 +99,11 @@ int qmp_listen(struct qmp *q)
 void qmp_linger(struct qmp *q)
 {
 	uint64_t now;
+	int busy = SD_EVENT_OFF;
 
-	if (q->state != READY || q->waiting || q->budget.missed ||
-	    sd_event_now(q->event, CLOCK_MONOTONIC, &now) < 0 ||
+	/* A pause has the one timer already, and what ends a lingering does not end it. */
+	if (q->state != READY || sd_event_source_get_enabled(q->thaw, &busy) < 0 ||
+	    busy != SD_EVENT_OFF || sd_event_now(q->event, CLOCK_MONOTONIC, &now) < 0 ||
 	    sd_event_source_set_time(q->thaw, now + LINGER_US) < 0 ||
 	    sd_event_source_set_enabled(q->thaw, SD_EVENT_ONESHOT) < 0)
 		return;

@@ -36,7 +36,7 @@ void announce_prepare(struct announcer *n)
 		n->fd = sysfs_make(n->root, BESIDE);
 }
 
-static int replace(struct announcer *n, const char *text, size_t len)
+static int replace_once(struct announcer *n, const char *text, size_t len)
 {
 	int r;
 
@@ -53,6 +53,14 @@ static int replace(struct announcer *n, const char *text, size_t len)
 	close(n->fd);
 	n->fd = -1;
 	return 0;
+}
+
+/* What was made ahead may have been removed since, or all of the folder. */
+static int replace(struct announcer *n, const char *text, size_t len)
+{
+	int r = replace_once(n, text, len);
+
+	return r == -ENOENT ? replace_once(n, text, len) : r;
 }
 
 static void print_array(FILE *f, const char *key, const struct cpulist *l)

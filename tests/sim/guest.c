@@ -217,6 +217,7 @@ static void on_boot(void *arg)
 	}
 	g->boots++;
 	g->up = true;
+	d->m.legacy = false;
 	d->trusted = d->a.lie == LIE_NONE;
 	sim_log(d, "the guest has booted (%u)", g->boots);
 	for (unsigned int i = 0; i < SIM_SLOTS; i++) {

@@ -44,6 +44,7 @@ static void fill(struct sim_domain *d)
 			.boot = i < m->boot_cpus,
 			.thread = i < m->boot_cpus ? new_thread(d, i) : 0,
 		};
+	m->legacy = true;
 	m->state = MACHINE_RUNNING;
 	machine_changed(d);
 }

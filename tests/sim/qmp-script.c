@@ -304,7 +304,7 @@ static void on_device_del(struct sim_domain *d, const struct qmp_command *c)
 
 	if (slot == SIM_NO_SLOT) {
 		say_error(d, c, "DeviceNotFound", "Device '%s' not found", c->device);
-	} else if (!d->g.up) {
+	} else if (d->m.legacy) {
 		d->m.slots[slot].deleted = false;
 		say_error(d, c, "GenericError",
 			  "acpi: device unplug request for not supported device type: %s",

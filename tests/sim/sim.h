@@ -125,6 +125,7 @@ struct machine {
 	enum machine_state state;
 	struct slot slots[SIM_SLOTS];
 	unsigned int boot_cpus;
+	bool legacy; /* no guest has left the old interface yet */
 	int next_thread;
 	struct qmp_command queue[COMMANDS_MAX];
 	unsigned int n_queue;

@@ -115,6 +115,12 @@ static void test_made_ahead(void **state)
 	announce_prepare(&next);
 	announce_done(&next);
 	assert_false(fake_exists(f, FILE_PATH "~"));
+	/* It may be removed meanwhile, and the folder too. */
+	announce_prepare(&next);
+	assert_int_equal(unlinkat(f->fd, FILE_PATH "~", 0), 0);
+	assert_int_equal(unlinkat(f->fd, FILE_PATH, 0), 0);
+	assert_int_equal(unlinkat(f->fd, "run/vcpuhp-agent", AT_REMOVEDIR), 0);
+	assert_int_equal(announce_write(&next, &l, &l, 2), 0);
 	assert_file(f, FILE_PATH,
 		    "{\"serial\":2,\"active\":[],\"standby\":[],\"active_list\":\"\"}");
 	close(n.fd);

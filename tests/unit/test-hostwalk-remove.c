@@ -212,6 +212,28 @@ static void one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for(void 
 	bench_stop(b);
 }
 
+/* Where the vCPU is in the guest is not known then, but what QEMU has is. */
+static void one_that_is_replaced_while_no_agent_is_heard_is_not_asked_for(void **ctx)
+{
+	struct bench *b = bench_by_hand(NULL);
+	struct bench_walk w;
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_walk(b, &w, 3, CPUHP_OFFLINE, false);
+	bench_said(b, "kick 3 6");
+	bench_kicked(b, 3, 0);
+	bench_agent_down(b);
+	replace(b);
+	b->guest_present[3] = true;
+	b->guest_state[3] = CPUHP_STANDBY;
+	bench_agent_up(b, 1);
+	bench_said(b, "kick 3 6");
+	bench_kicked(b, 3, 0);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	assert_int_equal(bench_count(b, "unplug 3"), 0);
+	bench_stop(b);
+}
+
 static void R14_a_device_not_found_waits_for_the_table(void **ctx)
 {
 	struct bench_walk w;
@@ -301,6 +323,7 @@ int main(void)
 		cmocka_unit_test(R9_a_removal_told_pending_ends_empty_and_stays_so),
 		cmocka_unit_test(R9_an_armed_admission_cannot_turn_a_finished_removal_round),
 		cmocka_unit_test(R14_removed_is_said_when_the_slot_is_empty_and_not_before),
+		cmocka_unit_test(one_that_is_replaced_while_no_agent_is_heard_is_not_asked_for),
 		cmocka_unit_test(R14_one_that_another_took_the_place_of_has_left),
 		cmocka_unit_test(one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for),
 		cmocka_unit_test(R14_a_device_not_found_waits_for_the_table),

@@ -101,6 +101,30 @@ static void anothers_is_told_and_leaves_nothing_that_counts(void **state)
 	intent_done(&i);
 }
 
+/* Where nothing was under way by the other version nothing is lost with it. */
+static void anothers_that_is_at_rest_counts_where_it_is_the_newest(void **state)
+{
+	struct intent i = make_intent(0, 0), back = { 0 };
+	uint8_t data[2 * SLOT] = { 0 };
+	int n;
+
+	for (unsigned int k = 0; k < i.n_ops; k++)
+		i.ops[k].stage = INTENT_ENDED;
+	i.seq = 7;
+	n = intent_encode(&i, data, SLOT);
+	make_anothers(data, n, INTENT_VERSION + 1);
+	assert_int_equal(intent_newest(data, SLOT, &back), -ESTALE);
+	i.seq = 6;
+	assert_true(intent_encode(&i, data + SLOT, SLOT) > 0);
+	assert_int_equal(intent_newest(data, SLOT, &back), -ESTALE);
+	i.seq = 8;
+	assert_true(intent_encode(&i, data + SLOT, SLOT) > 0);
+	assert_int_equal(intent_newest(data, SLOT, &back), 1);
+	assert_int_equal(back.seq, 8);
+	intent_done(&back);
+	intent_done(&i);
+}
+
 static void the_largest_machine_has_room(void **state)
 {
 	struct intent i = make_intent(4096, 4096), back = { 0 };
@@ -158,6 +182,7 @@ int main(void)
 		cmocka_unit_test(whatever_a_write_tears_the_other_slot_counts),
 		cmocka_unit_test(a_number_out_of_range_is_refused),
 		cmocka_unit_test(anothers_is_told_and_leaves_nothing_that_counts),
+		cmocka_unit_test(anothers_that_is_at_rest_counts_where_it_is_the_newest),
 		cmocka_unit_test(the_largest_machine_has_room),
 		cmocka_unit_test(another_run_is_told_by_any_of_its_marks),
 	};

@@ -93,9 +93,9 @@ static void R7_a_result_of_an_old_session_is_never_delivered(void **ctx)
 static void a_frame_that_was_lost_is_missed_once(void **ctx)
 {
 	static const char *const script[] = {
-		"< done 41", "= done 41",      "< lost",    "< done 43", "= missed 0",
-		"= done 43", "< done 44",      "= done 44", "= -",       "< lost",
-		"< lost",    "< hello A mine", "< done 45", "= done 45", NULL,
+		"< done 41",  "= done 41", "< lost",    "< done 43", "= missed 0", "= done 43",
+		"< done 44",  "= done 44", "= -",       "< lost",    "< lost",     "< hello A mine",
+		"= missed 0", "< done 45", "= done 45", NULL,
 	};
 
 	bench_play(*ctx, handshake);

@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/qmp-internal.h"
 #include "daemon/qmp-msg.h"
 #include "daemon/qmp.h"
 
@@ -414,6 +415,42 @@ static void what_was_passed_over_is_always_told(void **state)
 	rig_done(&rig);
 }
 
+static unsigned int count(const char *text, const char *word)
+{
+	unsigned int n = 0;
+
+	for (; (text = strstr(text, word)); text++)
+		n++;
+	return n;
+}
+
+/* A pause of the reading and a wait that is in no hurry have one timer: neither is left without an end. */
+static void a_pause_is_not_ended_without_reading_again(void **state)
+{
+	static const char answers[] =
+		"{\"return\": {}, \"id\": 2}\r\n{\"return\": {}, \"id\": 3}\r\n";
+	struct rig rig;
+	int reads = SD_EVENT_ON;
+
+	rig_init(&rig, 5000);
+	play(&rig, up);
+	rig.counts = true;
+	for (int i = 0; i < 5000 && reads != SD_EVENT_OFF; i++) {
+		send_events(&rig, 1);
+		assert_return_code(sd_event_run(rig.event, 0), 0);
+		assert_return_code(sd_event_source_get_enabled(rig.qmp->io, &reads), 0);
+	}
+	assert_int_equal(reads, SD_EVENT_OFF);
+	ask(&rig, "query-status");
+	qmp_linger(rig.qmp);
+	ask(&rig, "query-status");
+	say(&rig, answers, strlen(answers));
+	for (int i = 0; i < TURNS && count(rig.trace, "reply") < 2; i++)
+		turn(&rig);
+	assert_int_equal(count(rig.trace, "reply 0 {}"), 2);
+	rig_done(&rig);
+}
+
 static void a_line_above_the_limit_ends_it(void **state)
 {
 	size_t len = QMP_LINE_MAX + 128 * 1024;
@@ -579,6 +616,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dialogues),
 		cmocka_unit_test(what_was_passed_over_is_always_told),
+		cmocka_unit_test(a_pause_is_not_ended_without_reading_again),
 		cmocka_unit_test(a_line_above_the_limit_ends_it),
 		cmocka_unit_test(a_long_line_is_read),
 		cmocka_unit_test(a_closed_connection_is_silent),
