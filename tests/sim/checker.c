@@ -246,6 +246,8 @@ void checker_turn(struct world *w)
 {
 	for (unsigned int n = 0; n < w->n; n++)
 		watch_slots(&w->domains[n]);
+	if (w->n == 0)
+		return;
 	/* One domain a turn: there are many turns to each change, and they take turns too. */
 	unsigned int i = w->turns++ % w->n;
 	const struct domain *d =

@@ -148,10 +148,11 @@ struct track *world_ask(struct sim_domain *d, const struct op_request *request, 
 		return NULL;
 	}
 	if (submit(d, &q, &op, &error, &text) < 0) {
-		if (!text)
+		sim_log(d, "op %u is denied: %s", number, text ? text : "?");
+		if (text)
+			client_on_denied(d, error, text);
+		else
 			sim_breach(d, "op %u is denied without a word", number);
-		sim_log(d, "op %u is denied: %s", number, text);
-		client_on_denied(d, error, text);
 		free(text);
 		return NULL;
 	}

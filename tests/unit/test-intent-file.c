@@ -138,7 +138,7 @@ static void a_new_file_that_cannot_be_written_leaves_the_old_one(void **state)
 static size_t read_file(const char *path, uint8_t data[2 * SLOT])
 {
 	int fd = open(path, O_RDONLY);
-	ssize_t n = fd >= 0 ? read(fd, data, 2 * SLOT) : -1;
+	ssize_t n = fd >= 0 ? read(fd, data, 2L * SLOT) : -1;
 
 	close(fd);
 	assert_true(n >= 0);
