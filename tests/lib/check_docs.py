@@ -15,6 +15,7 @@ KEY = r"\*([A-Z][A-Za-z]+)=\*"
 PAIRS = (
     ("daemon/man/vcpuhpd.8.scd", OPTION, "daemon/options.c", r'\{ "([a-z-]+)", (?:"[A-Z]+"|NULL), "'),
     ("daemon/man/vcpuhpd.conf.5.scd", KEY, "daemon/config.c", r'\{ \{ "[A-Z]\w+", "(\w+)", '),
+    ("daemon/vcpuhpd.conf", r"(?m)^#([A-Z]\w+)=", "daemon/config.c", r'\{ \{ "[A-Z]\w+", "(\w+)", '),
     ("guest-agent/man/vcpuhp-agent.8.scd", OPTION, "guest-agent/options.c", r'"(--[a-z-]+)", (?:"|NULL)'),
     ("guest-agent/man/vcpuhp-agent.8.scd", KEY, "guest-agent/vcpuhp-agent.conf", r"(?m)^#([A-Z]\w+)="),
 )  # fmt: skip

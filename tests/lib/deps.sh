@@ -9,6 +9,7 @@ DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
 DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd)
+DEPS_SYSTEMD=(systemd systemd-container procps)
 
 deps_fail() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -103,7 +104,7 @@ deps_qga() {
 
 # Everything for tests/run.
 deps_all() {
-	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" && deps_kernel "$1" &&
+	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" "${DEPS_SYSTEMD[@]}" && deps_kernel "$1" &&
 		deps_qga "$1"
 }
 

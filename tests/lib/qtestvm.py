@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""QtestVM: real QEMU on KVM with a FakeGuest in place of an operating system."""
+"""QtestVM: real QEMU on KVM with a FakeGuest in place of an operating system (or without KVM: @accel)."""
 
 import os
 
@@ -23,14 +23,14 @@ HALT_FIRMWARE = b"\xf4" * 0xFFF0 + b"\xfa\xf4\xeb\xfd".ljust(16, b"\xf4")
 
 class QtestVM(Machine):
     def __init__(self, name="web1", smp=1, maxcpus=8, agent=True, agent_args=(), files=None,
-                 extra=(), keep=None):  # fmt: skip
+                 extra=(), keep=None, accel="kvm"):  # fmt: skip
         super().__init__(name, keep)
         self.guest = None
         try:
             with open(self.path("halt.bin"), "wb") as f:
                 f.write(HALT_FIRMWARE)
             self.start_qemu([
-                "-bios", self.path("halt.bin"), "-accel", "kvm", "-machine", "q35", "-m", "64",
+                "-bios", self.path("halt.bin"), "-accel", accel, "-machine", "q35", "-m", "64",
                 "-smp", "%d,maxcpus=%d,sockets=1,cores=%d,threads=1" % (smp, maxcpus, maxcpus),
                 "-qtest", "unix:%s,server=on,wait=off" % self.path("qtest"),
                 "-qtest-log", "/dev/null",

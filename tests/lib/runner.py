@@ -348,6 +348,13 @@ def tier_libvirt(run):
         run_script(run, "libvirt", script, "build")
 
 
+def tier_systemd(run):
+    """the units: what systemd thinks of them, and the daemon under a real one, installed, in a container"""
+    run.need_build("build")
+    for script in scripts("systemd"):
+        run_script(run, "systemd", script, "build")
+
+
 def tier_e2e(run):
     """a real Debian kernel in a guest (TCG, or KVM where the CPU has vmx or svm)"""
     need("qemu-system-x86_64")
@@ -370,6 +377,7 @@ TIERS = {
     "integration": tier_integration,
     "sanitize": tier_sanitize,
     "libvirt": tier_libvirt,
+    "systemd": tier_systemd,
     "e2e": tier_e2e,
 }
 
@@ -388,7 +396,7 @@ def run_tier(run, name):
 def list_all():
     for name, function in TIERS.items():
         print("%-12s %s" % (name, function.__doc__))
-    for folder in ("sim", "integration", "libvirt", "e2e"):
+    for folder in ("sim", "integration", "libvirt", "systemd", "e2e"):
         for script in scripts(folder):
             print("%s: %s" % (folder, os.path.relpath(script, ROOT)))
     for patch in mutants.patches(ROOT):

@@ -65,6 +65,13 @@ def _sentence(error):
     return str(error) if isinstance(error, AssertionError) else "%s: %s" % (type(error).__name__, error)
 
 
+def describe(error):
+    """What is shown of a case that ended with it."""
+    if isinstance(error, DeadlinePassed):
+        return "the deadline passed" + _where(error)
+    return _sentence(error) + _where(error)
+
+
 def _run_child(function, deadline, report):
     signal.signal(signal.SIGALRM, _on_alarm)
     # A shell has what it starts in the background ignore Ctrl-C, and so would all that we start.
@@ -79,7 +86,7 @@ def _run_child(function, deadline, report):
     except DeadlinePassed as e:
         text = "fail deadline of %d s passed%s" % (deadline, _where(e))
     except BaseException as e:
-        text = "fail %s%s" % (_sentence(e), _where(e))
+        text = "fail " + describe(e)
     os.write(report, text.encode(errors="replace")[-60000:])
     sys.stdout.flush()
     os._exit(0)

@@ -228,11 +228,14 @@ class Machine:
             "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp-test"),
             "-trace", "enable=handle_qmp_command", "-D", self.trace_path,
         ]  # fmt: skip
-        self.process = Process(common + args, self.path("qemu.log"))
+        self.process = self.start_process(common + args)
         try:
             self._qmp = Qmp(self.path("qmp-test"), alive=self.process.alive)
         except (AssertionError, EOFError) as e:
             raise AssertionError("QEMU did not start: %s\n%s" % (e, self.process.text())) from e
+
+    def start_process(self, args):
+        return Process(args, self.path("qemu.log"))
 
     def qmp(self, command, **arguments):
         return self._qmp.cmd(command, **arguments)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# install-defaults.sh DIR FILE...: below $DESTDIR, where no file of that name is.
+set -eu
+dir=${DESTDIR:-}$1
+shift
+for file; do
+	[ -e "$dir/${file##*/}" ] || install -D -m 0644 "$file" "$dir/${file##*/}"
+done

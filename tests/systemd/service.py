@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon's units under a real systemd, installed as a user would; QEMU is a service of another user's."""
+
+import grp
+import json
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+from container import Container, run, show, why_not
+from daemon import Daemon
+from qtestvm import QtestVM
+from scene import done
+from tap import case, equal, matches
+from vm import kvm_usable, wait_for
+
+SERVICE, SOCKET = "vcpuhpd.service", "vcpuhpd.socket"
+CONTROL = "/run/vcpuhp/control"
+VMS = "/run/vms"
+HOST_KVM = os.stat("/dev/kvm").st_rdev if kvm_usable() else None
+
+
+class UnitProcess:
+    """What a machine asks of its QEMU, which is a service."""
+
+    def __init__(self, unit):
+        self.unit = unit
+        self.pid = int(show(unit, "MainPID"))
+
+    def alive(self):
+        return show(self.unit, "ActiveState") == "active"
+
+    def kill(self, number):
+        run("systemctl", "kill", "--kill-whom=main", "--signal=%d" % number, self.unit)
+
+    def stop(self, number=signal.SIGTERM, seconds=5):
+        run("systemctl", "stop", self.unit, check=False)
+
+    def text(self):
+        return run("journalctl", "--no-pager", "-o", "cat", "-u", self.unit)
+
+
+class ServiceVM(QtestVM):
+    """Its QEMU runs as a user of its own, and its sockets are the group's, as README.md says."""
+
+    def start_process(self, args):
+        unit = "vm-%s.service" % self.name
+        shutil.chown(self.dir, "qemu", "vcpuhp")
+        os.chmod(self.dir, 0o2770)
+        run("systemd-run", "--quiet", "--unit", unit, "--property=User=qemu", "--property=UMask=0007",
+            "--property=StandardOutput=journal", *args)  # fmt: skip
+        return UnitProcess(unit)
+
+    def __init__(self, **how):
+        super().__init__(accel="kvm" if kvm_usable() else "qtest", **how)
+        shutil.chown(self.agent_path, "root", "vcpuhp")
+        os.chmod(self.agent_path, 0o660)
+
+
+class Service(Daemon):
+    """The installed daemon, with its configuration in a drop-in."""
+
+    def __init__(self, machine, domain=None, daemon=None):
+        super().__init__(machine, domain, daemon, start=False)
+        self.socket = CONTROL
+        os.makedirs("/etc/vcpuhp/vcpuhpd.conf.d", exist_ok=True)
+        shutil.copy(self.config, "/etc/vcpuhp/vcpuhpd.conf.d/test.conf")
+        os.chmod("/etc/vcpuhp/vcpuhpd.conf.d/test.conf", 0o644)
+
+    @property
+    def pid(self):
+        return int(show(SERVICE, "MainPID"))
+
+    def text(self):
+        return run("journalctl", "--no-pager", "-o", "cat", "-u", SERVICE)
+
+    def close(self):
+        if self.machine.keep:
+            with open(os.path.join(self.machine.keep, "journal"), "w", encoding="utf-8") as f:
+                f.write(run("journalctl", "--no-pager"))
+
+
+def inside(function):
+    """The case runs in a container of its own."""
+
+    def in_container():
+        with Container() as c:
+            c.boot()
+            c.do(lambda: _prepare(function))
+
+    in_container.__name__ = function.__name__
+    return in_container
+
+
+def _make_kvm():
+    """A node of its own: to the group kvm, as everywhere, and the machine's is left as it is."""
+    if HOST_KVM:
+        os.mknod("/dev/kvm", 0o660 | stat.S_IFCHR, HOST_KVM)
+        os.chmod("/dev/kvm", 0o660)
+        shutil.chown("/dev/kvm", "root", "kvm")
+
+
+def _prepare(function):
+    os.makedirs("/etc/sysusers.d", exist_ok=True)
+    with open("/etc/sysusers.d/qemu.conf", "w", encoding="ascii") as f:
+        f.write("u qemu -\nm qemu kvm\nm qemu vcpuhp\nu alice -\nm alice vcpuhp\nu bob -\n")
+    run("systemd-sysusers", "/etc/sysusers.d/qemu.conf")
+    _make_kvm()
+    os.mkdir(VMS, 0o755)
+    tempfile.tempdir = VMS  # the daemon has a /tmp of its own
+    try:
+        function()
+    except BaseException:
+        print("# " + run("journalctl", "--no-pager", "-n", "40").replace("\n", "\n# "))
+        raise
+
+
+def ask_as(name, *words):
+    """(exit status, stderr) of vcpuhpctl run by that user, with the groups that it has."""
+    user = pwd.getpwnam(name)
+    a = subprocess.run(["vcpuhpctl", *words], capture_output=True, text=True, timeout=60, check=False, user=user.pw_uid,
+                       group=user.pw_gid, extra_groups=os.getgrouplist(name, user.pw_gid))  # fmt: skip
+    return a.returncode, a.stderr.strip()
+
+
+def mode(path):
+    st = os.stat(path)
+    return "%s:%s %04o" % (pwd.getpwuid(st.st_uid)[0], grp.getgrgid(st.st_gid)[0], stat.S_IMODE(st.st_mode))
+
+
+def switch_on():
+    """What README.md says to do after `meson install`; the first boot has made user, group and folder."""
+    run("systemctl", "enable", "--now", SOCKET)
+
+
+def drop_in(text):
+    os.makedirs("/etc/systemd/system/vcpuhpd.service.d", exist_ok=True)
+    with open("/etc/systemd/system/vcpuhpd.service.d/test.conf", "w", encoding="ascii") as f:
+        f.write("[Service]\n" + text)
+    run("systemctl", "daemon-reload")
+
+
+def journal(**fields):
+    """Messages of the daemon's unit that have these fields."""
+    out = run("journalctl", "--no-pager", "-o", "json", "-u", SERVICE, *("%s=%s" % f for f in fields.items()))
+    return [json.loads(line)["MESSAGE"] for line in out.splitlines()]
+
+
+@contextmanager
+def running(**how):
+    """(VM, Service): a domain that the daemon knows, with one vCPU online."""
+    with ServiceVM(**how) as vm:
+        d = Service(vm)
+        try:
+            switch_on()
+            d.wait_idle_online(1)
+            yield vm, d
+        finally:
+            d.close()
+
+
+def begin_two(vm, d, op):
+    """An operation in its middle: QEMU has both vCPUs, and the guest has seen neither."""
+    vm.guest.insert = "ignore"
+    asking = d.begin("setvcpus", "web1", "3", "--op-id", op)
+    wait_for(lambda: len(vm.sent("device_add")) == 2, 20, "both device_adds")
+    return asking
+
+
+def ends_well(vm, d, op):
+    vm.guest.insert = "accept"
+    done(d.ctl("wait", op, "--timeout", 60), online=3)
+    equal(len(vm.sent("device_add")), 2, "device_adds, each sent once")
+    equal(vm.guest.online(), [0, 1, 2])
+
+
+@case(deadline=120)
+@inside
+def the_first_command_starts_the_daemon():
+    equal(run("systemctl", "is-enabled", SOCKET, check=False).strip(), "disabled")
+    switch_on()
+    equal(run("systemctl", "is-enabled", SOCKET).strip(), "enabled")
+    equal((show(SERVICE, "ActiveState"), show(SOCKET, "SubState")), ("inactive", "listening"))
+    equal(mode(CONTROL), "root:vcpuhp 0660")
+    run("vcpuhpctl", "host")
+    equal((show(SERVICE, "SubState"), show(SOCKET, "SubState")), ("running", "running"))
+    equal(show(SERVICE, "User"), "vcpuhp")
+    equal([mode(p) for p in ("/run/vcpuhp", CONTROL, "/var/lib/vcpuhp", "/etc/vcpuhp")],
+          ["vcpuhp:vcpuhp 0710", "root:vcpuhp 0660", "vcpuhp:vcpuhp 0700", "root:root 0755"])  # fmt: skip
+    with open("/proc/%s/status" % show(SERVICE, "MainPID"), encoding="ascii") as f:
+        status = f.read()
+    matches(r"CapEff:\t0+\nCapBnd:\t0+\nCapAmb:\t0+\nNoNewPrivs:\t1\nSeccomp:\t2\n", status)
+
+
+@case(deadline=120)
+@inside
+def stopping_the_socket_takes_its_name_away():
+    switch_on()
+    run("vcpuhpctl", "host")
+    run("systemctl", "stop", SOCKET, SERVICE)
+    assert not os.path.exists(CONTROL)
+    equal(ask_as("root", "host")[0], 9)
+    run("systemctl", "start", SOCKET)
+    run("vcpuhpctl", "host")
+
+
+@case(deadline=120)
+@inside
+def the_group_may_look_and_others_may_not():
+    with running() as (_, d):
+        equal(ask_as("alice", "info", "web1")[0], 0)
+        exit_status, said = ask_as("alice", "setvcpus", "web1", "2")
+        equal(exit_status, 7, said)
+        exit_status, said = ask_as("bob", "info", "web1")
+        equal(exit_status, 7, said)
+        done(d.setvcpus(2), online=2)
+
+
+@case(deadline=120)
+@inside
+def kvm_is_asked_for_its_limits():
+    if not HOST_KVM:
+        raise tap.Skip("no /dev/kvm")
+    switch_on()
+    kvm = json.loads(run("vcpuhpctl", "-o", "json", "host"))["kvm"]
+    equal((kvm["available"], kvm["why"]), (True, None))
+
+
+@case(deadline=180)
+@inside
+def a_daemon_that_is_stopped_is_killed_by_the_watchdog_and_started_again():
+    drop_in("WatchdogSec=2s\n")
+    with running() as (vm, d):
+        asking = begin_two(vm, d, "watched")
+        before, start = d.pid, time.monotonic()
+        run("systemctl", "kill", "--signal=STOP", SERVICE)
+        wait_for(lambda: d.pid not in (0, before), 30, "another daemon", pause=0.05)
+        seconds = time.monotonic() - start
+        assert seconds < 12, "another daemon only after %.1f s" % seconds
+        equal(show(SERVICE, "NRestarts"), "1")
+        matches("Watchdog timeout", d.text())
+        asking.wait(60)
+        ends_well(vm, d, "watched")
+        print("# another daemon after %.2f s with WatchdogSec=2s" % seconds)
+
+
+@case(deadline=120)
+@inside
+def an_idle_daemon_lives_through_its_watchdog():
+    drop_in("WatchdogSec=1s\n")
+    switch_on()
+    run("vcpuhpctl", "host")
+    before = show(SERVICE, "MainPID")
+    time.sleep(4)  # four of its deadlines
+    equal((show(SERVICE, "MainPID"), show(SERVICE, "NRestarts")), (before, "0"))
+
+
+@case(deadline=120)
+@inside
+def a_restart_in_the_middle_loses_nothing():
+    with running() as (vm, d):
+        asking = begin_two(vm, d, "again")
+        before = d.pid
+        run("systemctl", "restart", SERVICE)
+        assert d.pid not in (0, before)
+        asking.wait(60)
+        ends_well(vm, d, "again")
+
+
+@case(deadline=120)
+@inside
+def a_start_by_the_next_command_goes_on_as_well():
+    with running() as (vm, d):
+        asking = begin_two(vm, d, "later")
+        run("systemctl", "stop", SERVICE)
+        equal(show(SERVICE, "ActiveState"), "inactive")
+        asking.wait(60)
+        ends_well(vm, d, "later")
+
+
+@case(deadline=120)
+@inside
+def a_reload_in_the_middle_drops_nothing():
+    with running() as (vm, d):
+        asking = begin_two(vm, d, "reloaded")
+        before = d.pid
+        run("systemctl", "reload", SERVICE)
+        wait_for(lambda: show(SERVICE, "SubState") == "running", 20, "the end of the reload", pause=0.05)
+        vm.guest.insert = "accept"
+        done(asking.wait(60), online=3)
+        equal((d.pid, show(SERVICE, "NRestarts")), (before, "0"))
+        ends_well(vm, d, "reloaded")
+
+
+@case(deadline=120)
+@inside
+def a_stop_leaves_the_vms_alone():
+    with running() as (vm, d):
+        done(d.setvcpus(3), online=3)
+        qemu = vm.process.pid
+        run("systemctl", "stop", SOCKET, SERVICE)
+        equal(int(show("vm-web1.service", "MainPID")), qemu)
+        assert vm.process.alive()
+        equal(vm.qmp("query-status")["status"], "running")
+        equal((vm.qemu_present(), vm.guest.online()), ([0, 1, 2], [0, 1, 2]))
+        run("systemctl", "start", SOCKET)
+        d.wait_idle_online(3)
+        done(d.setvcpus(1), online=1)
+
+
+@case(deadline=120)
+@inside
+def the_journal_has_its_lines():
+    with running() as (_, d):
+        pid = d.pid
+        run("systemctl", "stop", SERVICE)
+        ours = journal(_PID=pid)
+        assert any(line.startswith("stopping: ") for line in ours), "%s" % ours
+        equal(set(journal(_PID=pid, SYSLOG_IDENTIFIER="vcpuhpd")), set(ours))
+        equal([line for line in ours if line.startswith("<")], [], "lines with their priority in the text")
+
+
+@case(deadline=120)
+@inside
+def a_bad_configuration_is_said_and_ends_the_tries():
+    os.makedirs("/etc/vcpuhp/vcpuhpd.conf.d", exist_ok=True)
+    with open("/etc/vcpuhp/vcpuhpd.conf.d/bad.conf", "w", encoding="ascii") as f:
+        f.write("[Daemon]\nNoSuchKey=1\n")
+    switch_on()
+    equal(ask_as("root", "host")[0], 9)
+    wait_for(lambda: show(SERVICE, "ActiveState") == "failed", 30, "the end of the tries", pause=0.1)
+    matches(r"bad.conf:2: .*NoSuchKey", "\n".join(journal()))
+    os.unlink("/etc/vcpuhp/vcpuhpd.conf.d/bad.conf")
+    run("systemctl", "reset-failed", SERVICE, SOCKET)
+    run("systemctl", "start", SOCKET)
+    run("vcpuhpctl", "host")
+
+
+@case(deadline=120)
+@inside
+def placing_needs_the_drop_in_and_says_so():
+    place = {"Place": "0"}
+    with ServiceVM() as vm:
+        d = Service(vm, domain=place)
+        try:
+            switch_on()
+            d.wait_idle_online(1)
+            a = d.setvcpus(2)
+            equal((a.exit, a.vcpu(1)["failed_at"]), (1, "host:place"), "%s" % a)
+            drop = "/etc/systemd/system/vcpuhpd.service.d"
+            os.makedirs(drop)
+            shutil.copy("/usr/local/share/vcpuhp/vcpuhpd-place.conf", drop)
+            run("systemctl", "daemon-reload")
+            run("systemctl", "restart", SERVICE)
+            d.wait_idle_online(1)
+            done(d.setvcpus(2), online=2)
+        finally:
+            d.close()
+
+
+if __name__ == "__main__":
+    tap.main(why_not)

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The unit files as they are installed: systemd has nothing to say against them, and how much they leave open."""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import tap
+from container import install
+from tap import case, equal
+
+UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service")
+MOST = {"vcpuhpd.service": 15, "vcpuhp-agent.service": 30}  # tenths
+EXEC = re.compile(r"(?m)^(ExecStart=)(\S*/sbin/)")
+
+
+class Installed:
+    """The units in a folder, with the programs where they were installed for now; @edit: (old, new) in one."""
+
+    def __init__(self, edit=None):
+        self.dir = tempfile.mkdtemp(prefix="vcpuhp-units-")
+        dest = os.path.join(self.dir, "dest")
+        install(dest)
+        self.paths = [self._copy(dest, unit, edit) for unit in UNITS]
+
+    def _copy(self, dest, unit, edit):
+        found = glob.glob(os.path.join(dest, "**", unit), recursive=True)
+        equal(len(found), 1, "files named " + unit)
+        with open(found[0], encoding="ascii") as f:
+            text = EXEC.sub(r"\1%s\2" % dest, f.read())
+        if edit and unit == edit[0]:
+            assert edit[1] in text, "%s has no %s" % (unit, edit[1])
+            text = text.replace(edit[1], edit[2])
+        with open(os.path.join(self.dir, unit), "w", encoding="ascii") as f:
+            f.write(text)
+        return f.name
+
+    def analyze(self, *args):
+        """(exit status, all it said)"""
+        done = subprocess.run(["systemd-analyze", "--no-pager", *args], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, SYSTEMD_UNIT_PATH=self.dir + ":", LC_ALL="C"))  # fmt: skip
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def score(self, unit):
+        """In tenths."""
+        _, said = self.analyze("security", "--offline=true", os.path.join(self.dir, unit))
+        return round(float(re.search(r"exposure level for \S+: ([0-9.]+)", said).group(1)) * 10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@case()
+def systemd_has_nothing_to_say_against_them():
+    with Installed() as i:
+        equal(i.analyze("verify", "--man=no", *i.paths), (0, ""))
+
+
+@case()
+def verify_would_say_it():
+    for edit in (("vcpuhpd.service", "WatchdogSec=", "WachtdogSec="), ("vcpuhpd.service", "sbin/vcpuhpd", "sbin/nothing"),
+                 ("vcpuhp-agent.service", "KillMode=mixed", "KillMode=none-of-them"),
+                 ("vcpuhpd.socket", "SocketMode=0660", "SocketMode=rw")):  # fmt: skip
+        with Installed(edit) as i:
+            assert i.analyze("verify", "--man=no", *i.paths)[1], "%s: not a word" % (edit,)
+
+
+@case()
+def they_leave_little_open():
+    with Installed() as i:
+        for unit, most in MOST.items():
+            score = i.score(unit)
+            assert score <= most, "%s scores %.1f, at most %.1f is wanted" % (unit, score / 10, most / 10)
+            print("# %s: %.1f" % (unit, score / 10))
+
+
+def why_not():
+    return None if shutil.which("systemd-analyze") else "systemd-analyze is not installed (package systemd)"
+
+
+if __name__ == "__main__":
+    tap.main(why_not)
