@@ -19,6 +19,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from container import Container, run, show, why_not
 from daemon import Daemon
+from guest import BUILD
 from qtestvm import QtestVM
 from scene import done
 from tap import case, equal, matches
@@ -139,7 +140,10 @@ def mode(path):
 
 
 def switch_on():
-    """What README.md says to do after `meson install`; the first boot has made user, group and folder."""
+    """What README.md says to do after `meson install`."""
+    run("systemd-sysusers", "vcpuhp.conf")
+    run("systemd-tmpfiles", "--create", "vcpuhp.conf")
+    run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", SOCKET)
 
 
@@ -366,6 +370,58 @@ def placing_needs_the_drop_in_and_says_so():
             done(d.setvcpus(2), online=2)
         finally:
             d.close()
+
+
+DOMAIN = """\
+<domain type='qemu'><name>web1</name><memory unit='MiB'>64</memory><vcpu placement='static' current='1'>4</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/><apic/></features>
+<devices><controller type='usb' model='none'/><memballoon model='none'/>
+<channel type='unix'><target type='virtio' name='org.vcpuhp.agent.0'/></channel></devices></domain>
+"""
+LIBVIRT = {
+    "/etc/libvirt/libvirtd.conf": 'unix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\nauth_unix_rw = "none"\n',
+    "/etc/libvirt/qemu.conf": 'security_driver = "none"\ncgroup_controllers = [ ]\nnamespaces = [ ]\nstdio_handler = "file"\n',
+    "/etc/sysusers.d/libvirt.conf": "g libvirt -\nu libvirt-qemu -\n",
+    "/etc/vcpuhp/vcpuhpd.conf.d/libvirt.conf": "[Libvirt]\n",
+    VMS + "/web1.xml": DOMAIN,
+}
+
+
+def start_libvirtd():
+    """The system's own, with a domain that runs: QEMU as a user of its own, as distributions have it."""
+    for path, text in LIBVIRT.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+    run("systemd-sysusers", "/etc/sysusers.d/libvirt.conf")
+    run("systemd-run", "--quiet", "--unit=libvirtd-test", "--property=Delegate=yes", "libvirtd")
+    wait_for(lambda: "hypervisor" in run("virsh", "version", check=False), 90, "libvirtd", pause=0.2)
+    run("virsh", "define", VMS + "/web1.xml")
+    run("virsh", "start", "web1")
+
+
+def libvirt_info():
+    a = run("vcpuhpctl", "-o", "json", "info", "web1", check=False)
+    return json.loads(a.splitlines()[-1]) if a else {}
+
+
+@case(deadline=200)
+@inside
+def libvirts_domains_need_two_groups():
+    if not shutil.which("libvirtd") or not os.path.exists(os.path.join(BUILD, "daemon/vcpuhp-libvirt.so")):
+        raise tap.Skip("no libvirtd, or no module for it")
+    os.environ["LIBVIRT_DEFAULT_URI"] = "qemu:///system"
+    start_libvirtd()
+    switch_on()
+    run("vcpuhpctl", "host")
+    wait_for(lambda: "Permission denied" in "".join(journal()), 30, lambda: "its reason: %s" % journal(), pause=0.1)
+    for group in ("libvirt", "libvirt-qemu"):
+        run("usermod", "-a", "-G", group, "vcpuhp")
+    run("systemctl", "restart", SERVICE)
+    # No agent, for there is no guest; but it was found, and its channel could be opened.
+    wait_for(lambda: libvirt_info().get("status") == "running", 60, lambda: "the domain: %s" % libvirt_info(), pause=0.2)
+    wait_for(lambda: libvirt_info()["agent"]["why"] == "no agent has answered", 20,
+             lambda: "its channel: %s" % libvirt_info()["agent"], pause=0.2)  # fmt: skip
 
 
 if __name__ == "__main__":
