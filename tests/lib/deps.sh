@@ -102,10 +102,16 @@ deps_qga() {
 		deps_fail "could not download qemu-guest-agent; a test of the libvirt tier needs it"
 }
 
+# deps_udev BUILD: unpack udev into BUILD/guest/udev, once, for a guest with systemd.
+deps_udev() {
+	[ -e "$1/guest/udev/ready" ] || deps_unpack "$1/guest/udev" udev "udev for a guest" ||
+		deps_fail "could not download udev; a test of the systemd tier needs it"
+}
+
 # Everything for tests/run.
 deps_all() {
 	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" "${DEPS_SYSTEMD[@]}" && deps_kernel "$1" &&
-		deps_qga "$1"
+		deps_qga "$1" && deps_udev "$1"
 }
 
 # What the demo needs.

@@ -250,11 +250,14 @@ def qemu_ga():
 
 
 def overlay(files, out):
-    """Write initrd() and, behind it, these files (path -> text, or (mode, text)) to @out."""
+    """Write initrd() and, behind it, these files (path -> text, or (mode, text)) to @out. A mode of S_IFLNK: a link."""
     c = Cpio()
     for path, content in files.items():
         mode, data = content if isinstance(content, tuple) else (0o644, content)
-        c.file(path, data, mode)
+        if stat.S_ISLNK(mode):
+            c.link(path, data)
+        else:
+            c.file(path, data, mode)
     with open(out, "wb") as f:
         f.write(_read(initrd()))
         f.write(b"\0" * (-f.tell() % 4))

@@ -71,7 +71,7 @@ class Qmp:
         msg["seen"] = time.monotonic()
         self.events.append(msg)
 
-    def cmd(self, name, **arguments):
+    def cmd(self, name, /, **arguments):
         """The command's answer; QmpError with QEMU's sentence when it is an error."""
         text = json.dumps({"execute": name, "arguments": arguments})
         self.sock.sendall(text.encode() + b"\n")

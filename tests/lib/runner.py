@@ -348,11 +348,17 @@ def tier_libvirt(run):
         run_script(run, "libvirt", script, "build")
 
 
-def tier_systemd(run):
-    """the units: what systemd thinks of them, and the daemon under a real one, installed, in a container"""
+def tier_dist(run):
+    """what is installed where, every build option, and the tarball: it builds and passes"""
     run.need_build("build")
-    for script in scripts("systemd"):
-        run_script(run, "systemd", script, "build")
+    for script in scripts("dist"):
+        run_script(run, "dist", script, "build")
+
+
+def tier_systemd(run):
+    """the units under a real systemd: the daemon's in a container, the agent's in a guest"""
+    run.need_build("build")
+    each(lambda s: run_script(run, "systemd", s, "build"), scripts("systemd"))
 
 
 def tier_e2e(run):
@@ -377,6 +383,7 @@ TIERS = {
     "integration": tier_integration,
     "sanitize": tier_sanitize,
     "libvirt": tier_libvirt,
+    "dist": tier_dist,
     "systemd": tier_systemd,
     "e2e": tier_e2e,
 }
@@ -396,7 +403,7 @@ def run_tier(run, name):
 def list_all():
     for name, function in TIERS.items():
         print("%-12s %s" % (name, function.__doc__))
-    for folder in ("sim", "integration", "libvirt", "systemd", "e2e"):
+    for folder in ("sim", "integration", "libvirt", "dist", "systemd", "e2e"):
         for script in scripts(folder):
             print("%s: %s" % (folder, os.path.relpath(script, ROOT)))
     for patch in mutants.patches(ROOT):

@@ -237,7 +237,7 @@ class Machine:
     def start_process(self, args):
         return Process(args, self.path("qemu.log"))
 
-    def qmp(self, command, **arguments):
+    def qmp(self, command, /, **arguments):
         return self._qmp.cmd(command, **arguments)
 
     def events(self):
@@ -314,7 +314,7 @@ class VM(Machine, InGuest):
         for ident, name in (("agent", "org.vcpuhp.agent.0"), ("test", "org.vcpuhp.test.0")):
             ports += [
                 "-chardev", "socket,id=%s,path=%s,server=on,wait=off" % (ident, self.path(ident)),
-                "-device", "virtserialport,chardev=%s,name=%s" % (ident, name),
+                "-device", "virtserialport,chardev=%s,name=%s,id=port-%s" % (ident, name, ident),
             ]  # fmt: skip
         self.start_qemu(accel + [
             "-machine", "q35", "-m", str(memory),
