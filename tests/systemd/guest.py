@@ -54,7 +54,7 @@ def the_agent_comes_and_goes_with_its_port():
         wait_state(vm, "active")
         d.wait_idle_online(1, 60)
         vm.remove_port()
-        wait_state(vm, "inactive")
+        wait_state(vm, "inactive", 20)
         equal(vm.guest("ls /dev/virtio-ports").split(), ["org.vcpuhp.test.0"])
         vm.add_port()
         wait_state(vm, "active")
