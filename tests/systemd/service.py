@@ -205,6 +205,9 @@ def the_first_command_starts_the_daemon():
           ["vcpuhp:vcpuhp 0710", "root:vcpuhp 0660", "vcpuhp:vcpuhp 0700", "root:root 0755"])  # fmt: skip
     with open("/proc/%s/status" % show(SERVICE, "MainPID"), encoding="ascii") as f:
         status = f.read()
+    run("systemctl", "disable", SOCKET)
+    run("systemctl", "enable", SERVICE)
+    equal([run("systemctl", "is-enabled", u).strip() for u in (SERVICE, SOCKET)], ["enabled", "enabled"])
     matches(r"CapEff:\t0+\nCapBnd:\t0+\nCapAmb:\t0+\nNoNewPrivs:\t1\nSeccomp:\t2\n", status)
 
 
@@ -310,6 +313,24 @@ def a_reload_in_the_middle_drops_nothing():
 
 @case(deadline=120)
 @inside
+def a_reload_takes_the_new_configuration_or_none():
+    with running() as (vm, d):
+        before, path = d.pid, "/etc/vcpuhp/vcpuhpd.conf.d/z.conf"
+        for text, most in (("MaxVcpus=2", 2), ("MaxVcpus=many", 2), ("MaxVcpus=3", 3)):
+            with open(path, "w", encoding="ascii") as f:
+                f.write("[Domain web1]\n%s\n" % text)
+            os.chmod(path, 0o644)
+            run("systemctl", "reload", SERVICE)
+            wait_for(lambda most=most: d.ctl("setvcpus", "web1", most, "--dry-run").exit == 0, 20, "MaxVcpus=%d" % most)
+            wait_for(lambda: show(SERVICE, "SubState") == "running", 20, "the end of the reload", pause=0.05)
+            equal(d.ctl("setvcpus", "web1", most + 1, "--dry-run").exit, 4, text)
+        equal((d.pid, show(SERVICE, "NRestarts")), (before, "0"))
+        equal(d.text().count("the configuration was read again"), 2)
+        matches("z.conf:2: ", d.text())
+
+
+@case(deadline=120)
+@inside
 def a_stop_leaves_the_vms_alone():
     with running() as (vm, d):
         done(d.setvcpus(3), online=3)
@@ -347,8 +368,8 @@ def a_bad_configuration_is_said_and_ends_the_tries():
     wait_for(lambda: show(SERVICE, "ActiveState") == "failed", 30, "the end of the tries", pause=0.1)
     matches(r"bad.conf:2: .*NoSuchKey", "\n".join(journal()))
     os.unlink("/etc/vcpuhp/vcpuhpd.conf.d/bad.conf")
-    run("systemctl", "reset-failed", SERVICE, SOCKET)
-    run("systemctl", "start", SOCKET)
+    run("systemctl", "reset-failed", SERVICE)
+    run("systemctl", "restart", SOCKET)
     run("vcpuhpctl", "host")
 
 
