@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The agent's unit in a guest with a real kernel, systemd and udev: it comes and goes with its port."""
 
+import os
+import re
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from daemon import Daemon
+from guest import ROOT
 from scene import done
 from sysguest import SystemdVM, why_not
 from tap import case, equal, matches
@@ -27,7 +30,8 @@ etc=$(try touch /etc/touched)
 usr=$(try touch /usr/local/touched)
 cgroup=$(try mkdir -p /sys/fs/cgroup/touched)
 irq=$(try sh -c 'cd /proc/irq; cat default_smp_affinity > default_smp_affinity')
-mount=$(try mount -t tmpfs none /run/vcpuhp-agent)
+mount=$(try mount -t tmpfs none /tmp)
+: >> /run/looked
 chown=$(try chown 1:1 /run/looked)
 ran_on=$(cut -d' ' -f39 /proc/$$/stat)
 echo "$1 $2 on $ran_on: $caps etc=$etc usr=$usr cgroup=$cgroup irq=$irq mount=$mount chown=$chown" >> /run/looked
@@ -87,6 +91,23 @@ def an_operation_works_and_its_callbacks_live_in_the_sandbox():
         vm.guest("systemctl start vcpuhp-agent")
         d.wait_idle_online(3, 60)
         done(d.setvcpus(1), online=1)
+
+
+def example():
+    """The drop-in that vcpuhp-agent(8) shows."""
+    with open(os.path.join(ROOT, "guest-agent/man/vcpuhp-agent.8.scd"), encoding="utf-8") as f:
+        return re.search(r"```\n(\[Service\].*?)```", f.read(), re.S).group(1)
+
+
+@case(deadline=240)
+def the_sandbox_is_loosened_as_the_manual_says():
+    files = {CALLBACK: (0o755, LOOK), "/etc/myservice/keep": "",
+             "/etc/systemd/system/vcpuhp-agent.service.d/more.conf": example()}  # fmt: skip
+    with SystemdVM(files=files) as vm, Daemon(vm) as d:
+        wait_state(vm, "active")
+        d.wait_idle_online(1, 60)
+        more = CAPS | 1 << 0 | 1 << 21  # CHOWN SYS_ADMIN
+        equal(calls(vm), ["startup 0 on 0: %016x etc=no usr=no cgroup=yes irq=yes mount=yes chown=yes" % more])
 
 
 @case(deadline=300)
