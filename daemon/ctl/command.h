@@ -35,6 +35,7 @@ enum option {
 	OPT_COUNT,
 	OPT_OP,
 	OPT_FILE,
+	OPT_SVG,
 	OPT_QMP,
 	OPT_AGENT,
 	OPT_LIVE,

@@ -33,6 +33,7 @@ static const struct option_def table[OPTIONS] = {
 	[OPT_COUNT] = { "count", 0, "N", "stop after N events" },
 	[OPT_OP] = { "op", 0, "ID", "only this operation's steps" },
 	[OPT_FILE] = { NULL, 'O', "FILE", "file to write; - is stdout" },
+	[OPT_SVG] = { "svg", 0, NULL, "a picture (SVG) instead" },
 	[OPT_QMP] = { "qmp", 0, "PATH", "QEMU's QMP socket" },
 	[OPT_AGENT] = { "agent", 0, "PATH", "the socket of the guest agent's port" },
 	[OPT_LIVE] = { "live", 0, NULL, "change the running domain (default)" },
@@ -142,6 +143,7 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_CONFIG:
 	case OPT_CURRENT:
 	case OPT_APPLY:
+	case OPT_SVG:
 	case OPTIONS:
 		break;
 	}

@@ -2,6 +2,7 @@
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/handlers.h"
 #include "daemon/ctl/output.h"
+#include "daemon/ctl/trace-svg.h"
 #include "daemon/ctl/trace.h"
 #include "daemon/ctl/value.h"
 #include "daemon/json-in.h"
@@ -27,18 +28,11 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-static int write_text(int fd, json_object *o)
-{
+/* What is written: a whole document, and the end of its last line. */
+struct document {
+	char *text;
 	size_t len;
-	const char *text = json_object_to_json_string_length(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	int r;
-
-	if (!text)
-		return -ENOMEM;
-	r = write_all(fd, text, len);
-	return r < 0 ? r : write_all(fd, "\n", 1);
-}
+};
 
 /* mkostemp() makes files that only their owner reads; a result has the mode that others have. */
 static mode_t usual_mode(void)
@@ -49,9 +43,9 @@ static mode_t usual_mode(void)
 	return 0666 & ~mask;
 }
 
-static int fill(int fd, json_object *o)
+static int fill(int fd, const struct document *d)
 {
-	int r = write_text(fd, o);
+	int r = write_all(fd, d->text, d->len);
 
 	if (r == 0 && (fchmod(fd, usual_mode()) < 0 || fsync(fd) < 0))
 		r = -errno;
@@ -61,7 +55,7 @@ static int fill(int fd, json_object *o)
 }
 
 /* Whole or not at all: into a file beside it, then renamed. */
-static int write_file(const char *path, json_object *o)
+static int write_file(const char *path, const struct document *d)
 {
 	char *temporary;
 	int fd, r;
@@ -69,7 +63,7 @@ static int write_file(const char *path, json_object *o)
 	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkostemp(temporary, O_CLOEXEC);
-	r = fd < 0 ? -errno : fill(fd, o);
+	r = fd < 0 ? -errno : fill(fd, d);
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0 && fd >= 0)
@@ -79,21 +73,32 @@ static int write_file(const char *path, json_object *o)
 }
 
 /* A device or pipe (/dev/stdout) is written, not replaced by a file. */
-static int write_to(const char *path, json_object *o)
+static int write_to(const char *path, const struct document *d)
 {
 	struct stat st;
 	int fd;
 
-	if (strcmp(path, "-") == 0) {
-		output_json(stdout, o);
-		return 0;
-	}
+	if (strcmp(path, "-") == 0)
+		return write_all(STDOUT_FILENO, d->text, d->len);
 	if (stat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-		return write_file(path, o);
+		return write_file(path, d);
 	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	return write_text(fd, o) | close(fd);
+	return write_all(fd, d->text, d->len) | close(fd);
+}
+
+static int compose(const struct ctl *c, json_object *trace, struct document *ret)
+{
+	if (command_has(c->command, OPT_SVG))
+		return trace_svg(trace, c->command->domain, &ret->text, &ret->len);
+	ret->text = NULL;
+	if (asprintf(&ret->text, "%s\n",
+		     json_object_to_json_string_ext(
+			     trace, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0)
+		return -ENOMEM;
+	ret->len = strlen(ret->text);
+	return 0;
 }
 
 static void report(const struct ctl *c, size_t n)
@@ -116,6 +121,7 @@ int run_trace(struct ctl *c)
 {
 	_cleanup_client_reply_ struct client_reply reply = { 0 };
 	_cleanup_json_ json_object *trace = NULL, *parameters = NULL;
+	struct document document = { 0 };
 	json_object *steps;
 	size_t n;
 	int r;
@@ -130,7 +136,10 @@ int run_trace(struct ctl *c)
 		return ctl_bad_reply(c, "no steps");
 	r = trace_build(steps, &trace, &n);
 	if (r == 0)
-		r = write_to(c->command->file, trace);
+		r = compose(c, trace, &document);
+	if (r == 0)
+		r = write_to(c->command->file, &document);
+	free(document.text);
 	if (r < 0)
 		return ctl_fail(c, EXIT_FAILED, request_error_name(ERR_INTERNAL),
 				"cannot write %s: %s", c->command->file, strerror(-r));

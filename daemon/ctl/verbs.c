@@ -184,10 +184,11 @@ static const struct verb table[] = {
 		.help = "Write the remembered steps of a domain as a Chrome trace.",
 		.about =
 			"The file is JSON for chrome://tracing or Perfetto: host, guest agent and guest\n"
-			"kernel are processes, each vCPU is a thread, and all share one time axis.",
+			"kernel are processes, each vCPU is a thread, and all share one time axis. With\n"
+			"--svg it is a picture of the same for a report: a panel for each operation.",
 		.words = { WORD_DOMAIN },
 		.min_words = 1,
-		.options = OPT(OP) | OPT(FILE),
+		.options = OPT(OP) | OPT(FILE) | OPT(SVG),
 		.needed = OPT(FILE),
 		.run = run_trace,
 	},

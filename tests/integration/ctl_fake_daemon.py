@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from xml.etree import ElementTree
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import recordings as rec
@@ -22,6 +23,7 @@ import tap
 from fakevcpuhpd import BAD, CTL, ROOT, SECONDS, environment, run, server, why_not
 from tap import case, equal, matches
 
+SVG = "{http://www.w3.org/2000/svg}"
 VERBS = ("list host states info vcpucount setvcpus setvcpu target domain-xml doctor ops op wait cancel events trace "
          "fail attach detach metrics help").split()  # fmt: skip
 
@@ -408,6 +410,22 @@ def a_trace_is_whole_or_not_there():
         with open(out, encoding="utf-8") as f:
             equal(json.load(f), trace)
         equal(sorted(os.listdir(folder)), ["control", "trace.json"])
+
+
+@case(deadline=SECONDS)
+def a_picture_is_well_formed_and_tells_every_span():
+    with server() as (_, path, folder):
+        out = os.path.join(folder, "trace.svg")
+        p = run(["trace", "web1", "--svg", "-O", out], path)
+        equal((p.returncode, p.stdout), (0, ""))
+        root = ElementTree.parse(out).getroot()
+        equal(root.tag, SVG + "svg")
+        titles = [t.text for t in root.iter(SVG + "title")]
+        assert len(titles) == 3 and any(t.startswith("ap:online: 76.0 ms") for t in titles), titles
+        words = " ".join("".join(t.itertext()) for t in root.iter(SVG + "text"))
+        assert "vCPUs of web1" in words and "vcpu 3" in words and "ap:online 76.0" in words, words
+        lowest = max(float(t.get("y")) for t in root.iter(SVG + "text"))
+        assert lowest < float(root.get("height")), (lowest, root.get("height"))
 
 
 def current_umask():

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "daemon/ctl/trace-svg.h"
 #include "daemon/ctl/trace.h"
 #include "daemon/ctl/value.h"
 
@@ -167,12 +169,57 @@ static void processes_and_threads_have_names(void **ctx)
 	json_object_put(trace);
 }
 
+static char *picture(const char *steps)
+{
+	char *svg;
+	size_t n, len;
+	json_object *trace = build(steps, &n);
+
+	assert_int_equal(trace_svg(trace, "web1", &svg, &len), 0);
+	assert_int_equal(len, strlen(svg));
+	json_object_put(trace);
+	return svg;
+}
+
+static void a_picture_has_a_panel_for_each_operation(void **ctx)
+{
+	char *svg = picture(STEP(0, 1, 2, "qemu:device", "enter") "," STEP(
+		3000, 1, 2, "qemu:device",
+		"exit") ",{\"t_us\":90000,\"vcpu\":2,\"state\":9,"
+			"\"name\":\"ap:verify\",\"phase\":\"enter\",\"op\":\"o2\"},"
+			"{\"t_us\":91500,\"vcpu\":2,\"state\":9,\"rc\":-5,"
+			"\"name\":\"ap:verify\",\"phase\":\"exit\",\"op\":\"o2\"}");
+
+	assert_non_null(strstr(svg, ">operation o1: 3.0 ms<"));
+	assert_non_null(strstr(svg, ">operation o2: 1.5 ms<"));
+	assert_non_null(strstr(svg, ">qemu:device 3.0<"));
+	assert_non_null(strstr(svg, "class=\"agent bad\""));
+	assert_non_null(strstr(svg, "<title>ap:verify: 1.5 ms, Input/output error (-5)</title>"));
+	free(svg);
+	svg = picture("");
+	assert_non_null(strstr(svg, "no steps are remembered"));
+	free(svg);
+}
+
+/* What a guest calls its callbacks stays text. */
+static void names_are_no_markup(void **ctx)
+{
+	char *svg = picture(STEP(0, 1, 12, "ap:dyn.<b>&\\\"x",
+				 "enter") "," STEP(9000, 1, 12, "ap:dyn.<b>&\\\"x", "exit"));
+
+	assert_null(strstr(svg, "<b>"));
+	assert_non_null(strstr(svg, "ap:dyn.&lt;b&gt;&amp;&quot;x"));
+	free(svg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans_are_made_of_points),
 		cmocka_unit_test(a_span_carries_what_is_known_of_its_end),
 		cmocka_unit_test(processes_and_threads_have_names),
+		cmocka_unit_test(a_picture_has_a_panel_for_each_operation),
+		cmocka_unit_test(names_are_no_markup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

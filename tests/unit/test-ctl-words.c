@@ -184,6 +184,7 @@ static const struct {
 	{ { "ctl", "setvcpus", "--", "-web1", "8" }, "setvcpus", NULL },
 	{ { "ctl", "setvcpus", "web1", "8", "--op-id", "-5" }, "setvcpus", NULL },
 	{ { "ctl", "trace", "w", "-O-", "--op", "7" }, "trace", NULL },
+	{ { "ctl", "trace", "w", "-O-", "--svg" }, "trace", NULL },
 	{ { "ctl", "setvcpu", "w", "4096", "--enable" }, "setvcpu", NULL },
 	{ { "ctl" }, NULL, "a command is missing" },
 	{ { "ctl", "lis" }, NULL, "unknown command 'lis'" },

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * The spans of the trace are sorted by operation (in the order in which these began), vCPU and time,
+ * and drawn from top to bottom: a run of spans with the same operation is a panel, one with the
+ * same vCPU in it a group of lanes. Nothing is looked up again; @y is where the next thing goes.
+ */
+#include "daemon/ctl/trace-svg.h"
+#include "daemon/ctl/step.h"
+#include "daemon/ctl/trace.h"
+#include "daemon/ctl/value.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In pixels. */
+enum {
+	WIDTH = 1200,
+	LEFT = 120,
+	PLOT = WIDTH - LEFT - 20,
+	LANE = 20,
+	LINE = 15,
+	LETTER = 6, /* of a label's font, on average */
+	TICKS = 12,
+	WORDS = PLOT / LETTER, /* letters of a line of times */
+};
+
+struct span {
+	json_object *event; /* borrowed */
+	const char *name, *op;
+	int64_t from_us, to_us;
+	int vcpu, lane;
+	size_t panel; /* the first span of its operation */
+};
+
+/* @from_us, @length_us: what the panel shows */
+struct picture {
+	FILE *out;
+	struct span *spans;
+	size_t n;
+	int y;
+	int64_t from_us, length_us;
+};
+
+/* For which XML has words of its own, or none. */
+static void put_text(FILE *f, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '<':
+			fputs("&lt;", f);
+			break;
+		case '>':
+			fputs("&gt;", f);
+			break;
+		case '&':
+			fputs("&amp;", f);
+			break;
+		case '"':
+			fputs("&quot;", f);
+			break;
+		default:
+			fputc((unsigned char)*text < ' ' ? '?' : *text, f);
+		}
+	}
+}
+
+static size_t first_of_operation(const struct picture *p, const char *op)
+{
+	size_t i = 0;
+
+	while (i < p->n && strcmp(p->spans[i].op, op) != 0)
+		i++;
+	return i;
+}
+
+static void take_span(struct picture *p, json_object *e)
+{
+	struct span s = {
+		.event = e,
+		.name = value_string(e, "name", "?"),
+		.op = value_string(value_object(e, "args"), "op", ""),
+		.from_us = value_int(e, "ts", 0),
+		.vcpu = (int)value_int(e, "tid", 0),
+		.lane = (int)value_int(e, "pid", TRACE_HOST) - TRACE_HOST,
+	};
+
+	s.to_us = s.from_us + value_int(e, "dur", 0);
+	s.panel = first_of_operation(p, s.op);
+	p->spans[p->n++] = s;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	if (x->from_us != y->from_us)
+		return x->from_us < y->from_us ? -1 : 1;
+	return x->lane - y->lane;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	if (x->panel != y->panel)
+		return x->panel < y->panel ? -1 : 1;
+	return x->vcpu != y->vcpu ? x->vcpu - y->vcpu : by_time(a, b);
+}
+
+static int read_spans(struct picture *p, json_object *events)
+{
+	size_t n = value_count(events);
+
+	p->spans = calloc(n ? n : 1, sizeof(*p->spans));
+	if (!p->spans)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(value_string(value_at(events, i), "ph", ""), "X") == 0)
+			take_span(p, value_at(events, i));
+	/* Twice: the first of an operation is the first in time. */
+	qsort(p->spans, p->n, sizeof(*p->spans), by_time);
+	for (size_t i = 0; i < p->n; i++)
+		p->spans[i].panel = first_of_operation(p, p->spans[i].op);
+	qsort(p->spans, p->n, sizeof(*p->spans), by_place);
+	return 0;
+}
+
+static double x_of(const struct picture *p, int64_t us)
+{
+	return LEFT + (double)(us - p->from_us) * PLOT / (double)p->length_us;
+}
+
+/* 1, 2 or 5 times a power of ten, so that there are at most TICKS. */
+static int64_t tick_of(int64_t length_us)
+{
+	static const int64_t factors[] = { 1, 2, 5 };
+
+	for (int64_t power = 10;; power *= 10)
+		for (size_t i = 0; i < 3; i++)
+			if (length_us / (factors[i] * power) <= TICKS)
+				return factors[i] * power;
+}
+
+static void draw_axis(struct picture *p)
+{
+	int64_t tick = tick_of(p->length_us);
+
+	for (int64_t t = 0; t <= p->length_us; t += tick)
+		fprintf(p->out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">%g</text>\n",
+			x_of(p, p->from_us + t), p->y, (double)t / 1000);
+}
+
+static void draw_grid(struct picture *p)
+{
+	int64_t tick = tick_of(p->length_us);
+
+	fputs("<path class=\"grid\" d=\"", p->out);
+	for (int64_t t = 0; t <= p->length_us; t += tick)
+		fprintf(p->out, "M%.1f %dv%d", x_of(p, p->from_us + t), p->y, 3 * LANE);
+	fputs("\"/>\n", p->out);
+}
+
+static void put_title(FILE *f, const struct span *s)
+{
+	json_object *args = value_object(s->event, "args");
+	const char *text = value_string(args, "text", "");
+	int ran_on = (int)value_int(args, "ran_on", -1), rc = (int)value_int(args, "rc", 0);
+	char buf[64];
+
+	fputs("<title>", f);
+	put_text(f, s->name);
+	fprintf(f, ": %s",
+		step_format_ms((double)(s->to_us - s->from_us) / 1000, buf, sizeof(buf)));
+	if (ran_on >= 0)
+		fprintf(f, ", on cpu %d", ran_on);
+	if (rc) {
+		fputs(", ", f);
+		put_text(f, step_format_rc(rc, buf, sizeof(buf)));
+	}
+	if (*text) {
+		fputs(", ", f);
+		put_text(f, text);
+	}
+	fputs("</title>", f);
+}
+
+static const char *class_of(const struct span *s)
+{
+	json_object *args = value_object(s->event, "args");
+
+	if (value_int(args, "rc", 0))
+		return "bad";
+	if (value_bool(args, "unfinished", false) || value_bool(args, "truncated", false))
+		return "open";
+	return value_bool(args, "rollback", false) ? "back" : "ok";
+}
+
+static void draw_span(struct picture *p, const struct span *s)
+{
+	static const char *const lanes[] = { "host", "agent", "kernel" };
+	double x = x_of(p, s->from_us), width = x_of(p, s->to_us) - x;
+	int y = p->y + s->lane * LANE;
+
+	fprintf(p->out, "<rect class=\"%s %s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\">",
+		lanes[s->lane], class_of(s), x, y, width < 1 ? 1.0 : width, LANE - 3);
+	put_title(p->out, s);
+	fputs("</rect>", p->out);
+	if ((double)(strlen(s->name) * LETTER) < width - 4) {
+		fprintf(p->out, "<text class=\"in\" x=\"%.1f\" y=\"%d\">", x + 3, y + LANE - 8);
+		put_text(p->out, s->name);
+		fputs("</text>", p->out);
+	}
+	fputc('\n', p->out);
+}
+
+/* "qemu:device 3.1 · guest:present 20.4 ...", in as many lines as it takes. */
+static void write_times(struct picture *p, const struct span *first, const struct span *end)
+{
+	size_t used = WORDS;
+
+	for (const struct span *s = first; s < end; s++) {
+		size_t len = strlen(s->name) + 10;
+
+		if (s->lane == TRACE_KERNEL - TRACE_HOST)
+			continue;
+		if (used + len > WORDS) {
+			if (s != first)
+				fputs("</text>\n", p->out);
+			p->y += LINE;
+			used = 0;
+			fprintf(p->out, "<text class=\"times\" x=\"%d\" y=\"%d\">", LEFT, p->y);
+		}
+		used += len;
+		put_text(p->out, s->name);
+		fprintf(p->out, " %.1f%s", (double)(s->to_us - s->from_us) / 1000,
+			s + 1 < end ? " \xc2\xb7 " : "");
+	}
+	if (used < WORDS)
+		fputs("</text>\n", p->out);
+}
+
+static void draw_vcpu(struct picture *p, const struct span *first, const struct span *end)
+{
+	static const char *const lanes[] = { "host", "guest agent", "guest kernel" };
+
+	fprintf(p->out, "<text class=\"vcpu\" x=\"8\" y=\"%d\">vcpu %d</text>\n", p->y + LANE - 8,
+		first->vcpu);
+	draw_grid(p);
+	for (int i = 0; i < 3; i++)
+		fprintf(p->out, "<text class=\"lane\" x=\"%d\" y=\"%d\">%s</text>\n", LEFT - 6,
+			p->y + i * LANE + LANE - 8, lanes[i]);
+	for (const struct span *s = first; s < end; s++)
+		draw_span(p, s);
+	p->y += 3 * LANE;
+	write_times(p, first, end);
+	p->y += LINE;
+}
+
+/* Where the run of spans of the same vCPU, or of the same operation, ends. */
+static const struct span *end_of(const struct span *first, const struct span *end, bool vcpu)
+{
+	const struct span *s = first;
+
+	while (s < end && s->panel == first->panel && (!vcpu || s->vcpu == first->vcpu))
+		s++;
+	return s;
+}
+
+static void find_scale(struct picture *p, const struct span *first, const struct span *end)
+{
+	int64_t to_us = first->to_us;
+
+	p->from_us = first->from_us;
+	for (const struct span *s = first; s < end; s++) {
+		p->from_us = s->from_us < p->from_us ? s->from_us : p->from_us;
+		to_us = s->to_us > to_us ? s->to_us : to_us;
+	}
+	p->length_us = to_us > p->from_us ? to_us - p->from_us : 1;
+}
+
+static void draw_panel(struct picture *p, const struct span *first, const struct span *end)
+{
+	const struct span *next;
+	char ms[32];
+
+	find_scale(p, first, end);
+	p->y += 2 * LINE;
+	fprintf(p->out, "<text class=\"op\" x=\"8\" y=\"%d\">%s", p->y,
+		*first->op ? "operation " : "no operation");
+	put_text(p->out, first->op);
+	fprintf(p->out, ": %s</text>\n",
+		step_format_ms((double)p->length_us / 1000, ms, sizeof(ms)));
+	p->y += LINE + 5;
+	draw_axis(p);
+	p->y += 6;
+	for (const struct span *s = first; s < end; s = next) {
+		next = end_of(s, end, true);
+		draw_vcpu(p, s, next);
+	}
+}
+
+static const char head[] =
+	"<style>text{font:11px sans-serif;fill:#222}.op,.what{font-weight:bold;font-size:13px}"
+	".vcpu{font-weight:bold}.lane{text-anchor:end;fill:#666}.tick{text-anchor:middle;fill:#666}"
+	".times{font-size:10px;fill:#555}.in{font-size:10px}.grid{stroke:#ddd;fill:none}"
+	"rect{stroke:#fff;stroke-width:.5}.host{fill:#9ec5f4}.agent{fill:#a5d8a7}"
+	".kernel{fill:#d5c8ea}.back{fill:#f5c98b}.bad{fill:#ef8a80}"
+	".open{stroke:#c00;stroke-width:1;stroke-dasharray:3 2}</style>\n";
+
+static void draw_legend(struct picture *p)
+{
+	static const char *const marks[][2] = {
+		{ "host ok", "host" },
+		{ "agent ok", "guest agent" },
+		{ "kernel ok", "guest kernel" },
+		{ "back", "rollback" },
+		{ "bad", "failed" },
+		{ "host open", "not seen whole" },
+	};
+	int x = LEFT;
+
+	p->y += LINE;
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++, x += 120)
+		fprintf(p->out,
+			"<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"12\" height=\"12\"/>"
+			"<text x=\"%d\" y=\"%d\">%s</text>\n",
+			marks[i][0], x, p->y - 10, x + 17, p->y, marks[i][1]);
+	fprintf(p->out, "<text x=\"%d\" y=\"%d\">times in ms</text>\n", x, p->y);
+}
+
+static void draw(struct picture *p, const char *domain)
+{
+	const struct span *end = p->spans + p->n, *next;
+
+	p->y = 20;
+	fprintf(p->out, "<text class=\"what\" x=\"8\" y=\"%d\">vCPUs of ", p->y);
+	put_text(p->out, domain);
+	fputs("</text>\n", p->out);
+	draw_legend(p);
+	for (const struct span *s = p->spans; s < end; s = next) {
+		next = end_of(s, end, false);
+		draw_panel(p, s, next);
+	}
+	if (p->n == 0)
+		fprintf(p->out, "<text x=\"8\" y=\"%d\">no steps are remembered</text>\n",
+			p->y += 2 * LINE);
+}
+
+/* The height is known when all is drawn: the head is written behind it and put before. */
+static int compose(const char *body, int height, char **ret, size_t *ret_len)
+{
+	int n = asprintf(
+		ret,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+		"viewBox=\"0 0 %d %d\">\n%s<path fill=\"#fff\" d=\"M0 0H%dV%dH0z\"/>\n%s</svg>\n",
+		WIDTH, height, WIDTH, height, head, WIDTH, height, body);
+
+	if (n < 0)
+		return -ENOMEM;
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+int trace_svg(json_object *trace, const char *domain, char **ret, size_t *ret_len)
+{
+	struct picture p = { 0 };
+	char *body = NULL;
+	size_t len;
+	int r;
+
+	r = read_spans(&p, value_array(trace, "traceEvents"));
+	if (r < 0)
+		return r;
+	p.out = open_memstream(&body, &len);
+	if (!p.out) {
+		free(p.spans);
+		return -ENOMEM;
+	}
+	draw(&p, domain);
+	r = ferror(p.out) ? -ENOMEM : 0;
+	if (fclose(p.out) != 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = compose(body, p.y + LINE, ret, ret_len);
+	free(body);
+	free(p.spans);
+	return r;
+}
