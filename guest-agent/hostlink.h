@@ -18,8 +18,7 @@ void hostlink_on_port(struct agent *a);
 /* Read requests and send what is due; returns whether there is more to read or to send now. */
 bool hostlink_turn(struct agent *a);
 
-/* Answer a request: at once, or with what goes next or within 20 ms. */
-void hostlink_answer_gathered(struct agent *a, int type, const void *msg);
+/* Answer a request. */
 void hostlink_answer(struct agent *a, int type, const void *msg);
 
 /* A step of ours: dropped only where the queue is full. */

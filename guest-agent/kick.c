@@ -140,8 +140,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		hostlink_answer(a, MSG_KICKED, &answer);
 		return;
 	}
-	/* A write of its own would take the CPU that the kernel's online needs. */
-	hostlink_answer_gathered(a, MSG_KICKED, &answer);
+	hostlink_answer(a, MSG_KICKED, &answer);
 	expedite_on_kick(&a->expedite, now_ms());
 	take(a, c, k);
 }
