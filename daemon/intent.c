@@ -441,10 +441,23 @@ int intent_decode(const uint8_t *data, size_t size, struct intent *ret)
 	return 0;
 }
 
-/* Another version has written @slot, when nothing was under way: since ours? */
-static bool is_newer(const uint8_t *slot, int our_rc, const struct intent *ours)
+static bool is_anothers(int rc)
 {
-	return our_rc < 0 || get_le64(slot + AT_SEQ) > ours->seq;
+	return rc == -EPROTONOSUPPORT || rc == -ESTALE;
+}
+
+/*
+ * Does slot @i, of another version, count? Beside one of that kind the newer does. Beside one of ours
+ * what was under way does anyhow: only its version knows what has become of that.
+ */
+static bool counts(const uint8_t *data, size_t slot_size, const int rc[2], int i)
+{
+	bool newer = get_le64(data + (size_t)i * slot_size + AT_SEQ) >
+		     get_le64(data + (size_t)!i * slot_size + AT_SEQ);
+
+	if (is_anothers(rc[!i]))
+		return newer;
+	return newer || rc[!i] < 0 || rc[i] == -EPROTONOSUPPORT;
 }
 
 int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
@@ -455,9 +468,7 @@ int intent_newest(const uint8_t *data, size_t slot_size, struct intent *ret)
 	for (int i = 0; i < 2; i++)
 		rc[i] = intent_decode(data + (size_t)i * slot_size, slot_size, &slots[i]);
 	for (int i = 0; i < 2; i++)
-		if (rc[i] == -EPROTONOSUPPORT ||
-		    (rc[i] == -ESTALE &&
-		     is_newer(data + (size_t)i * slot_size, rc[!i], &slots[!i]))) {
+		if (is_anothers(rc[i]) && counts(data, slot_size, rc, i)) {
 			intent_done(&slots[!i]);
 			return rc[i];
 		}

@@ -47,8 +47,8 @@ ROWS = [
     ("info web1", 0, r"Guest kernel: +6.1.0.*\nVCPU +CPU +STATE +NAME +RAN-ON +OWNED +PENDING +DRIFT\n"
      r"0 +0 +44 +online +0 +no +- +-\n.*3 +3 +6 +standby +- +yes +unplug +the guest brought", NO),
     ("info db", 0, r"Online: +-\n.*Not attached: +cannot connect to /q: Connection refused\n"
-     r"Agent: +no\nNo agent: +no agent has answered\n", NO),
-    ("info web1", 0, r"Not attached: +-\nAgent: +yes\nNo agent: +-\n", NO),
+     r"Leaving: +-\nAgent: +no\nNo agent: +no agent has answered\n", NO),
+    ("info web1", 0, r"Not attached: +-\nLeaving: +-\nAgent: +yes\nNo agent: +-\n", NO),
     ("-ojson info web1", 0, r'^{"domain":"web1",.*"vcpus":\[.*\]}\n$', NO),
     ("vcpucount web1", 0, r"^maximum +8\npresent +4\nonline +3\nstandby +1\n$", NO),
     ("vcpucount web1 --maximum", 0, r"^8\n$", NO),

@@ -260,7 +260,7 @@ static void its_thread_is_pinned_and_released(void **state)
 	assert_int_equal(rig->hv->ops->place(rig->hv, 1, NULL, hv_ignore, NULL), HV_DONE);
 	sched_getaffinity(rig->thread[1], sizeof(after), &after);
 	assert_true(CPU_EQUAL(&before, &after));
-	assert_int_equal(rig->hv->ops->place(rig->hv, 5, &cpus, hv_ignore, NULL), -ESRCH);
+	assert_int_equal(rig->hv->ops->place(rig->hv, 5, &cpus, hv_ignore, NULL), -ENODATA);
 	assert_int_equal(rig->hv->ops->place(rig->hv, 5, NULL, hv_ignore, NULL), HV_DONE);
 	assert_int_equal(rig->hv->ops->place(rig->hv, SLOTS, &cpus, hv_ignore, NULL), -EINVAL);
 }

@@ -117,6 +117,12 @@ static void anothers_that_is_at_rest_counts_where_it_is_the_newest(void **state)
 	i.seq = 6;
 	assert_true(intent_encode(&i, data + SLOT, SLOT) > 0);
 	assert_int_equal(intent_newest(data, SLOT, &back), -ESTALE);
+	/* Another's older one does not count, whatever was under way. */
+	i.ops[0].stage = INTENT_CLIMBING;
+	n = intent_encode(&i, data + SLOT, SLOT);
+	make_anothers(data + SLOT, n, INTENT_VERSION + 1);
+	assert_int_equal(intent_newest(data, SLOT, &back), -ESTALE);
+	i.ops[0].stage = INTENT_ENDED;
 	i.seq = 8;
 	assert_true(intent_encode(&i, data + SLOT, SLOT) > 0);
 	assert_int_equal(intent_newest(data, SLOT, &back), 1);
