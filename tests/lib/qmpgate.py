@@ -9,8 +9,7 @@ import json
 import os
 import socket
 import threading
-
-from qmp import connect
+import time
 
 COMMAND, REPLY, EVENT = "command", "reply", "event"
 
@@ -39,7 +38,9 @@ class Wire:
 
     def __init__(self, gate, client):
         self.gate, self.client = gate, client
-        self.server = connect(gate.qemu)
+        # At once or not at all: a client that is kept waiting takes QEMU for slow, not for gone.
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.connect(gate.qemu)
         self.sent = {}  # id -> name of the command
         self.refused = {}  # id -> the error it is answered
         self.cut_off = False
@@ -108,12 +109,12 @@ class Wire:
 
 
 class QmpGate:
-    """Listens at @path for one client after another. .events and .replies: None, or a function that
+    """Listens at @path for one client after another, as long as QEMU is @alive. .events and .replies: None, or a function that
     gets name and line and returns the lines that are passed on; .errors: command -> the error that
     answers it from now on."""
 
-    def __init__(self, path, qemu):
-        self.qemu = qemu
+    def __init__(self, path, qemu, alive):
+        self.qemu, self.alive = qemu, alive
         self.holds, self.errors = [], {}
         self.events = self.replies = None
         self.seen = []  # names of the events that QEMU sent
@@ -123,13 +124,23 @@ class QmpGate:
         self.listener.bind(path)
         self.listener.listen(1)
         threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        """With the process the kernel takes its socket away: who stands in line is refused, whatever is held."""
+        while not self.alive() and self.listener.fileno() >= 0:
+            time.sleep(0.02)
+        while self.alive() and self.listener.fileno() >= 0:
+            time.sleep(0.02)
+        time.sleep(0.1)  # what it said last is passed on
+        self.close()
 
     def _serve(self):
         while True:
             try:
                 client, _ = self.listener.accept()
                 self.wire = Wire(self, client)
-            except (OSError, AssertionError):
+            except OSError:
                 if self.listener.fileno() < 0:
                     return
                 client.close()  # there is no QEMU
@@ -174,12 +185,16 @@ class QmpGate:
             self.wire.cut()
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.disconnect()
+        with self.lock:
+            is_open = self.listener.fileno() >= 0
+            if is_open:
+                self.listener.shutdown(socket.SHUT_RDWR)
+                self.listener.close()
+        if is_open:
+            self.disconnect()
 
 
 def gated(machine):
     """(gate, QMP= for the daemon) before @machine."""
     path = os.path.join(machine.dir, "qmp-gate")
-    return QmpGate(path, machine.qmp_path), path
+    return QmpGate(path, machine.qmp_path, machine.alive), path
