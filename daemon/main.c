@@ -85,16 +85,33 @@ static void raise_limits(void)
 	}
 }
 
+/* In another user's folder its daemon could not go on with what ours leaves there. */
+static int make_runtime_folder(const char *path)
+{
+	uid_t owner;
+	int r = folder_make(path, &owner);
+
+	if (r < 0) {
+		log_line(LOG_ERR, "cannot make %s: %s", path, strerror(-r));
+		return r;
+	}
+	if (owner == geteuid())
+		return 0;
+	log_line(
+		LOG_ERR,
+		"%s belongs to uid %u, whose daemon could not go on with what this one left there: start it "
+		"as that user (systemctl start vcpuhpd), or give another --runtime-dir",
+		path, owner);
+	return -EPERM;
+}
+
 static int prepare_folders(struct program *p)
 {
 	const struct options *o = p->options;
-	int r;
+	int r = make_runtime_folder(o->runtime_dir);
 
-	r = folder_make(o->runtime_dir);
-	if (r < 0) {
-		log_line(LOG_ERR, "cannot make %s: %s", o->runtime_dir, strerror(-r));
+	if (r < 0)
 		return r;
-	}
 	p->lock = folder_lock(o->runtime_dir);
 	if (p->lock == -EBUSY)
 		log_line(LOG_ERR, "%s: another vcpuhpd is already running", o->runtime_dir);
@@ -102,7 +119,7 @@ static int prepare_folders(struct program *p)
 		log_line(LOG_ERR, "cannot lock %s: %s", o->runtime_dir, strerror(-p->lock));
 	if (p->lock < 0)
 		return p->lock;
-	r = folder_make(o->state_dir);
+	r = folder_make(o->state_dir, NULL);
 	if (r < 0)
 		log_line(LOG_WARNING, "cannot make %s: %s; nothing outlives a reboot", o->state_dir,
 			 strerror(-r));

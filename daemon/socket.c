@@ -139,16 +139,16 @@ void control_socket_done(struct control_socket *s)
 	*s = (struct control_socket){ .fd = -1 };
 }
 
-int folder_make(const char *path)
+int folder_make(const char *path, uid_t *ret_owner)
 {
 	struct stat st;
 
-	if (mkdir(path, 0700) == 0)
-		return 0;
-	if (errno != EEXIST)
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	if (stat(path, &st) < 0)
 		return -errno;
+	if (ret_owner)
+		*ret_owner = st.st_uid;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 

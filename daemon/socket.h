@@ -44,11 +44,13 @@ void control_socket_done(struct control_socket *s);
 /**
  * folder_make() - a folder of our own, mode 0700
  *
+ * @ret_owner: whose it is, which need not be ours where it was there; NULL nobody asks
+ *
  * An existing one is left as it is; parents are not made.
  *
  * Return: 0, -ENOTDIR something else has the name, or -errno.
  */
-int folder_make(const char *path);
+int folder_make(const char *path, uid_t *ret_owner);
 
 /**
  * folder_lock() - keep other daemons away for as long as the descriptor is open

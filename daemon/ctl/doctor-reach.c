@@ -7,7 +7,7 @@
 
 #define CHECK "daemon"
 #define START \
-	"start it, or name its socket with -S or VCPUHP_SOCKET: systemctl start vcpuhpd (or vcpuhpd --foreground, which tells why it ends)"
+	"start it, or name its socket with -S or VCPUHP_SOCKET: systemctl start vcpuhpd (journalctl -u vcpuhpd tells why it ended)"
 
 static void explain_denial(const struct reach *r, struct findings *f)
 {

@@ -14,7 +14,7 @@ import threading
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 import wire
-from daemon import VCPUHPD, Daemon
+from daemon import NOBODY, VCPUHPD, Daemon
 from tap import case, equal, matches
 from vm import Machine, wait_for
 
@@ -49,6 +49,25 @@ def info_says_why_a_domain_is_not_attached():
             listen(path).close()
         wait_why(d, "cannot connect to %s: Connection refused" % m.qmp_path,
                  "nobody listens on the agent's socket")  # fmt: skip
+
+
+@case()
+def another_users_runtime_folder_is_left_alone():
+    """Started as root beside a service that has a user of its own, it would shut that one out of its own record."""
+    if os.geteuid() != 0:
+        raise tap.Skip("only root has another user's files")
+    with Machine("web1") as m:
+        for name in ("run", "state"):
+            os.mkdir(m.path(name), 0o700)
+        os.chown(m.path("run"), NOBODY, NOBODY)
+        with open(m.path("conf"), "w", encoding="utf-8"):
+            pass
+        p = subprocess.run([VCPUHPD, "--foreground", "--config", m.path("conf"), "--socket", m.path("control"),
+                            "--runtime-dir", m.path("run"), "--state-dir", m.path("state")],
+                           capture_output=True, text=True, timeout=30, check=False)  # fmt: skip
+        equal(p.returncode, 1, p.stderr)
+        matches("run belongs to uid %d, .*start it as that user" % NOBODY, p.stderr)
+        equal(os.listdir(m.path("run")), [])
 
 
 @case()

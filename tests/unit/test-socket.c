@@ -160,16 +160,16 @@ static void folders_are_closed_to_others(void **state)
 	mode_t old = umask(0);
 
 	snprintf(path, sizeof(path), "%s/run", p->folder);
-	assert_int_equal(folder_make(path), 0);
+	assert_int_equal(folder_make(path, NULL), 0);
 	umask(old);
 	assert_int_equal(mode_of(path), 0700);
 	assert_int_equal(chmod(path, 0750), 0);
-	assert_int_equal(folder_make(path), 0);
+	assert_int_equal(folder_make(path, NULL), 0);
 	assert_int_equal(mode_of(path), 0750);
 	assert_int_equal(rmdir(path), 0);
 	snprintf(path, sizeof(path), "%s/a/b", p->folder);
-	assert_int_equal(folder_make(path), -ENOENT);
-	assert_int_equal(folder_make("/dev/null"), -ENOTDIR);
+	assert_int_equal(folder_make(path, NULL), -ENOENT);
+	assert_int_equal(folder_make("/dev/null", NULL), -ENOTDIR);
 }
 
 static void one_daemon_a_folder(void **state)
