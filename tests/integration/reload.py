@@ -409,7 +409,8 @@ def a_thousand_reloads_leave_nothing_behind():
         equal(list(d.domains()), ["web1"])
         after = weigh(before[0])
         print("# %.1f ms each; descriptors %d -> %d, VmRSS %d -> %d KiB" % (took, *sum(zip(before, after), ())))
-        assert after[1] - before[1] < 512, (before, after)
+        # AddressSanitizer keeps what was freed for a while.
+        assert after[1] - before[1] < 512 or "ASAN_OPTIONS" in os.environ, (before, after)
         done(d.setvcpus(3), online=3)
 
 
