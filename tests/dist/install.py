@@ -90,6 +90,10 @@ def what_an_administrator_has_written_stays():
         install(dest)
         with open(path, encoding="utf-8") as f:
             equal(f.read(), "mine\n")
+        os.unlink(path)
+        os.symlink("/nowhere/mine", path)
+        install(dest)
+        equal(os.readlink(path), "/nowhere/mine")
         assert os.path.isdir(os.path.join(dest, "etc/vcpuhp/cpuhp.d"))
     finally:
         shutil.rmtree(dest)
