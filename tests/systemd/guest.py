@@ -28,13 +28,15 @@ try() { if "$@" 2>/dev/null; then echo yes; else echo no; fi; }
 caps=$(sed -n 's/^CapEff:.//p' /proc/self/status)
 etc=$(try touch /etc/touched)
 usr=$(try touch /usr/local/touched)
+mine=$(try touch /etc/myservice/x)
+dma=$(try sh -c ': > /dev/cpu_dma_latency')
 cgroup=$(try mkdir -p /sys/fs/cgroup/touched)
 irq=$(try sh -c 'cd /proc/irq; cat default_smp_affinity > default_smp_affinity')
 mount=$(try mount -t tmpfs none /tmp)
 : >> /run/looked
 chown=$(try chown 1:1 /run/looked)
 ran_on=$(cut -d' ' -f39 /proc/$$/stat)
-echo "$1 $2 on $ran_on: $caps etc=$etc usr=$usr cgroup=$cgroup irq=$irq mount=$mount chown=$chown" >> /run/looked
+echo "$1 $2 on $ran_on: $caps etc=$etc usr=$usr mine=$mine dma=$dma cgroup=$cgroup irq=$irq mount=$mount chown=$chown" >> /run/looked
 """
 CAPS = (1 << 1) | (1 << 5) | (1 << 12) | (1 << 23)  # DAC_OVERRIDE KILL NET_ADMIN SYS_NICE
 CALLBACK = "/etc/vcpuhp/cpuhp.d/10-look"
@@ -69,11 +71,11 @@ def the_agent_comes_and_goes_with_its_port():
 
 @case(deadline=240)
 def an_operation_works_and_its_callbacks_live_in_the_sandbox():
-    with SystemdVM(files={CALLBACK: (0o755, LOOK)}) as vm, Daemon(vm) as d:
+    with SystemdVM(files={CALLBACK: (0o755, LOOK), "/etc/myservice/keep": ""}) as vm, Daemon(vm) as d:
         wait_state(vm, "active")
         d.wait_idle_online(1, 60)
         done(d.setvcpus(3), online=3)
-        seen = "%016x etc=no usr=no cgroup=yes irq=yes mount=no chown=no" % CAPS
+        seen = "%016x etc=no usr=no mine=no dma=no cgroup=yes irq=yes mount=no chown=no" % CAPS
         equal(calls(vm), ["startup %d on %d: %s" % (n, n, seen) for n in (0, 1, 2)])
         # SIGHUP by the unit's reload: a new callback runs on every CPU.
         vm.write("/etc/vcpuhp/cpuhp.d/20-late", "#!/bin/sh\necho $1 $2 >> /run/late\n", 0o755)
@@ -101,13 +103,17 @@ def example():
 
 @case(deadline=240)
 def the_sandbox_is_loosened_as_the_manual_says():
-    files = {CALLBACK: (0o755, LOOK), "/etc/myservice/keep": "",
-             "/etc/systemd/system/vcpuhp-agent.service.d/more.conf": example()}  # fmt: skip
+    files = {CALLBACK: (0o755, LOOK), "/etc/systemd/system/vcpuhp-agent.service.d/more.conf": example()}
     with SystemdVM(files=files) as vm, Daemon(vm) as d:
         wait_state(vm, "active")
         d.wait_idle_online(1, 60)
         more = CAPS | 1 << 0 | 1 << 21  # CHOWN SYS_ADMIN
-        equal(calls(vm), ["startup 0 on 0: %016x etc=no usr=no cgroup=yes irq=yes mount=yes chown=yes" % more])
+        seen = "startup %%d on %%d: %016x etc=no usr=no mine=%%s dma=yes cgroup=yes irq=yes mount=yes chown=yes" % more
+        equal(calls(vm), [seen % (0, 0, "no")])  # the unit starts without that folder
+        vm.guest("mkdir /etc/myservice && systemctl restart vcpuhp-agent")
+        d.wait_idle_online(1, 60)
+        done(d.setvcpus(2), online=2)
+        equal(calls(vm)[1:], [seen % (1, 1, "yes")])
 
 
 @case(deadline=300)
