@@ -13,11 +13,11 @@ import tempfile
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from container import install
-from tap import case, equal
+from tap import case, equal, matches
 
 UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service")
 MOST = {"vcpuhpd.service": 15, "vcpuhp-agent.service": 30}  # tenths
-EXEC = re.compile(r"(?m)^(ExecStart=)(\S*/sbin/)")
+EXEC = re.compile(r"(?m)^(Exec(?:Start|Reload)=)(\S*/sbin/)")
 
 
 class Installed:
@@ -26,8 +26,12 @@ class Installed:
     def __init__(self, edit=None):
         self.dir = tempfile.mkdtemp(prefix="vcpuhp-units-")
         dest = os.path.join(self.dir, "dest")
-        install(dest)
-        self.paths = [self._copy(dest, unit, edit) for unit in UNITS]
+        try:
+            install(dest)
+            self.paths = [self._copy(dest, unit, edit) for unit in UNITS]
+        except BaseException:
+            self.close()
+            raise
 
     def _copy(self, dest, unit, edit):
         found = glob.glob(os.path.join(dest, "**", unit), recursive=True)
@@ -47,6 +51,11 @@ class Installed:
                               env=dict(os.environ, SYSTEMD_UNIT_PATH=self.dir + ":", LC_ALL="C"))  # fmt: skip
         return done.returncode, (done.stdout + done.stderr).strip()
 
+    def verify(self):
+        """What it says of our units; this machine's own may have theirs."""
+        _, said = self.analyze("verify", "--man=no", *self.paths)
+        return [line for line in said.splitlines() if any(word in line for word in (self.dir, *UNITS))]
+
     def score(self, unit):
         """In tenths."""
         _, said = self.analyze("security", "--offline=true", os.path.join(self.dir, unit))
@@ -56,22 +65,26 @@ class Installed:
         return self
 
     def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
 @case()
 def systemd_has_nothing_to_say_against_them():
     with Installed() as i:
-        equal(i.analyze("verify", "--man=no", *i.paths), (0, ""))
+        equal(i.verify(), [])
 
 
 @case()
 def verify_would_say_it():
-    for edit in (("vcpuhpd.service", "WatchdogSec=", "WachtdogSec="), ("vcpuhpd.service", "sbin/vcpuhpd", "sbin/nothing"),
-                 ("vcpuhp-agent.service", "KillMode=mixed", "KillMode=none-of-them"),
-                 ("vcpuhpd.socket", "SocketMode=0660", "SocketMode=rw")):  # fmt: skip
+    for *edit, word in (("vcpuhpd.service", "WatchdogSec=", "WachtdogSec=", "WachtdogSec"),
+                        ("vcpuhpd.service", "sbin/vcpuhpd", "sbin/nothing", "sbin/nothing is not executable"),
+                        ("vcpuhp-agent.service", "KillMode=mixed", "KillMode=none-of-them", "ignoring: none-of-them"),
+                        ("vcpuhpd.socket", "SocketMode=0660", "SocketMode=rw", "ignoring: rw")):  # fmt: skip
         with Installed(edit) as i:
-            assert i.analyze("verify", "--man=no", *i.paths)[1], "%s: not a word" % (edit,)
+            matches("%s.*%s" % (edit[0], word), "\n".join(i.verify()))
 
 
 @case()
