@@ -5,7 +5,7 @@
 # nothing is missing; fetches the guest's kernel into BUILD/guest without installing it.
 
 DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd-dev libjson-c-dev
-	libinih-dev libcmocka-dev scdoc python3)
+	libinih-dev libcmocka-dev scdoc python3 git)
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
 DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd)
@@ -102,9 +102,14 @@ deps_qga() {
 		deps_fail "could not download qemu-guest-agent; a test of the libvirt tier needs it"
 }
 
-# deps_udev BUILD: unpack udev into BUILD/guest/udev, once, for a guest with systemd.
+# deps_udev BUILD: unpack udev into BUILD/guest/udev, for a guest with this machine's systemd, which has to be
+# of the same version.
 deps_udev() {
-	[ -e "$1/guest/udev/ready" ] || deps_unpack "$1/guest/udev" udev "udev for a guest" ||
+	local dir=$1/guest/udev pkg
+
+	pkg=udev=$(dpkg-query -W -f='${Version}' systemd) || pkg=udev
+	[ -e "$dir/ready" ] && [ "$(cat "$dir/ready")" = "$pkg" ] && return 0
+	deps_unpack "$dir" "$pkg" "udev for a guest" ||
 		deps_fail "could not download udev; a test of the systemd tier needs it"
 }
 
