@@ -104,6 +104,14 @@ class Container:
         self.process = self.leader = None
         self.groups = []
         self.owner = os.getpid()
+        os.umask(0o022)  # others inside read what is made here
+        try:
+            self._fill(with_vcpuhp)
+        except BaseException:
+            self.close()
+            raise
+
+    def _fill(self, with_vcpuhp):
         for name in ("root/etc/systemd/system", "root/var", "root/usr", "dest/usr", "dest/etc"):
             os.makedirs(self.path(name))
         for name in ("bin", "sbin", "lib", "lib64", "lib32", "libx32"):

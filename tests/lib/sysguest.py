@@ -7,13 +7,14 @@ first one.
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 import tempfile
 
 from container import install
-from guest import GUEST
+from guest import GUEST, kernel
 from vm import VM
 
 UDEV = os.path.join(GUEST, "udev")
@@ -63,13 +64,19 @@ ETC = {
 
 def why_not():
     """Why these tests cannot run here, or None."""
-    if not shutil.which("meson"):
-        return "meson is not installed"
+    for program in ("meson", "qemu-system-x86_64"):
+        if not shutil.which(program):
+            return program + " is not installed"
+    try:
+        kernel()
+    except RuntimeError as e:
+        return str(e)
     if not os.path.exists(os.path.join(UDEV, "ready")):
         return "there is no udev for the guest: tests/run --deps"
     if not os.path.exists(PROGRAMS[0]):
         return "systemd is not installed"
-    return None
+    missing = re.findall(r"(\S+) => not found", _ldd(_programs()))
+    return "not here, but udev or systemd needs it: " + ", ".join(missing) if missing else None
 
 
 def _read(path):
@@ -85,14 +92,24 @@ def _inside(path):
     return path
 
 
+def _udevadm():
+    return next(p for p in (UDEV + "/bin/udevadm", UDEV + "/usr/bin/udevadm") if os.path.exists(p))
+
+
+def _programs():
+    return [p for p in PROGRAMS + (SINCE_254,) if os.path.exists(p)] + [_udevadm()]
+
+
+def _ldd(programs):
+    return subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, text=True, check=False).stdout
+
+
 def _libraries(programs):
-    said = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, text=True, check=False).stdout
-    return {word for word in said.split() if word.startswith("/") and not word.endswith(":")}
+    return {word for word in _ldd(programs).split() if word.startswith("/") and not word.endswith(":")}
 
 
 def _systemd_files():
-    programs = [p for p in PROGRAMS + (SINCE_254,) if os.path.exists(p)]
-    udevadm = next(p for p in (UDEV + "/bin/udevadm", UDEV + "/usr/bin/udevadm") if os.path.exists(p))
+    *programs, udevadm = _programs()
     files = {_inside(p): (0o755, _read(p)) for p in programs}
     files.update({_inside(p): (0o755, _read(p)) for p in _libraries(programs + [udevadm])})
     files["/bin/udevadm"] = (0o755, _read(udevadm))
