@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds the manual pages against the programs' own tables: every option and key is in its page, and
-every one in a page is in its table. Each guarantee of the threat model names tests that exist."""
+every one in a page is in its table; the page of planted bugs against their patches. Each guarantee of
+the threat model names tests that exist."""
 
 import os
 import re
@@ -56,8 +57,20 @@ def check_threats():
     return len(said)
 
 
+def check_mutants():
+    """How many patches are not in the page of tests/run --mutants, or only there."""
+    folder = os.path.join(ROOT, "tests", "mutants")
+    patches = {name[: -len(".patch")] for name in os.listdir(folder) if name.endswith(".patch")}
+    with open(os.path.join(ROOT, "tests", "mutants.md"), encoding="utf-8") as f:
+        listed = set(re.findall(r"(?m)^\| \S* ?\| (\S+) \| ", f.read())) - {"patch"}
+    for name in sorted(patches ^ listed):
+        print("tests/mutants.md: %s is %s; tests/run --mutants writes the page" % (
+            name, "missing" if name in patches else "no patch any more"))  # fmt: skip
+    return len(patches ^ listed)
+
+
 def main():
-    wrong = check_threats()
+    wrong = check_threats() + check_mutants()
     for page, shown, table, rows in PAIRS:
         in_page, in_table = found(page, shown), found(table, rows)
         # Of another program's page, or answered outside the table.

@@ -36,6 +36,7 @@ import tapread
 RULES = ["R%d" % n for n in range(1, 20)]
 BUILDERS = 2
 SECONDS = 90  # for one test of one mutant
+PAGE = os.path.join("tests", "mutants.md")
 
 # What a script's test needs built; other scripts need everything.
 SCRIPT_TARGETS = {
@@ -243,13 +244,31 @@ def _work(run, builder, waiting, table):
         except Broken as e:
             verdict, seen = "fail", str(e)
         run.point("mutants", patch.name, verdict, seen, time.monotonic() - start)
-        table.append((patch.rule or "-", patch.name, seen if verdict == "ok" else "! " + seen))
+        table.append((patch, seen if verdict == "ok" else "! " + seen))
 
 
-def _print_table(table):
+PAGE_HEAD = """# Planted bugs
+
+What `tests/run --mutants` wrote when all of them were last noticed: each patch of [mutants](mutants) breaks the code on
+purpose, and the test named beside it fails.
+
+| rule | patch | what it would mean | noticed by |
+|---|---|---|---|
+"""
+
+
+def _print_table(root, table):
+    rows = sorted(table, key=lambda row: (int((row[0].rule or "R99")[1:]), row[0].name))
     print()
-    for rule, name, seen in sorted(table, key=lambda row: (int(row[0][1:] or 99), row[1])):
-        print("%-4s %-48s %s" % (rule, name, seen))
+    for patch, seen in rows:
+        print("%-4s %-48s %s" % (patch.rule or "-", patch.name, seen))
+    if any(seen.startswith("!") for _, seen in rows):
+        return
+    with open(os.path.join(root, PAGE), "w", encoding="utf-8") as f:
+        f.write(PAGE_HEAD)
+        for patch, seen in rows:
+            meaning = " ".join(patch.meaning.split())
+            f.write("| %s | %s | %s | `%s` |\n" % (patch.rule or "", patch.name, meaning, seen))
 
 
 def _judge_all(run, root, logs, found):
@@ -271,7 +290,7 @@ def _judge_all(run, root, logs, found):
         t.start()
     for t in threads:
         t.join()
-    _print_table(table)
+    _print_table(root, table)
 
 
 def run_all(run, root, logs):
