@@ -196,15 +196,23 @@ static void R14_one_that_another_took_the_place_of_has_left(void **ctx)
 	}
 }
 
-static void one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for(void **ctx)
+/* A removal whose kick the agent has taken. */
+static struct bench *start_parking(struct bench_walk *w)
 {
 	struct bench *b = bench_by_hand(NULL);
-	struct bench_walk w;
 
 	bench_put(b, 3, CPUHP_ONLINE);
-	bench_walk(b, &w, 3, CPUHP_OFFLINE, false);
+	bench_walk(b, w, 3, CPUHP_OFFLINE, false);
 	bench_said(b, "kick 3 6");
 	bench_kicked(b, 3, 0);
+	return b;
+}
+
+static void one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = start_parking(&w);
+
 	replace(b);
 	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
 	bench_walk_ends(b, &w, 0, -1);
@@ -215,13 +223,9 @@ static void one_that_is_replaced_while_the_agent_parks_it_is_not_asked_for(void 
 /* Where the vCPU is in the guest is not known then, but what QEMU has is. */
 static void one_that_is_replaced_while_no_agent_is_heard_is_not_asked_for(void **ctx)
 {
-	struct bench *b = bench_by_hand(NULL);
 	struct bench_walk w;
+	struct bench *b = start_parking(&w);
 
-	bench_put(b, 3, CPUHP_ONLINE);
-	bench_walk(b, &w, 3, CPUHP_OFFLINE, false);
-	bench_said(b, "kick 3 6");
-	bench_kicked(b, 3, 0);
 	bench_agent_down(b);
 	replace(b);
 	b->guest_present[3] = true;

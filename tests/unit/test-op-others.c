@@ -168,16 +168,24 @@ static bool is_given_up(struct bench *b, void *arg)
 	return !b->d->lost;
 }
 
-static void a_qemu_that_speaks_is_not_gone(void **ctx)
+/* device_add is out, and QEMU's process is there still. */
+static struct op *lose_qemu_in_an_add(struct bench *b, unsigned int timeout_ms)
 {
-	struct bench *b = bench_start(NULL);
 	struct op *o;
 
 	b->auto_qemu = false;
-	o = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, timeout_ms);
 	bench_wait_word(b, "plug 1");
 	b->is_there = true;
 	bench_lose_qemu(b);
+	return o;
+}
+
+static void a_qemu_that_speaks_is_not_gone(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o = lose_qemu_in_an_add(b, 4000);
+
 	bench_wait(b, is_out_of_reach, NULL);
 	assert_false(o->ended);
 	b->slots[1].present = b->slots[1].removable = true;
@@ -194,13 +202,8 @@ static void a_qemu_that_speaks_is_not_gone(void **ctx)
 static void a_qemu_out_of_reach_holds_nobody_up(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
-	struct op *o;
+	struct op *o = lose_qemu_in_an_add(b, 1500);
 
-	b->auto_qemu = false;
-	o = bench_submit_with(b, 2, OP_POLICY_ALL, 1500);
-	bench_wait_word(b, "plug 1");
-	b->is_there = true;
-	bench_lose_qemu(b);
 	bench_check(b, o, OP_PENDING);
 	assert_non_null(strstr(o->error, "the operation's deadline passed"));
 	assert_non_null(b->d->vcpus[1].hw);
