@@ -65,8 +65,9 @@ void control_abort(struct agent *a, struct cpu *c, int rc)
 {
 	struct job *j = &c->job;
 
-	/* The first reason stands: the worker may have taken it already. */
-	if (j->abort_rc)
+	/* The first reason stands: the worker may have taken it already. And a late teardown is the way
+	 * back of a CPU that is not there: it goes to its end. */
+	if (j->abort_rc || j->h.late)
 		return;
 	j->abort_rc = rc;
 	if (j->at_worker) {

@@ -1923,6 +1923,26 @@ def a_cancelled_kick_keeps_its_reason_when_its_deadline_passes_too():
 
 
 @case()
+def a_cancel_does_not_turn_a_late_teardown_round():
+    b = bed()
+    b.callback("10-a", teardown="while ! test -e %s; do :; done" % b.path("let-go"))
+    b.callback("20-b", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        kick, _ = in_callback(b)
+        b.forget_calls()
+        b.switch(1, False)
+        b.wait(lambda: "10-a teardown 1" in b.calls(), what="the late teardown")
+        b.send(wire.CANCEL, kick=kick)
+        b.send(wire.PING, host_ns=1)
+        b.wait(lambda: b.answers(wire.PONG), what="PONG")
+        b.write("let-go", "")
+        done = b.done(kick)
+        equal((done["rc"], done["state"]), (-ENODEV, STANDBY))
+        equal(b.calls(cpu=1), ["20-b teardown 1", "10-a teardown 1"])
+        equal(b.of(wire.STEP, kick=kick, rc=-ECANCELED), [])
+
+
+@case()
 def a_worker_that_answers_a_cancel_is_believed_when_the_deadline_passes_meanwhile():
     with waiting_bed() as b:
         kick, worker = cancelled_and_late(b)
