@@ -148,7 +148,7 @@ int hostwalk_await(struct vcpu *v)
 
 int hostwalk_back(const struct hostwalk *h)
 {
-	return !h->rollback && h->target > h->from ? h->from : -1;
+	return !h->rollback && h->target > h->from ? h->back : -1;
 }
 
 int hostwalk_go_on_removing(struct vcpu *v, struct op *op, hostwalk_done_fn done, void *ctx)

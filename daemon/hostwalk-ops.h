@@ -22,11 +22,15 @@ enum host_wait {
  * struct hostwalk - one vCPU's walk, host side
  * @w: the stretch 0..6 below standby
  * @target: where the vCPU goes in the end; above standby that is the agent's part
+ * @back: where its operation found the vCPU, which an earlier daemon may have moved from there since
  * @call, @wait: the host step under way
  * @kick: the kick under way, 0 none; @kick_target its target
  * @handed_over: the agent has taken it; @ap_done: and @ap is its result
+ * @doubted: that contradicts the guest's own table, which was asked for once more
  * @resent: the kick was sent again in a new session, under its old number; @kick_unsent: it waits
- *          for one, as there was none to send it in
+ *          for one, as there was none to send it in; @resent_us: when, where a frame was missed;
+ *          @missed: one was since, and that was too soon to send it once more
+ * @rekicks: how often a restart of the agent or of the guest has made it begin anew
  * @cancel_rc: asked to fail with this
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
  * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
@@ -47,14 +51,16 @@ struct hostwalk {
 	struct walk w;
 	int from;
 	int target;
+	int back;
 	bool rollback;
 	bool from_ap;
 	struct walk_call call;
 	enum host_wait wait;
 	uint32_t kick;
 	int kick_target;
-	bool handed_over, ap_done;
-	bool resent, kick_unsent;
+	bool handed_over, ap_done, doubted;
+	bool resent, kick_unsent, missed;
+	uint64_t resent_us;
 	unsigned int rekicks;
 	int strayed, strayed_to;
 	struct record_done ap;

@@ -231,6 +231,10 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 			hostwalk_no_session(h);
 			break;
 		}
+		if (h->ap_done) {
+			hostwalk_take_result(h);
+			break;
+		}
 		if (!*h->text)
 			hostwalk_say(h, "the agent has not given the vCPU back");
 		hostwalk_tell_pending(h);
@@ -248,6 +252,7 @@ int hostwalk_arm(struct hostwalk *h, unsigned int ms)
 
 struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int target)
 {
+	const struct op_vcpu *entry = op_find_vcpu(op, v->vcpu);
 	sd_event *event = v->domain->manager->event;
 	struct hostwalk *h = calloc(1, sizeof(*h));
 
@@ -259,6 +264,7 @@ struct hostwalk *hostwalk_make(struct vcpu *v, struct op *op, int from, int targ
 		.op = op ? op_ref(op) : NULL,
 		.from = from,
 		.target = target,
+		.back = entry && entry->from < from ? entry->from : from,
 	};
 	walk_init(&h->w, from < CPUHP_STANDBY ? from : CPUHP_STANDBY,
 		  target < CPUHP_STANDBY ? target : CPUHP_STANDBY);

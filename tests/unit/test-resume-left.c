@@ -85,6 +85,48 @@ static void what_the_agent_keeps_is_pending_and_goes_back_later(void **state)
 	bench_stop(b);
 }
 
+/* An add that the daemon before had begun, and this one has gone on with: by a kick of its own. */
+static void is_kicked_by_the_next_daemon(int stands)
+{
+	struct bench *b = start();
+	struct op_request r = { .id = "add", .goal = OP_GOAL_COUNT, .count = 2, .standby = -1 };
+	struct op *o;
+
+	b->auto_qemu = false;
+	op_unref(bench_submit(b, &r));
+	bench_wait_word(b, "plug 1");
+	b->auto_agent = false;
+	bench_answer_plug(b, 1, 0, "");
+	replace_daemon(b);
+	b->auto_qemu = b->auto_agent = b->agent_silent[1] = true;
+	b->guest_present[1] = stands == CPUHP_STANDBY;
+	b->guest_state[1] = stands;
+	bench_agent_up(b, 1);
+	if (stands < CPUHP_STANDBY)
+		bench_row(b, 1, CPUHP_STANDBY);
+	bench_wait_word(b, "kick 1 44");
+	bench_turn(b);
+	o = manager_find_op(b->manager, "add");
+	assert_non_null(o);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_ends(b, op_ref(o), OP_PENDING, "1:pending");
+	b->agent_silent[1] = false;
+	bench_done(b, 1, CPUHP_STANDBY, -ECANCELED, 0xff);
+	bench_wait(b, has_1_left, NULL);
+	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
+	bench_stop(b);
+}
+
+static void what_the_next_daemon_takes_up_at_standby_leaves_all_the_same(void **state)
+{
+	is_kicked_by_the_next_daemon(CPUHP_STANDBY);
+}
+
+static void so_does_what_it_takes_up_below(void **state)
+{
+	is_kicked_by_the_next_daemon(CPUHP_HOST_PLACE);
+}
+
 /* vCPU 1 is kicked to @target, and the agent does not give it back before the operation has ended. */
 static void leave_out(struct bench *b, int from, int target, const char *kick)
 {
@@ -168,6 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(what_the_agent_keeps_is_pending_and_goes_back_later),
+		IN_FOLDER(what_the_next_daemon_takes_up_at_standby_leaves_all_the_same),
+		IN_FOLDER(so_does_what_it_takes_up_below),
 		IN_FOLDER(what_comes_online_after_all_goes_back_to_standby),
 		IN_FOLDER(so_it_does_with_the_next_daemon),
 		IN_FOLDER(what_was_not_asked_of_qemu_is_not_awaited_from_it),
