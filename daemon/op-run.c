@@ -186,10 +186,9 @@ static bool is_count_missed(const struct op_run *run)
 }
 
 /* An agent that has just started adopts what it finds: that is not judged before it is over. */
-static bool is_to_be_seen(const struct op_run *run)
+static bool is_to_be_seen(const struct op_run *run, bool off)
 {
-	if (run->stop_rc || !run->domain->agent_up ||
-	    (!is_count_missed(run) && !op_moves_are_off(run)))
+	if (!off || run->stop_rc || !run->domain->agent_up)
 		return false;
 	for (unsigned int i = 0; i < run->domain->n_vcpus; i++)
 		if (run->domain->vcpus[i].guest_walking)
@@ -252,14 +251,15 @@ static void conclude(struct op_run *run)
 	if (result == OP_REFUSED)
 		op->refused_by = op_find_refuser(run);
 	op_moves_look(run);
-	if (result == OP_DONE && is_to_be_seen(run))
+	if (result == OP_DONE && is_to_be_seen(run, is_count_missed(run) || op_moves_are_off(run)))
 		return;
 	if (result == OP_DONE && is_count_missed(run) && plan_again(run)) {
 		op_run_look_again(run);
 		return;
 	}
 	if (result == OP_DONE && op_moves_note_lost(run)) {
-		result = OP_PARTIAL;
+		/* Nothing goes back any more; but K of them may be enough as it is. */
+		result = op_judge(run) == OP_DONE ? OP_DONE : OP_PARTIAL;
 	} else if (result == OP_DONE && is_count_missed(run)) {
 		result = OP_PARTIAL;
 		say_missed(run);
@@ -313,6 +313,12 @@ static void go_on(struct op_run *run)
 	if (is_busy(run))
 		return;
 	if (run->phase == RUN_CLIMB) {
+		op_moves_look(run);
+		if (is_to_be_seen(run, op_moves_are_off(run)))
+			return;
+		/* What others took away during the climb has failed like any other. */
+		if (!run->stop_rc)
+			op_moves_note_lost(run);
 		run->phase = RUN_SETTLE;
 		op_moves_settle(run);
 		/* What is taken away, or undone, is decided now; the next daemon does not decide anew. */

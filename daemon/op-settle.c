@@ -71,6 +71,14 @@ static bool can_turn_round(const struct op_run *run, const struct move *m)
 	       (run->phase != RUN_SETTLE || !m->resumed || m->goal < CPUHP_STANDBY);
 }
 
+/* It has come up for good, and a removal of the same operation has failed: nothing has been kept. */
+static bool is_to_go_back(const struct op_run *run, const struct move *m)
+{
+	return run->phase == RUN_SETTLE && !run->stop_rc && !m->resumed && m->started &&
+	       !m->walking && !m->todo && move_judge(m) == VCPU_OK &&
+	       m->entry->to > m->entry->from && m->at != m->entry->from;
+}
+
 static void call_back(struct op_run *run, struct move *m, int rc)
 {
 	if (m->undoing) {
@@ -81,6 +89,9 @@ static void call_back(struct op_run *run, struct move *m, int rc)
 		m->called_back = true;
 		m->goal = m->entry->from;
 		m->undoing = m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
+	} else if (is_to_go_back(run, m)) {
+		m->called_back = m->undoing = m->todo = true;
+		m->goal = m->entry->from;
 	} else if (m->walking && run->phase == RUN_CLIMB) {
 		m->called_back = true;
 		hostwalk_cancel(m->v, rc);

@@ -158,6 +158,84 @@ static void what_is_moved_on_behind_its_back_is_no_success(void **ctx)
 	bench_stop(b);
 }
 
+/* vCPU 1 has come up, and goes down again by another's hand, while vCPU 2 is on its way. */
+static struct op *lose_one_in_the_climb(struct bench *b, enum op_policy policy, bool eject)
+{
+	struct op *o;
+
+	b->agent_silent[2] = true;
+	o = bench_count_op(b, 3, policy, 1);
+	bench_wait_word(b, "kick 2 44");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	if (eject)
+		bench_eject(b, 1);
+	else
+		bench_row(b, 1, CPUHP_STANDBY);
+	b->agent_silent[2] = false;
+	bench_done(b, 2, CPUHP_ONLINE, 0, 0xff);
+	return o;
+}
+
+/* It is not brought up, nor plugged, once more: nobody has decided that. */
+static void what_another_takes_away_in_the_climb_has_failed(void **ctx)
+{
+	for (int eject = 0; eject < 2; eject++) {
+		struct bench *b = bench_start(NULL);
+
+		bench_ends(b, lose_one_in_the_climb(b, OP_POLICY_ALL, eject), OP_FAILED,
+			   "1:failed 2:rolled-back");
+		bench_states(b, 1, 2, CPUHP_OFFLINE);
+		assert_int_equal(bench_count(b, "plug 1"), 1);
+		assert_int_equal(bench_count(b, "kick 1 44"), 1);
+		bench_stop(b);
+	}
+}
+
+static void the_others_are_enough_where_that_was_asked(void **ctx)
+{
+	for (int eject = 0; eject < 2; eject++) {
+		struct bench *b = bench_start(NULL);
+
+		bench_ends(b, lose_one_in_the_climb(b, OP_POLICY_AT_LEAST, eject), OP_DONE,
+			   "1:failed 2:ok");
+		assert_int_equal(bench_state(b, 1), CPUHP_OFFLINE);
+		assert_int_equal(bench_state(b, 2), CPUHP_ONLINE);
+		bench_stop(b);
+	}
+}
+
+/* The same, lost only when what failed has gone back. */
+static void so_they_are_at_the_very_end(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_plant(b, 3, bench_broken_verify);
+	b->qemu_silent[3] = true;
+	o = bench_count_op(b, 4, OP_POLICY_AT_LEAST, 1);
+	bench_wait_word(b, "unplug 3");
+	bench_turn(b);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_eject(b, 3);
+	bench_ends(b, o, OP_DONE, "1:failed 2:ok 3:failed");
+	bench_stop(b);
+}
+
+/* One comes up and one is to leave QEMU, in one request: neither without the other. */
+static void a_refused_removal_takes_back_what_has_come_up(void **ctx)
+{
+	struct op_request r = { .goal = OP_GOAL_COUNT, .count = 2, .standby = 0 };
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 1, CPUHP_STANDBY);
+	bench_put(b, 2, CPUHP_STANDBY);
+	b->qemu_refuses[2] = true;
+	bench_ends(b, bench_submit(b, &r), OP_REFUSED, "1:rolled-back 2:refused");
+	bench_states(b, 1, 2, CPUHP_STANDBY);
+	bench_stop(b);
+}
+
 static bool is_out_of_reach(struct bench *b, void *arg)
 {
 	return b->d->out_of_reach;
@@ -226,6 +304,10 @@ int main(void)
 		cmocka_unit_test(
 			an_adoption_is_not_waited_for_beyond_the_deadline_nor_without_an_agent),
 		cmocka_unit_test(what_is_moved_on_behind_its_back_is_no_success),
+		cmocka_unit_test(what_another_takes_away_in_the_climb_has_failed),
+		cmocka_unit_test(the_others_are_enough_where_that_was_asked),
+		cmocka_unit_test(so_they_are_at_the_very_end),
+		cmocka_unit_test(a_refused_removal_takes_back_what_has_come_up),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
 	};

@@ -417,11 +417,11 @@ static void a_vcpu_that_leaves_at_the_last_moment_is_no_success(void **ctx)
 		bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
 		/* Before the loop has come to what follows from that. */
 		bench_eject(b, 1);
-		bench_check(b, o, OP_PARTIAL);
+		bench_check(b, o, OP_FAILED);
 		assert_int_equal(o->counts.online, 1);
 		assert_int_equal(o->vcpus[0].state, CPUHP_OFFLINE);
 		assert_non_null(strstr(o->error, "vcpu 1: another took it away"));
-		bench_ends(b, o, OP_PARTIAL, "1:failed");
+		bench_ends(b, o, OP_FAILED, "1:failed");
 	}
 	bench_stop(b);
 }
