@@ -326,6 +326,7 @@ static void on_end(struct domain *d)
 		vcpu_settle(v);
 		if (first)
 			hostwalk_on_session(v, same_boot || !d->table_known);
+		hostwalk_on_told(v);
 	}
 	if (first)
 		publish(d, EVENT_AGENT, -1, "connected");

@@ -11,12 +11,13 @@
  * What comes back is an untrusted guest's word. Its numbers are used for the state shown and for
  * nothing that QEMU is asked; a result that does not fit the kick is a protocol error (R6).
  */
+#include "daemon/domain-guest.h"
 #include "daemon/hostwalk-ops.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { REKICKS_MAX = 3 };
+enum { REKICKS_MAX = 3, RESEND_US = 1000000 };
 
 static uint8_t kick_flags(const struct hostwalk *h)
 {
@@ -41,7 +42,7 @@ static int send_kick(struct hostwalk *h)
 	};
 
 	/* What an earlier kick left behind must not answer for this one. */
-	h->handed_over = h->ap_done = false;
+	h->handed_over = h->ap_done = h->doubted = h->missed = false;
 	h->ap = (struct record_done){ 0 };
 	h->v->kick = h->kick;
 	h->v->kick_tag = h->op ? h->op->tag : 0;
@@ -125,13 +126,25 @@ static void handed_over(struct hostwalk *h)
 		hostwalk_run(h);
 }
 
+/* It has begun anew too often; nothing of the kick is under way any more. */
+static void kick_lost(struct hostwalk *h, const char *why)
+{
+	hostwalk_say(h, "%s", why);
+	if (h->wait == WAIT_KICKED)
+		hostwalk_complete(h, -ECONNRESET);
+	else
+		hostwalk_finish(h, -ECONNRESET, CPUHP_AP_KICK, false);
+}
+
 /* The agent was restarted: the kick is unknown to it, and its number too old. */
 static void kick_anew(struct hostwalk *h)
 {
 	if (h->cancel_rc && h->wait != WAIT_KICKED)
 		hostwalk_finish(h, h->cancel_rc, CPUHP_AP_KICK, h->target < h->from);
-	else
+	else if (h->rekicks++ < REKICKS_MAX)
 		host_kick(h);
+	else
+		kick_lost(h, "the agent restarted again and again");
 }
 
 void hostwalk_on_kicked(struct vcpu *v, const struct msg_kicked *m)
@@ -178,6 +191,26 @@ void hostwalk_on_step(struct vcpu *v, const struct record_step *r)
 	hostwalk_reach(h, startup ? r->state : r->state - 1);
 }
 
+/* The rows of its table come before the result, and say otherwise. */
+static bool is_contradicted(const struct hostwalk *h)
+{
+	return h->v->present && h->ap.rc == 0 && h->ap.state >= CPUHP_AP_ONLINE &&
+	       !h->v->guest_online;
+}
+
+/* A row may have been lost: its whole table decides, or that there is none. */
+static bool is_to_be_told(struct hostwalk *h)
+{
+	struct domain *d = h->v->domain;
+
+	if (h->doubted || !is_contradicted(h))
+		return false;
+	h->doubted = true;
+	hostwalk_arm(h, d->settings->deadlines.agent_ping_ms * domain_slow_factor(d));
+	domain_guest_doubt(d);
+	return true;
+}
+
 /* R5, R6: where a kick that succeeded leaves the vCPU, and what is left for the host. */
 static void ap_succeeded(struct hostwalk *h)
 {
@@ -199,6 +232,11 @@ static void ap_succeeded(struct hostwalk *h)
 		hostwalk_say(h, "the agent reports that it ran on CPU %d, not on CPU %d",
 			     h->strayed_to, v->cpu);
 		hostwalk_finish(h, -EXDEV, h->strayed, h->target < h->from);
+	} else if (is_contradicted(h)) {
+		hostwalk_say(
+			h, "protocol error: the agent says done at %s, and that the CPU is offline",
+			ladder_name(reached));
+		hostwalk_finish(h, -EPROTO, CPUHP_AP_KICK, false);
 	} else if (stopped) {
 		hostwalk_finish(h, h->cancel_rc, CPUHP_AP_KICK, h->target < h->from);
 	} else if (h->target < CPUHP_STANDBY) {
@@ -239,12 +277,12 @@ static void ap_failed(struct hostwalk *h)
 	h->outcome.rollback_failed_at = o.rollback_failed_at;
 }
 
-void hostwalk_take_result(struct hostwalk *h)
+/* What is known of the guest is what its result says. */
+static void believe(struct hostwalk *h)
 {
 	struct vcpu *v = h->v;
 	const struct record_done *r = &h->ap;
 
-	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
 	/* Below standby there is nothing of the agent's: the guest does not have the CPU any more. Nor
 	 * can it have one that QEMU has not: the result may be older than its going. */
 	v->guest_present = v->present && r->state >= CPUHP_STANDBY;
@@ -254,6 +292,17 @@ void hostwalk_take_result(struct hostwalk *h)
 	hostwalk_reach(h, v->guest_present ? r->state
 			  : v->present     ? CPUHP_HOST_PLACE
 					   : CPUHP_OFFLINE);
+}
+
+void hostwalk_take_result(struct hostwalk *h)
+{
+	const struct record_done *r = &h->ap;
+
+	if (is_to_be_told(h))
+		return;
+	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+	if (!is_contradicted(h))
+		believe(h);
 	if (r->rc)
 		ap_failed(h);
 	else
@@ -284,12 +333,33 @@ static void resend(struct hostwalk *h)
 		link_cancel(h->v->domain->link, h->kick);
 }
 
+/* A guest can lose as many as it likes. */
 void hostwalk_on_missed(struct vcpu *v)
 {
 	struct hostwalk *h = v->hw;
+	uint64_t now = now_us();
 
-	if (h && h->kick && !h->ap_done && !h->kick_unsent && h->rekicks++ < REKICKS_MAX)
-		resend(h);
+	if (!h || !h->kick || h->ap_done || h->kick_unsent)
+		return;
+	h->missed = h->resent_us && now < h->resent_us + RESEND_US;
+	if (h->missed)
+		return;
+	h->resent_us = now;
+	resend(h);
+}
+
+void hostwalk_on_tick(struct vcpu *v)
+{
+	if (v->hw && v->hw->missed)
+		hostwalk_on_missed(v);
+}
+
+void hostwalk_on_told(struct vcpu *v)
+{
+	struct hostwalk *h = v->hw;
+
+	if (h && h->kick && h->ap_done && h->doubted)
+		hostwalk_take_result(h);
 }
 
 void hostwalk_on_session(struct vcpu *v, bool same_boot)
@@ -300,7 +370,7 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 	if (h && h->wait == WAIT_EJECT && !same_boot && h->rekicks++ < REKICKS_MAX)
 		hostwalk_eject_anew(h);
 	/* A row of its table may have been what the walk waited for: that kick was not lost. */
-	if (!h || !h->kick || h->ap_done || h->kick > v->domain->session_kick)
+	if (!h || !h->kick || (same_boot && h->ap_done) || h->kick > v->domain->session_kick)
 		return;
 	if (h->kick_unsent) {
 		h->kick_unsent = false;
@@ -308,19 +378,14 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot)
 		bound_undoing(h);
 		return;
 	}
-	if (same_boot && h->rekicks++ < REKICKS_MAX) {
+	if (same_boot) {
 		resend(h);
 		return;
 	}
 	/* A new boot has all CPUs online, and nobody else will take this one back. */
-	if (!same_boot && (h->rollback || h->call.rollback) && v->guest_present &&
-	    h->rekicks++ < REKICKS_MAX) {
+	if ((h->rollback || h->call.rollback) && v->guest_present && h->rekicks++ < REKICKS_MAX) {
 		host_kick(h);
 		return;
 	}
-	hostwalk_say(h, same_boot ? "the agent restarted again and again" : "the guest was reset");
-	if (h->wait == WAIT_KICKED)
-		hostwalk_complete(h, -ECONNRESET);
-	else
-		hostwalk_finish(h, -ECONNRESET, CPUHP_AP_KICK, false);
+	kick_lost(h, "the guest was reset");
 }

@@ -109,6 +109,10 @@ void hostwalk_on_session(struct vcpu *v, bool same_boot);
 
 /* A frame of the session was lost: the kick's answers may have been in it. */
 void hostwalk_on_missed(struct vcpu *v);
+/* Each tick: what was put off. */
+void hostwalk_on_tick(struct vcpu *v);
+/* The guest's whole table has been told. */
+void hostwalk_on_told(struct vcpu *v);
 
 /* The operation on whose behalf kick @kick runs, or NULL when it is not this walk's. */
 struct op *hostwalk_op_of(const struct vcpu *v, uint32_t kick);

@@ -32,6 +32,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 			d->hv->ops->query(d->hv, hv_ignore, NULL);
 		else
 			d->hv->ops->look(d->hv);
+		for (unsigned int k = 0; k < d->n_vcpus; k++)
+			hostwalk_on_tick(&d->vcpus[k]);
 		op_run_doubt(d);
 	}
 	sd_event_source_set_time(s, wake_round(now_us() + TICK_US, TICK_US));

@@ -437,7 +437,7 @@ const struct fault_kind fault_kinds[] = {
 	{ "port events", port_events, BOTH, 0, 0, "done", "done" },
 	{ "foreign plug", foreign_plug, BOTH, 0, 0, "done, rolled back", "done" },
 	{ "foreign unplug", foreign_unplug, BOTH, 0, 0, "done, rolled back", "done" },
-	{ "lie: done", lies_done, BOTH, 1000, 8000, "done", "done" },
+	{ "lie: done", lies_done, BOTH, 1000, 8000, "rolled back, done", "done" },
 	{ "lie: where it ran", lies_ran_on, BOTH, 1000, 8000, "stuck, done", "stuck, done" },
 	{ "lie: old results", lies_old, BOTH, 1000, 8000, "done", "done" },
 	{ "lie: rows", lies_rows, BOTH, 1000, 8000, "done", "done" },

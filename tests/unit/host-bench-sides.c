@@ -507,6 +507,9 @@ void bench_done(struct bench *b, unsigned int slot, int state, int rc, int faile
 	};
 
 	b->guest_state[slot] = state;
+	/* As the agent has it, the row comes before the result. */
+	if (rc == 0 && b->guest_present[slot])
+		send_row(b, slot, "");
 	bench_record_done(b, &r);
 }
 

@@ -384,13 +384,14 @@ static void an_agent_that_restarts_for_ever_is_given_up(void **ctx)
 	bench_put(b, 3, CPUHP_STANDBY);
 	bench_walk(b, &w, 3, CPUHP_ONLINE, false);
 	bench_said(b, "kick 3 44");
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		bench_agent_down(b);
 		bench_agent_up(b, 1);
 		bench_said(b, "kick 3 44");
+		bench_kicked(b, 3, -EPROTO);
+		if (i < 3)
+			bench_said(b, "kick 3 44");
 	}
-	bench_agent_down(b);
-	bench_agent_up(b, 1);
 	bench_walk_ends(b, &w, -ECONNRESET, CPUHP_AP_KICK);
 	bench_stop(b);
 }
