@@ -337,6 +337,9 @@ def tier_integration(run):
     if run.build("build/musl"):
         script = os.path.join(ROOT, "tests", "integration", "agent_dialogue.py")
         run_script(run, "integration", script, "build/musl", suffix="-musl")
+    if run.options.long:
+        run.command("integration", "one hostile peer beside another's work",
+                    [sys.executable, "tests/bench", "--hostile"], seconds=3600)  # fmt: skip
 
 
 def tier_libvirt(run):
