@@ -36,8 +36,14 @@ void api_fail_permission(struct api *a, struct varlink_call *call)
 	const struct varlink_method *method = varlink_call_method(call);
 	uid_t uid = varlink_call_peer(call)->uid;
 
-	if (log_may(&a->refusals[uid % API_REFUSALS], now_us(), "control socket", "refusals"))
-		log_line(LOG_NOTICE, "%s refused to uid %u", method->name, uid);
+	if (log_may(&a->refusals[uid % API_REFUSALS], now_us(), NULL, "refusals")) {
+		struct journal_fields f = { 0 };
+
+		journal_field(&f, "VCPUHP_UID", "%u", uid);
+		journal_field(&f, "VCPUHP_METHOD", "%s", method->name);
+		log_outcome(JOURNAL_PERMISSION_DENIED, NULL, &f, "%s refused to uid %u",
+			    method->name, uid);
+	}
 	api_fail(
 		call, ERR_PERMISSION,
 		method->class == AUTH_ADMIN

@@ -119,8 +119,8 @@ static void tell_defined(const struct xml_call *x, const struct persist_answer *
 
 	if (answer->rc) {
 		persist_explain(answer, x->word, true, &denial);
-		log_line(LOG_NOTICE, "%s: defined anew, for uid %u: %s", x->uuid, x->uid,
-			 denial.text);
+		log_outcome(JOURNAL_DOMAIN_NOT_DEFINED, x->uuid, NULL,
+			    "defined anew, for uid %u: %s", x->uid, denial.text);
 	}
 	for (size_t i = 0; a && i < a->n_changes; i++) {
 		snprintf(what, sizeof(what), "has %s", a->changes[i].text);

@@ -82,8 +82,6 @@ static void on_domain(void *ctx, const struct libvirt_domain *domain)
 	}
 	if (r < 0)
 		log_line(LOG_ERR, "libvirt: domain %s: %s", domain->name, strerror(-r));
-	else
-		log_line(LOG_INFO, "%s: found on libvirt, id %d", domain->name, domain->id);
 }
 
 static void on_running(void *ctx, const char (*uuids)[PERSIST_UUID_SIZE], size_t n)
@@ -102,7 +100,6 @@ static void on_left(void *ctx, const char *uuid, const char *why)
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		if (strcmp(m->domains[i]->config->uuid, uuid) != 0)
 			continue;
-		log_line(LOG_NOTICE, "%s: left: %s", m->domains[i]->config->name, why);
 		manager_remove(m, m->domains[i], why);
 		return;
 	}
@@ -117,9 +114,10 @@ static void on_connection(void *ctx, int rc, const char *text)
 	m->libvirt_rc = rc;
 	snprintf(m->libvirt_why, sizeof(m->libvirt_why), "%s", rc ? text : "");
 	if (rc == 0)
-		log_line(LOG_INFO, "libvirt: connected to %s", text);
+		log_outcome(JOURNAL_LIBVIRT_CONNECTED, NULL, NULL, "libvirt: connected to %s",
+			    text);
 	else
-		log_line(LOG_WARNING, "libvirt: not connected: %s", text);
+		log_outcome(JOURNAL_LIBVIRT_LOST, NULL, NULL, "libvirt: not connected: %s", text);
 }
 
 static const struct libvirt_events events = {
@@ -135,7 +133,7 @@ static int load(struct discovery *d)
 	int r = libvirt_module_load(&d->module, &why);
 
 	if (r < 0)
-		log_line(LOG_ERR, "[Libvirt] is configured, but its module cannot be loaded: %s",
+		log_last("[Libvirt] is configured, but its module cannot be loaded: %s",
 			 why ? why : strerror(-r));
 	free(why);
 	return r;

@@ -104,8 +104,12 @@ static void on_down(void *ctx, const char *why)
 	forget(d);
 	d->hello_known &= !d->hello_doubted;
 	domain_armed(d, -ENOTCONN);
-	if (was_up)
+	if (was_up) {
+		if (domain_guest_may_log(d))
+			log_outcome(JOURNAL_AGENT_GONE, d->config->name, NULL,
+				    "the agent is gone: %s", why);
 		publish(d, EVENT_AGENT, -1, why);
+	}
 	/* An operation may have waited for its word, which will not come. */
 	op_run_poke(d);
 }
@@ -279,7 +283,7 @@ bool domain_guest_may_log(struct domain *d)
 static void on_log(struct domain *d, const struct record_log *r)
 {
 	if (domain_guest_may_log(d))
-		log_line(LOG_INFO, "%s: agent: %s", d->config->name, r->text);
+		log_domain(LOG_INFO, d->config->name, "agent: %s", r->text);
 	bucket_refill(&d->guest_events, now_us());
 	if (!bucket_has(&d->guest_events))
 		return;
@@ -297,6 +301,15 @@ static void on_torn_end(struct domain *d)
 	for (unsigned int i = 0; d->agent_up && i < d->n_vcpus; i++)
 		hostwalk_on_missed(&d->vcpus[i]);
 	domain_guest_doubt(d);
+}
+
+static void tell_connected(struct domain *d)
+{
+	if (domain_guest_may_log(d))
+		log_outcome(JOURNAL_AGENT_CONNECTED, d->config->name, NULL,
+			    "agent %s is connected, on kernel %s", d->hello.version,
+			    d->hello.kernel);
+	publish(d, EVENT_AGENT, -1, "connected");
 }
 
 /* The whole table has been told: what was not named is not there. */
@@ -329,7 +342,7 @@ static void on_end(struct domain *d)
 		hostwalk_on_told(v);
 	}
 	if (first)
-		publish(d, EVENT_AGENT, -1, "connected");
+		tell_connected(d);
 	drift_on_session(d, same_boot);
 	op_run_poke(d);
 }

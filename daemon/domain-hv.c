@@ -45,9 +45,8 @@ static void on_status(void *ctx, enum hv_status status)
 
 	if (d->status == status)
 		return;
-	if (may_log(d))
-		log_line(LOG_INFO, "%s: %s -> %s", d->config->name, hv_status_name(d->status),
-			 hv_status_name(status));
+	log_domain(LOG_DEBUG, d->config->name, "%s -> %s", hv_status_name(d->status),
+		   hv_status_name(status));
 	d->status = status;
 	publish_domain(d, hv_status_name(status));
 	if (status == HV_RUNNING)
@@ -109,8 +108,9 @@ static void on_attached(void *ctx, const struct hv_facts *facts)
 	if (!d->table_known)
 		domain_guest_ask(d);
 	if (may_log(d))
-		log_line(LOG_INFO, "%s: attached: QEMU %s, %s, at most %u vCPUs", d->config->name,
-			 facts->version, facts->accel, facts->maximum);
+		log_outcome(JOURNAL_DOMAIN_ATTACHED, d->config->name, NULL,
+			    "attached: QEMU %s, %s, at most %u vCPUs", facts->version, facts->accel,
+			    facts->maximum);
 	publish_domain(d, "attached");
 	op_run_poke(d);
 }
@@ -188,7 +188,7 @@ static void on_table(void *ctx, const struct hv_table *table)
 	struct domain *d = ctx;
 
 	if (make_vcpus(d, table->n) < 0) {
-		log_line(LOG_ERR, "%s: out of memory", d->config->name);
+		log_domain(LOG_ERR, d->config->name, "out of memory");
 		return;
 	}
 	d->supported = table->supported;
@@ -269,13 +269,14 @@ static void on_gone(void *ctx, const char *why)
 	if (!d->attached) {
 		/* Not at each try: the backend tells a reason when it is another than the last. */
 		if (may_log(d))
-			log_line(LOG_NOTICE, "%s: not attached: %s", d->config->name, why);
+			log_outcome(JOURNAL_DOMAIN_NOT_ATTACHED, d->config->name, NULL,
+				    "not attached: %s", why);
 		publish_domain(d, d->why);
 		return;
 	}
 	if (may_log(d))
-		log_line(LOG_NOTICE, "%s: %s is gone: %s", d->config->name,
-			 d->hv->ops->lost_ms ? "QEMU" : d->hv->ops->hypervisor, why);
+		log_outcome(JOURNAL_DOMAIN_LOST, d->config->name, NULL, "%s is gone: %s",
+			    d->hv->ops->lost_ms ? "QEMU" : d->hv->ops->hypervisor, why);
 	d->attached = false;
 	d->status = HV_CONNECTING;
 	doubt_agent(d);

@@ -16,7 +16,6 @@
 #include "daemon/domain-hv.h"
 #include "daemon/drift.h"
 #include "daemon/intent-domain.h"
-#include "daemon/log.h"
 #include "daemon/op-run.h"
 #include "daemon/plan.h"
 #include "daemon/trace-ring.h"
@@ -374,7 +373,7 @@ static void on_undone(void *ctx, struct vcpu *v, const struct hostwalk_outcome *
 	if (o->pending)
 		return;
 	if (o->rc)
-		log_line(LOG_WARNING, "%s: vcpu %u: %s", v->domain->config->name, v->vcpu, o->text);
+		vcpu_log(JOURNAL_VCPU_NOT_UNDONE, v, "%s", o->text);
 	domain_on_at_rest(v);
 }
 

@@ -118,9 +118,8 @@ static void submit(struct domain *d, const struct cpulist *list, int target)
 	bucket_take(&d->own_ops, OWN_OP_S);
 	if (domain_submit(d, &r, &op, &error, &text) < 0) {
 		if (domain_guest_may_log(d))
-			log_line(LOG_WARNING, "%s: vCPUs cannot be taken to %s: %s",
-				 d->config->name, ladder_name(target),
-				 text ? text : "out of memory");
+			log_domain(LOG_WARNING, d->config->name, "vCPUs cannot be taken to %s: %s",
+				   ladder_name(target), text ? text : "out of memory");
 		free(text);
 		return;
 	}
@@ -163,16 +162,25 @@ static void act(struct domain *d)
 	}
 }
 
+static void log_drift(const struct vcpu *v)
+{
+	if (!domain_guest_may_log(v->domain))
+		return;
+	if (*v->drift)
+		vcpu_log(JOURNAL_DRIFT_BEGUN, v, "drift: %s", v->drift);
+	else
+		vcpu_log(JOURNAL_DRIFT_ENDED, v, "its drift is over");
+}
+
 /* The newest text is told, and as often as a guest may be heard; it is tried again later. */
 static void tell_drift(struct vcpu *v)
 {
 	if (!v->drift_untold || !vcpu_may_talk(v))
 		return;
 	v->drift_untold = false;
+	if (*v->drift || v->drift_told)
+		log_drift(v);
 	v->drift_told = *v->drift;
-	if (*v->drift && domain_guest_may_log(v->domain))
-		log_line(LOG_NOTICE, "%s: vcpu %u: drift: %s", v->domain->config->name, v->vcpu,
-			 v->drift);
 	publish_drift(v);
 }
 

@@ -110,6 +110,12 @@ static int collect(const struct domain *d, struct intent *i)
 	return r < 0 ? r : keep_ops(d, i);
 }
 
+static void tell_refusing(const struct domain *d)
+{
+	log_outcome(JOURNAL_STORE_FAILED, d->config->name, NULL,
+		    "%s; until then new operations are refused", d->store_why);
+}
+
 typedef int (*write_fn)(struct intent_file *f, struct intent *i, char why[OP_TEXT_MAX]);
 
 static int write_with(struct domain *d, write_fn write)
@@ -127,11 +133,10 @@ static int write_with(struct domain *d, write_fn write)
 	if (r == 0)
 		d->store_why[0] = '\0';
 	if (r < 0 && !failed)
-		log_line(LOG_ERR, "%s: %s; until then new operations are refused", d->config->name,
-			 d->store_why);
+		tell_refusing(d);
 	else if (r == 0 && failed)
-		log_line(LOG_NOTICE, "%s: what is to be done can be written again",
-			 d->config->name);
+		log_outcome(JOURNAL_STORE_WORKS, d->config->name, NULL,
+			    "what is to be done can be written again");
 	return r;
 }
 
@@ -200,7 +205,13 @@ static int take_up(struct domain *d, struct intent *i)
 static void note_anothers(struct domain *d, const char *why)
 {
 	snprintf(d->store_why, sizeof(d->store_why), "%s", why);
-	log_line(LOG_ERR, "%s: %s; until then new operations are refused", d->config->name, why);
+	tell_refusing(d);
+}
+
+static void tell_forgotten(const struct domain *d, const char *what, const char *why)
+{
+	log_outcome(JOURNAL_INTENT_FORGOTTEN, d->config->name, NULL, "what was to be done %s: %s",
+		    what, why);
 }
 
 int intent_domain_init(struct domain *d)
@@ -220,13 +231,11 @@ int intent_domain_init(struct domain *d)
 	if (r == 1 && memcmp(i.run.host_boot, d->manager->host_boot, 16) == 0)
 		r = take_up(d, &i);
 	else if (r == 1)
-		log_line(LOG_NOTICE, "%s: what was to be done is forgotten: the host was rebooted",
-			 d->config->name);
+		tell_forgotten(d, "is forgotten", "the host was rebooted");
 	else if (r == -EPROTONOSUPPORT)
 		note_anothers(d, why);
 	else if (r < 0 && r != -ENOMEM)
-		log_line(LOG_WARNING, "%s: what was to be done is not known any more: %s",
-			 d->config->name, why);
+		tell_forgotten(d, "is not known any more", why);
 	intent_done(&i);
 	return r == -ENOMEM ? r : 0;
 }
@@ -265,8 +274,7 @@ void intent_domain_on_attached(struct domain *d)
 	if (!d->found || intent_is_same_run(&d->found->run, &d->run))
 		return;
 	if (d->found->run.known)
-		log_line(LOG_NOTICE, "%s: what was to be done is forgotten: this is another VM",
-			 d->config->name);
+		tell_forgotten(d, "is forgotten", "this is another VM");
 	forget_found(d);
 	op_resume_void(d, "the VM is gone; another one answers on its socket");
 }

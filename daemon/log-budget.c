@@ -10,8 +10,8 @@ bool log_may(struct log_budget *b, uint64_t now_us, const char *domain, const ch
 {
 	if (now_us - b->since_us >= WINDOW_US) {
 		if (b->lines > LINES)
-			log_line(LOG_NOTICE, "%s: %u lines about %s were left out", domain,
-				 b->lines - LINES, about);
+			log_outcome(JOURNAL_LINES_LEFT_OUT, domain, NULL,
+				    "%u lines about %s were left out", b->lines - LINES, about);
 		b->since_us = now_us;
 		b->lines = 0;
 	}

@@ -18,7 +18,8 @@ struct log_budget {
 /**
  * log_may() - may one more line be written?
  * @now_us: of a monotonic clock
- * @domain, @about: for the line, one of the ten, that says how many were left out in a minute
+ * @domain: or NULL
+ * @about: for the line, one of the ten, that says how many were left out in a minute
  *
  * What is left out of the journal is lost to it alone: events and info have budgets of their own.
  */

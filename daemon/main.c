@@ -67,9 +67,9 @@ static int load_config(const struct options *o, struct config **ret)
 	int r = config_load(o->config, ret, &error);
 
 	if (r < 0)
-		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+		log_last("%s", error ? error : strerror(-r));
 	if (journal && log_to_journal() && r < 0)
-		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+		log_last("%s", error ? error : strerror(-r));
 	free(error);
 	return r;
 }
@@ -92,13 +92,12 @@ static int make_runtime_folder(const char *path)
 	int r = folder_make(path, &owner);
 
 	if (r < 0) {
-		log_line(LOG_ERR, "cannot make %s: %s", path, strerror(-r));
+		log_last("cannot make %s: %s", path, strerror(-r));
 		return r;
 	}
 	if (owner == geteuid())
 		return 0;
-	log_line(
-		LOG_ERR,
+	log_last(
 		"%s belongs to uid %u, whose daemon could not go on with what this one left there: start it "
 		"as that user (systemctl start vcpuhpd), or give another --runtime-dir",
 		path, owner);
@@ -114,9 +113,9 @@ static int prepare_folders(struct program *p)
 		return r;
 	p->lock = folder_lock(o->runtime_dir);
 	if (p->lock == -EBUSY)
-		log_line(LOG_ERR, "%s: another vcpuhpd is already running", o->runtime_dir);
+		log_last("%s: another vcpuhpd is already running", o->runtime_dir);
 	else if (p->lock < 0)
-		log_line(LOG_ERR, "cannot lock %s: %s", o->runtime_dir, strerror(-p->lock));
+		log_last("cannot lock %s: %s", o->runtime_dir, strerror(-p->lock));
 	if (p->lock < 0)
 		return p->lock;
 	r = folder_make(o->state_dir, NULL);
@@ -128,7 +127,7 @@ static int prepare_folders(struct program *p)
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *ctx)
 {
-	log_line(LOG_INFO, "stopping: %s", strsignal((int)si->ssi_signo));
+	log_outcome(JOURNAL_STOPPING, NULL, NULL, "stopping: %s", strsignal((int)si->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
@@ -147,13 +146,14 @@ static void reload(struct program *p)
 	if (r == 0)
 		r = api_reload(p->api, c);
 	if (r < 0) {
-		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
-		log_line(LOG_ERR,
-			 "the configuration was not taken, the one before stays in force; "
-			 "vcpuhpd --check-config tells when it is good, then reload again");
+		log_outcome(JOURNAL_CONFIGURATION_REFUSED, NULL, NULL,
+			    "the configuration was not taken, the one before stays in force: %s; "
+			    "vcpuhpd --check-config tells when it is good, then reload again",
+			    error ? error : strerror(-r));
 		config_free(c);
 	} else {
-		log_line(LOG_INFO, "the configuration was read again");
+		log_outcome(JOURNAL_CONFIGURATION_TAKEN, NULL, NULL,
+			    "the configuration was read again");
 	}
 	free(error);
 	sd_notify(0, "READY=1");
@@ -175,7 +175,8 @@ static int on_hup(sd_event_source *s, const struct signalfd_siginfo *si, void *c
 
 	if (!p->reload && sd_event_add_time(p->event, &p->reload, CLOCK_MONOTONIC,
 					    now_us() + RELOAD_GATHER_US, 1000, on_reload, p) < 0)
-		log_line(LOG_ERR, "the configuration was not read again: out of memory");
+		log_outcome(JOURNAL_CONFIGURATION_REFUSED, NULL, NULL,
+			    "the configuration was not read again: out of memory");
 	return 0;
 }
 
@@ -248,7 +249,7 @@ static int open_socket(struct program *p)
 
 	r = control_socket_inherit(&p->socket);
 	if (r < 0)
-		log_line(LOG_ERR, "systemd passed something else than one listening socket");
+		log_last("systemd passed something else than one listening socket");
 	if (r != 0)
 		return r;
 	if (p->options->socket)
@@ -257,9 +258,9 @@ static int open_socket(struct program *p)
 		snprintf(path, sizeof(path), "%s/control", p->options->runtime_dir);
 	r = control_socket_open(path, GROUP, &p->socket);
 	if (r == -EADDRINUSE)
-		log_line(LOG_ERR, "%s: a daemon is already running there", path);
+		log_last("%s: a daemon is already running there", path);
 	else if (r < 0)
-		log_line(LOG_ERR, "cannot listen on %s: %s", path, strerror(-r));
+		log_last("cannot listen on %s: %s", path, strerror(-r));
 	else if (!p->socket.group_set)
 		log_line(LOG_WARNING,
 			 "%s: open to its owner only: there is no group " GROUP
@@ -281,6 +282,10 @@ static int serve(struct program *p)
 	if (r < 0)
 		return r;
 	p->socket.fd = -1;
+	log_outcome(JOURNAL_STARTED, NULL, NULL,
+		    "vcpuhpd " VCPUHP_VERSION " has started, with %zu domains configured%s",
+		    p->manager->config->n_domains,
+		    p->manager->config->libvirt ? " and libvirt" : "");
 	sd_notify(0, "READY=1");
 	do
 		r = loop_turn(p->event, UINT64_MAX);
@@ -319,7 +324,7 @@ static int run(struct program *p)
 	if (r == 0)
 		r = prepare_manager(p);
 	if (r < 0) {
-		log_line(LOG_ERR, "cannot start: %s", strerror(-r));
+		log_last("cannot start: %s", strerror(-r));
 		return r;
 	}
 	return serve(p);

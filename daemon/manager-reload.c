@@ -57,7 +57,7 @@ static int take_settings(struct domain *d, const struct reload_step *s)
 		*copy = next;
 		domain_config_free(copy);
 		d->configured = true;
-		log_line(LOG_INFO, "%s: has other settings from now on", d->config->name);
+		log_domain(LOG_INFO, d->config->name, "has other settings from now on");
 	}
 	config_free(d->settings);
 	d->settings = config_ref(m->config);
@@ -77,8 +77,8 @@ static void set_leaving(struct domain *d, enum domain_leaving leaving)
 	if (d->leaving == leaving)
 		return;
 	d->leaving = leaving;
-	log_line(LOG_NOTICE, "%s: %s", d->config->name,
-		 leaving ? domain_why_leaving(d) : "it stays after all");
+	log_domain(LOG_NOTICE, d->config->name, "%s",
+		   leaving ? domain_why_leaving(d) : "it stays after all");
 }
 
 /* Return: whether it is as it should be. */
@@ -146,18 +146,17 @@ static void attach(struct manager *m, const struct reload_step *s, bool tell)
 	if (s->act == RELOAD_WAIT) {
 		m->unsettled = true;
 		if (tell)
-			log_line(
-				LOG_WARNING,
-				"%s: not attached yet: domain %s has its name or one of its sockets",
-				name, s->other->name);
+			log_domain(LOG_WARNING, name,
+				   "not attached yet: domain %s has its name or one of its sockets",
+				   s->other->name);
 		return;
 	}
 	r = manager_add(m, s->want, true, NULL);
 	if (r == 0)
-		log_line(LOG_INFO, "%s: is in the configuration now", name);
+		log_domain(LOG_INFO, name, "is in the configuration now");
 	else if (tell)
-		log_line(LOG_ERR, "%s: cannot be attached: %s; it is tried again", name,
-			 strerror(-r));
+		log_domain(LOG_ERR, name, "cannot be attached: %s; it is tried again",
+			   strerror(-r));
 	m->unsettled |= r < 0;
 }
 

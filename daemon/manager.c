@@ -186,6 +186,7 @@ int manager_attach(struct manager *m, const struct domain_config *config, struct
 
 static void take_out(struct manager *m, struct domain *d, const char *why)
 {
+	log_outcome(JOURNAL_DOMAIN_LEFT, d->config->name, NULL, "left: %s", why);
 	op_run_vm_gone(d, why);
 	for (unsigned int i = 0; i < m->n_domains; i++) {
 		if (m->domains[i] != d)

@@ -33,7 +33,6 @@
 #include "daemon/deferred.h"
 #include "daemon/domain-guest.h"
 #include "daemon/intent-domain.h"
-#include "daemon/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +124,7 @@ static void warn(struct op *op, const char *warning)
 {
 	snprintf(op->warning, sizeof(op->warning), "%s", warning);
 	if (*warning)
-		log_line(LOG_WARNING, "%s: operation %s: %s", op->domain_name, op->id, warning);
+		op_log_warning(op);
 }
 
 /* Nothing has been sent yet, and nothing will be. */

@@ -169,6 +169,10 @@ bool op_is_same_request(const struct op_request *a, const struct op_request *b);
 int op_arm_deadline(struct op *op, uint64_t at_us);
 /* Tell the listeners how it stands. */
 void op_publish(struct op *op);
+
+/* Its one line in the log as it ends, and one for its warning. */
+void op_log_end(const struct op *o);
+void op_log_warning(const struct op *o);
 /* Keep it among the last results, with the caller's reference; the oldest makes room. */
 void op_keep(struct domain *d, struct op *op);
 /* The operation is over; the next one starts from the loop. */

@@ -17,7 +17,6 @@
 #include "daemon/domain-guest.h"
 #include "daemon/drift.h"
 #include "daemon/intent-domain.h"
-#include "daemon/log.h"
 #include "daemon/op-run.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -121,36 +120,6 @@ void op_keep(struct domain *d, struct op *o)
 	d->kept[d->n_kept++] = o;
 }
 
-static const char *format_count(int n, char buf[16])
-{
-	if (n < 0)
-		return "-";
-	snprintf(buf, 16, "%d", n);
-	return buf;
-}
-
-/* A guest can have operations of our own accord made, and fail, as often as it likes. */
-static bool may_log(const struct op *o)
-{
-	return !o->request.own || (o->domain && domain_guest_may_log(o->domain));
-}
-
-static void log_end(const struct op *o)
-{
-	char online[16], standby[16], present[16];
-
-	if (!may_log(o))
-		return;
-	log_line(o->result == OP_DONE ? LOG_INFO : LOG_NOTICE,
-		 "%s: operation %s: %s: %s online, %s standby, %s present%s%s", o->domain_name,
-		 o->id, op_result_name(o->result), format_count(o->counts.online, online),
-		 format_count(o->counts.standby, standby), format_count(o->counts.present, present),
-		 *o->error ? ": " : "", o->error);
-	for (unsigned int i = 0; i < o->n_vcpus; i++)
-		if (*o->vcpus[i].error && may_log(o))
-			log_line(LOG_NOTICE, "%s: %s", o->domain_name, o->vcpus[i].error);
-}
-
 /* A failure moves no wish, but where it is stuck nothing more is wished (R17). */
 static int wish_after(const struct move *m)
 {
@@ -225,7 +194,7 @@ void op_end(struct op *o, enum op_result result)
 		d->running = NULL;
 	d->counters.operations[result]++;
 	d->counters.guest_refusals += is_refused_by_guest(o);
-	log_end(o);
+	op_log_end(o);
 	op_keep(d, o);
 	/* Before anybody is told: there is one result, also for who asks the next daemon. */
 	(void)domain_remember(d);

@@ -57,14 +57,17 @@ void persist_gate_tell(struct manager *m, const char *uuid, const char *name, ui
 		       struct op *op, const char *what)
 {
 	struct domain *d = manager_find(m, uuid);
+	struct journal_fields fields = { 0 };
 	char text[2 * PERSIST_TEXT_MAX];
 
 	/* A domain on QMP may have the name of one of libvirt's. */
 	if (!d && manager_find(m, name))
 		name = uuid;
 	snprintf(text, sizeof(text), "the persistent configuration %s, for uid %u", what, uid);
-	log_line(LOG_INFO, "%s: %s%s%s%s", name, op ? "operation " : "", op ? op->id : "",
-		 op ? ": " : "", text);
+	if (op)
+		journal_field(&fields, "VCPUHP_OP", "%s", op->id);
+	log_outcome(JOURNAL_DOMAIN_DEFINED, name, &fields, "%s%s%s%s", op ? "operation " : "",
+		    op ? op->id : "", op ? ": " : "", text);
 	event_publish(m->bus, &(struct event){
 				      .type = EVENT_CONFIG,
 				      .t_us = now_us(),
@@ -95,8 +98,8 @@ static void tell(const struct persist_gate *g, const struct persist_answer *a)
 		persist_gate_tell(g->manager, g->uuid, g->name, g->uid, g->op,
 				  "may have been changed, or not: libvirtd was lost");
 	persist_explain(a, g->name, true, &denial);
-	log_line(LOG_NOTICE, "%s: persistent configuration, for uid %u: %s", g->name, g->uid,
-		 denial.text);
+	log_outcome(JOURNAL_DOMAIN_NOT_DEFINED, g->name, NULL,
+		    "persistent configuration, for uid %u: %s", g->uid, denial.text);
 }
 
 static void on_answer(void *arg, const struct persist_answer *a);

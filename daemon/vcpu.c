@@ -12,6 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/trace-ring.h"
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -117,13 +118,28 @@ void vcpu_set_state(struct vcpu *v, int state)
 	entry = op_find_vcpu(d->running, v->vcpu);
 	if (entry)
 		entry->state = state;
-	log_line(LOG_DEBUG, "%s: vcpu %u: %s -> %s", d->config->name, v->vcpu,
-		 domain_state_name(d, v->state, from, sizeof(from)),
-		 domain_state_name(d, state, to, sizeof(to)));
+	log_domain(LOG_DEBUG, d->config->name, "vcpu %u: %s -> %s", v->vcpu,
+		   domain_state_name(d, v->state, from, sizeof(from)),
+		   domain_state_name(d, state, to, sizeof(to)));
 	v->state = state;
 	v->since_us = now_us();
 	v->state_untold = true;
 	vcpu_tell_state(v);
+}
+
+void vcpu_log(enum journal_message what, const struct vcpu *v, const char *format, ...)
+{
+	const struct domain *d = v->domain;
+	struct journal_fields f = { 0 };
+	char text[OP_TEXT_MAX + 16], name[MSG_NAME_MAX + 16];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	journal_field(&f, "VCPUHP_VCPU", "%u", v->vcpu);
+	journal_field(&f, "VCPUHP_STATE", "%s", domain_state_name(d, v->state, name, sizeof(name)));
+	log_outcome(what, d->config->name, &f, "vcpu %u: %s", v->vcpu, text);
 }
 
 void vcpu_settle(struct vcpu *v)

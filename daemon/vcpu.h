@@ -3,6 +3,7 @@
 #define DAEMON_VCPU_H
 
 #include "daemon/domain.h"
+#include "daemon/journal-message.h"
 
 /**
  * struct step_note - a step of the ladder being entered or left
@@ -38,6 +39,10 @@ bool vcpu_may_talk(struct vcpu *v);
 
 /* Tell the state, where the last change was left untold and may be told now. */
 void vcpu_tell_state(struct vcpu *v);
+
+/* An outcome of this one's, with its state: "web1: vcpu 3: ...". */
+void vcpu_log(enum journal_message what, const struct vcpu *v, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The one place where a step becomes an event, a trace record, a time and a count. */
 void vcpu_note_step(struct vcpu *v, const struct step_note *note);

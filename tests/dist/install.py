@@ -16,7 +16,8 @@ from guest import ROOT
 from tap import case, equal
 
 UNITS = ("vcpuhp-agent.service", "vcpuhpd.service", "vcpuhpd.socket")
-HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhp.conf"}
+HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhp.conf",
+             "vcpuhp.catalog"}  # fmt: skip
 
 
 def folders(*options):
@@ -47,6 +48,7 @@ def below_usr_it_is_where_pkg_config_says():
     equal(found["99-vcpuhp-agent.rules"], {(pkg_config("udev", "udevdir") or "/usr/lib/udev") + "/rules.d"})
     both = {pkg_config("systemd", d + "dir") or "/usr/lib/%s.d" % d for d in ("sysusers", "tmpfiles")}
     equal(found["vcpuhp.conf"], both)
+    equal(found["vcpuhp.catalog"], {pkg_config("systemd", "catalogdir") or "/usr/lib/systemd/catalog"})
     equal((found["vcpuhpd"], found["vcpuhpctl"]), ({"/usr/sbin"}, {"/usr/bin"}))
 
 
@@ -57,6 +59,7 @@ def below_another_prefix_all_is_below_it():
         assert all(w.startswith("/opt/vcpuhp/") for w in where), "%s: %s" % (name, where)
     equal(found["vcpuhpd.socket"], {"/opt/vcpuhp/lib/systemd/system"})
     equal(found["vcpuhp.conf"], {"/opt/vcpuhp/lib/sysusers.d", "/opt/vcpuhp/lib/tmpfiles.d"})
+    equal(found["vcpuhp.catalog"], {"/opt/vcpuhp/lib/systemd/catalog"})
 
 
 @case()
@@ -64,8 +67,8 @@ def each_folder_can_be_named_or_left_out():
     found = folders("-Dprefix=/usr", "-Dunitdir=/u", "-Dudevdir=no", "-Dsysusersdir=no", "-Dtmpfilesdir=/t")
     equal([found[unit] for unit in UNITS], [{"/u"}] * 3)
     equal((found["vcpuhp.conf"], "99-vcpuhp-agent.rules" in found), ({"/t"}, False))
-    found = folders("-Dunitdir=no")
-    equal([unit for unit in UNITS if unit in found], [])
+    found = folders("-Dunitdir=no", "-Dcatalogdir=no")
+    equal([name for name in (*UNITS, "vcpuhp.catalog") if name in found], [])
 
 
 @case()

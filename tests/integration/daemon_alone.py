@@ -5,7 +5,6 @@
 import contextlib
 import ctypes
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import threading
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 import wire
-from daemon import NOBODY, VCPUHPD, Daemon
+from daemon import NOBODY, VCPUHPD, Daemon, message_id
 from tap import case, equal, matches
 from vm import Machine, wait_for
 
@@ -131,10 +130,10 @@ def info_says_why_a_session_is_refused():
         equal(d.info()["agent"]["connected"], False)
 
 
-# A journal that only one process sees: a folder system laid over /run, with journald's socket in it.
+# A journal that only one process sees: a folder system laid over /run, with journald's sockets in it.
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
-JOURNAL = "/run/systemd/journal/stdout"
+JOURNAL = "/run/systemd/journal/"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -143,36 +142,53 @@ def check_call(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def own_run(listener):
+def own_run(listener, entries):
     check_call(_libc.unshare(CLONE_NEWNS))
     check_call(_libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
     check_call(_libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None))
-    os.makedirs(os.path.dirname(JOURNAL))
-    listener.bind(JOURNAL)
+    os.makedirs(JOURNAL)
+    listener.bind(JOURNAL + "stdout")
     listener.listen(1)
+    entries.bind(JOURNAL + "socket")
 
 
-def read_journal(listener):
-    """What a process that has ended wrote into it."""
+def read_stream(listener):
+    """The lines that a process which has ended wrote there."""
     said = b""
     listener.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         client, _ = listener.accept()
         for data in iter(lambda: client.recv(65536), b""):
             said += data
-    return said.decode()
+    return said.decode().splitlines()[7:]  # what it says of itself first
 
 
-def start_with_journal(*options):
-    """(exit status, stderr, what the journal got) of a vcpuhpd that ends by itself."""
+def read_entries(entries):
+    """What it sent there: a dict an entry."""
+    found = []
+    entries.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(dict(line.split("=", 1) for line in entries.recv(65536).decode().splitlines()))
+    return found
+
+
+def start_with_journal(*options, stop=False):
+    """(exit status, stderr, the journal's lines, its entries) of a vcpuhpd that ends by itself, or is told to."""
     env = {k: v for k, v in os.environ.items() if k != "JOURNAL_STREAM"}
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as entries:
         try:
-            p = subprocess.run([VCPUHPD, *options], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                               timeout=10, check=False, preexec_fn=lambda: own_run(listener))  # fmt: skip
+            p = subprocess.Popen([VCPUHPD, *options], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                 preexec_fn=lambda: own_run(listener, entries))  # fmt: skip
         except subprocess.SubprocessError:
             raise tap.Skip("no mount namespace of one's own here") from None
-        return p.returncode, p.stderr, read_journal(listener)
+        with p:
+            found = []
+            if stop:
+                wait_for(lambda: found.extend(read_entries(entries)) or len(found) >= stop, 10, lambda: "entries: %s" % found)
+                p.terminate()
+            err = p.communicate(timeout=10)[1]
+        return p.returncode, err, read_stream(listener), found + read_entries(entries)
 
 
 @case()
@@ -181,11 +197,44 @@ def a_bad_configuration_is_told_where_it_was_started_and_in_the_journal():
         config = m.path("bad.conf")
         with open(config, "w", encoding="ascii") as f:
             f.write("[Daemon]\nColour=red\n")
-        sentence = "%s:2: unknown key Colour= in [Daemon]\n" % config
-        status, err, journal = start_with_journal("--config", config)
-        equal((status, err), (1, sentence))
-        matches(r"\n<3>%s$" % re.escape(sentence), journal)
-        equal(start_with_journal("--config", config, "--check-config"), (1, sentence, ""))
+        sentence = "%s:2: unknown key Colour= in [Daemon]" % config
+        # A line, not an entry: of a process that has ended journald could not tell the unit.
+        equal(start_with_journal("--config", config), (1, sentence + "\n", ["<3>" + sentence], []))
+        equal(start_with_journal("--config", config, "--check-config"), (1, sentence + "\n", [], []))
+
+
+@case()
+def the_journal_gets_entries_with_fields():
+    with Machine("web1") as m:
+        for name in ("conf", "qmp", "agent"):
+            with open(m.path(name), "w", encoding="ascii") as f:
+                f.write("[Domain web1]\nQMP=%s\nAgent=%s\n" % (m.path("qmp"), m.path("agent")) if name == "conf" else "")
+        status, err, lines, entries = start_with_journal(
+            "--config", m.path("conf"), "--socket", m.path("control"), "--runtime-dir", m.path("run"),
+            "--state-dir", m.path("state"), stop=3)  # fmt: skip
+        equal((status, err, lines), (0, "", []))
+        for name, priority, domain, text in (
+            ("started", 6, None, r"^vcpuhpd \S+ has started, with 1 domains configured$"),
+            ("domain-not-attached", 5, "web1", "^web1: not attached: cannot connect to .*: Connection refused$"),
+            ("stopping", 6, None, "^stopping: Terminated$"),
+        ):
+            (e,) = [e for e in entries if e.get("MESSAGE_ID") == message_id(name)]
+            matches(text, e["MESSAGE"])
+            equal((e["PRIORITY"], e.get("VCPUHP_DOMAIN"), e["SYSLOG_IDENTIFIER"]), ("%d" % priority, domain, "vcpuhpd"))
+            matches(r"daemon/(main|domain-hv)\.c$", e["CODE_FILE"])
+            matches(r"^\w+ \d+$", "%(CODE_FUNC)s %(CODE_LINE)s" % e)
+
+
+@case()
+def what_is_not_the_journal_gets_plain_lines():
+    """The name of the journal's stream may have been inherited by one whose standard error goes elsewhere."""
+    with Machine("web1") as m:
+        config = m.path("bad.conf")
+        with open(config, "w", encoding="ascii") as f:
+            f.write("[Daemon]\nColour=red\n")
+        p = subprocess.run([VCPUHPD, "--foreground", "--config", config], env=dict(os.environ, JOURNAL_STREAM="1:2"),
+                           capture_output=True, text=True, timeout=10, check=False)  # fmt: skip
+        equal((p.returncode, p.stderr), (1, "%s:2: unknown key Colour= in [Daemon]\n" % config))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds the manual pages against the programs' own tables: every option and key is in its page, and
-every one in a page is in its table; the page of planted bugs against their patches. Each guarantee of
-the threat model names tests that exist."""
+every one in a page is in its table; the page of planted bugs against their patches; the catalog and the manual
+against the table of outcomes. Each guarantee of the threat model names tests that exist."""
 
 import os
 import re
@@ -69,8 +69,29 @@ def check_mutants():
     return len(patches ^ listed)
 
 
+def outcomes(path, pattern):
+    """What @pattern finds there, once each."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        rows = re.findall(pattern, f.read())
+    assert len(rows) == len(set(rows)) >= 30, "%s: %d outcomes, %d different" % (path, len(rows), len(set(rows)))
+    return set(rows)
+
+
+def check_outcomes():
+    """An entry of the catalog and a line of the manual for each, and for nothing else."""
+    table, catalog, page = "daemon/journal-message.c", "systemd/vcpuhp.catalog", "daemon/man/vcpuhpd.8.scd"
+    rows = outcomes(table, r'\{ "(\w+)",\s+LOG_(\w+),\s+"([a-z-]+)",\s+"([^"]+)" \}')
+    entries = outcomes(catalog, r"(?m)^-- (\w+)\nSubject: (.+)\nDefined-By: vcpuhp\nDocumentation: man:.+\n\n\S")
+    lines = outcomes(page, r"(?m)^([a-z-]+) +(\w+) +(\w{32})$")
+    said = ["%s: %s: not as in %s" % (catalog, e[0], table) for e in entries ^ {(r[0], r[3]) for r in rows}]
+    said += ["%s: %s: not as in %s" % (page, e[0], table) for e in lines ^ {(r[2], r[1].lower(), r[0]) for r in rows}]
+    for sentence in said:
+        print(sentence)
+    return len(said)
+
+
 def main():
-    wrong = check_threats() + check_mutants()
+    wrong = check_threats() + check_mutants() + check_outcomes()
     for page, shown, table, rows in PAIRS:
         in_page, in_table = found(page, shown), found(table, rows)
         # Of another program's page, or answered outside the table.

@@ -10,13 +10,19 @@ import socket
 import subprocess
 import time
 
-from guest import BUILD
+from guest import BUILD, ROOT
 from qmp import wait_for
 from vm import Process, die_with_parent
 
 VCPUHPD = os.path.join(BUILD, "daemon", "vcpuhpd")
 NOBODY = 65534  # user and group
 VCPUHPCTL = os.path.join(BUILD, "daemon", "vcpuhpctl")
+
+
+def message_id(name):
+    """Of an outcome by the name that vcpuhpd(8) gives it, as the program's table has it."""
+    with open(os.path.join(ROOT, "daemon", "journal-message.c"), encoding="utf-8") as f:
+        return re.search(r'"(\w{32})",\s+LOG_\w+,\s+"%s",' % name, f.read()).group(1)
 
 
 class Answer:

@@ -36,10 +36,10 @@ enum {
 	RESTART_US = 100000,
 };
 
-/* For log_line(), which the daemon calls without a pointer of ours. */
+/* For log_write(), which the daemon calls without a pointer of ours. */
 static struct world *the_world;
 
-void log_line(int priority, const char *format, ...)
+void log_write(const struct log_head *head, const char *format, ...)
 {
 	va_list ap;
 	AS_SIMULATION;
@@ -49,6 +49,8 @@ void log_line(int priority, const char *format, ...)
 		return;
 	fprintf(the_world->log, "%llu.%06llu daemon: ", (unsigned long long)clock_us() / 1000000,
 		(unsigned long long)clock_us() % 1000000);
+	if (head->domain)
+		fprintf(the_world->log, "%s: ", head->domain);
 	va_start(ap, format);
 	vfprintf(the_world->log, format, ap);
 	va_end(ap);

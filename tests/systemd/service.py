@@ -18,10 +18,10 @@ from contextlib import contextmanager
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from container import Container, run, show, why_not
-from daemon import Daemon
+from daemon import Daemon, message_id
 from guest import BUILD
 from qtestvm import QtestVM
-from scene import done
+from scene import done, result
 from tap import case, equal, matches
 from vm import kvm_usable, wait_for
 
@@ -156,10 +156,20 @@ def drop_in(text):
     run("systemctl", "daemon-reload")
 
 
-def journal(**fields):
-    """Messages of the daemon's unit that have these fields."""
+def entries(**fields):
+    """Those of the daemon's unit in the journal that have these fields, as its readers get them."""
+    run("journalctl", "--sync")
     out = run("journalctl", "--no-pager", "-o", "json", "-u", SERVICE, *("%s=%s" % f for f in fields.items()))
-    return [json.loads(line)["MESSAGE"] for line in out.splitlines()]
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def wait_entry(name, **fields):
+    wait_for(lambda: entries(MESSAGE_ID=message_id(name), **fields), 20, "an entry of " + name, pause=0.1)
+
+
+def journal(**fields):
+    """Their messages."""
+    return [e["MESSAGE"] for e in entries(**fields)]
 
 
 @contextmanager
@@ -376,6 +386,46 @@ def the_journal_has_its_lines():
         assert any(line.startswith("stopping: ") for line in ours), "%s" % ours
         equal(set(journal(_PID=pid, SYSLOG_IDENTIFIER="vcpuhpd")), set(ours))
         equal([line for line in ours if line.startswith("<")], [], "lines with their priority in the text")
+
+
+@case(deadline=120)
+@inside
+def an_outcome_has_its_fields_in_the_journal():
+    with running() as (vm, d):
+        done(d.setvcpus(3, "--op-id", "up"), online=3)
+        (e,) = entries(VCPUHP_OP="up", VCPUHP_RESULT="done")
+        equal([e[name] for name in ("VCPUHP_DOMAIN", "VCPUHP_RESULT", "VCPUHP_VCPU", "VCPUHP_STATE", "PRIORITY")],
+              ["web1", "done", ["1", "2"], "online", "6"])  # fmt: skip
+        equal((e["MESSAGE_ID"], e["SYSLOG_IDENTIFIER"]), (message_id("operation-done"), "vcpuhpd"))
+        equal((os.path.basename(e["CODE_FILE"]), e["CODE_FUNC"]), ("op-log.c", "op_log_end"))
+        matches("^web1: operation up: done: 3 online", e["MESSAGE"])
+        equal(d.ctl("fail", "web1", 3, "qemu:device").exit, 0)
+        result(d.setvcpus(4, "--op-id", "bad"), 1, "failed")
+        (e,) = entries(VCPUHP_OP="bad", MESSAGE_ID=message_id("operation-failed"))
+        equal([e[name] for name in ("VCPUHP_RESULT", "VCPUHP_FAILED_AT", "VCPUHP_STATE")], ["failed", "qemu:device", "offline"])
+        equal(len(entries(VCPUHP_FAILED_AT="qemu:device")), 1)
+        vm.guest.eject(2)
+        wait_entry("drift-begun", VCPUHP_DOMAIN="web1", VCPUHP_VCPU="2", VCPUHP_STATE="offline")
+        done(d.setvcpu("2", "--disable"), online=2)
+        wait_entry("drift-ended", VCPUHP_VCPU="2")
+        run("systemctl", "reload", SERVICE)
+        wait_said(d, TAKEN)
+        run("systemctl", "stop", SOCKET, SERVICE)
+        told = {e.get("MESSAGE_ID") for e in entries()}
+        for name in ("started", "domain-attached", "agent-connected", "configuration-taken", "stopping"):
+            assert message_id(name) in told, "nothing in the journal of %s" % name
+
+
+@case(deadline=120)
+@inside
+def journalctl_explains_an_outcome():
+    """With the catalog that was installed, taken as vcpuhpd(8) says."""
+    with running() as (_, d):
+        run("journalctl", "--update-catalog")
+        done(d.setvcpus(2, "--op-id", "up"), online=2)
+        run("journalctl", "--sync")
+        said = run("journalctl", "--no-pager", "-x", "-u", SERVICE, "VCPUHP_OP=up")
+        matches("Subject: Operation up is done\n.*Defined-By: vcpuhp\n.*man:vcpuhpctl.*Nothing is to be done", said)
 
 
 @case(deadline=120)

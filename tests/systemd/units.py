@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The unit files as they are installed: systemd has nothing to say against them, and how much they leave open."""
+"""The unit files as they are installed: systemd has nothing to say against them, and how much they leave open;
+and the journal's catalog."""
 
 import glob
 import os
@@ -13,6 +14,7 @@ import tempfile
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from container import install
+from guest import ROOT
 from tap import case, equal, matches
 
 UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service")
@@ -94,6 +96,29 @@ def they_leave_little_open():
             score = i.score(unit)
             assert score <= most, "%s scores %.1f, at most %.1f is wanted" % (unit, score / 10, most / 10)
             print("# %s: %.1f" % (unit, score / 10))
+
+
+def journalctl(root, *args):
+    done = subprocess.run(["journalctl", "--no-pager", "--root", root, *args], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@case()
+def journalctl_takes_the_catalog():
+    with open(os.path.join(ROOT, "daemon/journal-message.c"), encoding="utf-8") as f:
+        table = dict(re.findall(r'\{ "(\w{32})",\s+LOG_\w+,\s+"[a-z-]+",\s+"([^"]+)" \}', f.read()))
+    with tempfile.TemporaryDirectory(prefix="vcpuhp-catalog-") as root:
+        install(root)
+        equal(journalctl(root, "--update-catalog"), (0, "", ""))
+        status, listed, said = journalctl(root, "--list-catalog")
+        equal((status, said), (0, ""))
+        equal(listed.splitlines(), sorted("%s vcpuhp: %s" % row for row in table.items()))
+        # It would say what is wrong in it.
+        (path,) = glob.glob(os.path.join(root, "**", "vcpuhp.catalog"), recursive=True)
+        with open(path, "w", encoding="ascii") as f:
+            f.write("Subject: of nothing\n")
+        status, _, said = journalctl(root, "--update-catalog")
+        assert status != 0 and "vcpuhp.catalog:1" in said, "%d %s" % (status, said)
 
 
 def why_not():

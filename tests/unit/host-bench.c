@@ -28,17 +28,28 @@ enum { WAIT_MS = 5000, TURN_US = 20000 };
 /* Whoever is called by the daemon without a pointer of the bench's. */
 struct bench *the_bench;
 
-void log_line(int priority, const char *format, ...)
+static void keep_log(const struct log_head *head, const char *sentence)
 {
+	struct bench *b = the_bench;
+
+	snprintf(b->last_log, sizeof(b->last_log), "%s%s%s", head->domain ? head->domain : "",
+		 head->domain ? ": " : "", sentence);
+	b->n_logs++;
+	b->last_message = head->message;
+	b->last_fields = head->fields ? *head->fields : (struct journal_fields){ 0 };
+}
+
+void log_write(const struct log_head *head, const char *format, ...)
+{
+	char sentence[512];
 	va_list ap;
 
 	va_start(ap, format);
-	if (the_bench && priority < LOG_DEBUG) {
-		vsnprintf(the_bench->last_log, sizeof(the_bench->last_log), format, ap);
-		the_bench->n_logs++;
-	}
+	vsnprintf(sentence, sizeof(sentence), format, ap);
 	va_end(ap);
-	if (the_bench && priority == LOG_WARNING) {
+	if (the_bench && head->priority < LOG_DEBUG)
+		keep_log(head, sentence);
+	if (the_bench && head->priority == LOG_WARNING) {
 		the_bench->n_warnings++;
 		memcpy(the_bench->last_warning, the_bench->last_log,
 		       sizeof(the_bench->last_warning));

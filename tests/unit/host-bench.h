@@ -4,6 +4,7 @@
 
 #include "daemon/domain.h"
 #include "daemon/hostwalk.h"
+#include "daemon/log.h"
 #include "daemon/op-run.h"
 
 /*
@@ -113,6 +114,8 @@ struct bench {
 	unsigned int n_logs, n_events; /* of any kind */
 	unsigned int drifts, entered[CPUHP_STATES], rolled_back[CPUHP_STATES];
 	char last_log[512], last_warning[512];
+	enum journal_message last_message;
+	struct journal_fields last_fields;
 	unsigned int n_warnings;
 };
 
