@@ -263,6 +263,18 @@ static int run(struct agent *a, struct options *o)
 	return r;
 }
 
+/* A look at the callbacks that is asked for while it starts ends nothing: they are looked at anyway. */
+static void hold_hup(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* Whoever started it may have had it ignored (nohup); then it would never be heard. */
+	signal(SIGHUP, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -272,6 +284,7 @@ int main(int argc, char **argv)
 	r = options_parse(&o, argc, argv);
 	if (r)
 		return r > 0 ? EXIT_SUCCESS : 2;
+	hold_hup();
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return EXIT_FAILURE;

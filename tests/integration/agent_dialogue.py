@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import tty
 
@@ -2492,6 +2493,26 @@ def a_configuration_error_names_file_and_line():
     equal(b.process.wait(5), 1)
     matches(r"vcpuhp-agent.conf:2: unknown key", b.said())
     b.close()
+
+
+@case()
+def a_reload_while_it_starts_ends_nothing():
+    """Its configuration is a pipe, so that it is still at the start when the signal comes."""
+    with tempfile.TemporaryDirectory() as root:
+        os.mkfifo(os.path.join(root, "conf"))
+        with subprocess.Popen([AGENT, "--root", root, "--config", "/conf"], stderr=subprocess.PIPE, text=True) as p:
+            writing = None
+            while writing is None:
+                try:
+                    writing = os.open(os.path.join(root, "conf"), os.O_WRONLY | os.O_NONBLOCK)
+                except OSError as e:
+                    equal(e.errno, ENXIO, "not opened for reading yet")
+                    equal(p.poll(), None)
+            p.send_signal(signal.SIGHUP)
+            os.write(writing, b"[Agent]\nColour=red\n")
+            os.close(writing)
+            matches("/conf:2: unknown key", p.communicate(timeout=5)[1])
+            equal(p.returncode, 1)
 
 
 def main():
