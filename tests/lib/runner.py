@@ -73,6 +73,7 @@ class Run:
         self.options = options
         self.counts = {"ok": 0, "fail": 0, "skip": 0}
         self.failed = []
+        self.skipped = []  # whole tiers and scripts
         self.builds = {}
         self.times = []
         self.lock = threading.Lock()
@@ -89,6 +90,11 @@ class Run:
             print("%s %-11s %s%s%s" % (
                 word, tier, name, ": " + why if why else "",
                 " (%.1f s)" % seconds if seconds is not None else ""), flush=True)  # fmt: skip
+
+    def skip(self, tier, what, why):
+        """More than a case: said where it stands, and again at the end."""
+        self.skipped.append("%s: %s: %s" % (tier, what, why))
+        print("     | %s: %s" % (what, why), flush=True)
 
     def command(self, tier, name, args, log=None, seconds=600, env=None, cwd=ROOT):
         """A program that is one test. Return whether it passed."""
@@ -113,10 +119,11 @@ class Run:
     def tap(self, tier, name, args, seconds, env=None, cwd=ROOT, show=None, held=None):
         """A program that speaks TAP. @held: gets the cases that failed, which are not counted then."""
         log = os.path.join(LOGS, tier, name.replace("/", "_") + ".log")
-        failed = []
+        failed, whys = [], set()
 
         def on_point(p):
             why = p.why
+            whys.add(why if p.verdict == "skip" else None)
             if p.verdict == "fail" and held is not None and p.name.isidentifier():
                 held.append(p.name)
                 return
@@ -126,6 +133,8 @@ class Run:
             self.point(tier, (show or name) + ": " + p.name, p.verdict, why, p.seconds)
 
         tapread.run(args, log, on_point, seconds, dict(os.environ, **(env or {})), cwd)
+        if whys and None not in whys:
+            self.skip(tier, "ALL OF %s IS SKIPPED" % (show or name), "; ".join(sorted(whys)))
         if failed:
             _show_tail(log)
 
@@ -407,6 +416,7 @@ def run_tier(run, name):
         TIERS[name](run)
     except SkipTier as e:
         run.point(name, "THE TIER IS SKIPPED", "skip", str(e))
+        run.skipped.append("%s: THE TIER IS SKIPPED: %s" % (name, e))
     run.times.append((name, time.monotonic() - start))
 
 
@@ -446,6 +456,8 @@ def main():
             run_tier(run, name)
         print("\ntimes: " + ", ".join("%s %.0f s" % t for t in run.times) +
               "; all %.0f s" % (time.monotonic() - start))  # fmt: skip
+    for line in run.skipped:
+        print("SKIPPED: " + line)
     for line in run.failed:
         print("failed: " + line)
     print("%(ok)d passed, %(fail)d failed, %(skip)d skipped" % run.counts, flush=True)
