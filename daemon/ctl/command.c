@@ -23,9 +23,15 @@
 #include <string.h>
 #include <sys/un.h>
 
+/**
+ * struct reader
+ * @next: the word after the one being read
+ * @rest: what the end of the words has left open
+ */
 struct reader {
 	struct command *c;
-	char **next; /* the word after the one being read */
+	char **next;
+	struct command_rest rest;
 };
 
 int command_error(struct command *c, const char *format, ...)
@@ -38,13 +44,13 @@ int command_error(struct command *c, const char *format, ...)
 	return -EINVAL;
 }
 
-static bool is_known_here(const struct command *c, enum option o)
+bool command_knows(const struct command *c, enum option o)
 {
 	return (GLOBAL_OPTIONS | (c->verb ? c->verb->options : 0)) >> o & 1;
 }
 
-/* The option that "--@name" means here, or -EINVAL. An exact name wins over longer ones. */
-static int find_long(struct command *c, const char *name, size_t len)
+/* An exact name wins over longer ones. */
+int command_find_option(struct command *c, const char *name, size_t len)
 {
 	const char *hint;
 	int found = -1;
@@ -52,7 +58,7 @@ static int find_long(struct command *c, const char *name, size_t len)
 	for (int o = 0; o < OPTIONS; o++) {
 		const char *full = option_def((enum option)o)->name;
 
-		if (!full || !is_known_here(c, (enum option)o) || strncmp(full, name, len) != 0)
+		if (!full || !command_knows(c, (enum option)o) || strncmp(full, name, len) != 0)
 			continue;
 		if (full[len] == '\0')
 			return o;
@@ -75,7 +81,7 @@ static int find_letter(struct command *c, char letter)
 {
 	for (int o = 0; o < OPTIONS; o++)
 		if (option_def((enum option)o)->letter == letter &&
-		    is_known_here(c, (enum option)o))
+		    command_knows(c, (enum option)o))
 			return o;
 	return command_error(
 		c, c->verb ? "unknown option -%c" : "unknown option -%c before the command",
@@ -86,7 +92,7 @@ static int read_long(struct reader *r, const char *word)
 {
 	const char *equal = strchr(word, '=');
 	size_t len = equal ? (size_t)(equal - word) : strlen(word);
-	int o = find_long(r->c, word, len);
+	int o = command_find_option(r->c, word, len);
 	const struct option_def *d;
 
 	if (o < 0)
@@ -98,8 +104,10 @@ static int read_long(struct reader *r, const char *word)
 		return option_take(r->c, (enum option)o, NULL);
 	if (equal)
 		return option_take(r->c, (enum option)o, equal + 1);
-	if (!*r->next)
+	if (!*r->next) {
+		r->rest.value_of = o;
 		return command_error(r->c, "option --%s needs a value: %s", d->name, d->value);
+	}
 	return option_take(r->c, (enum option)o, *r->next++);
 }
 
@@ -114,9 +122,11 @@ static int read_letters(struct reader *r, const char *word)
 		d = option_def((enum option)o);
 		if (d->value && word[1])
 			return option_take(r->c, (enum option)o, word + 1);
-		if (d->value && !*r->next)
+		if (d->value && !*r->next) {
+			r->rest.value_of = o;
 			return command_error(r->c, "option -%c needs a value: %s", d->letter,
 					     d->value);
+		}
 		rc = option_take(r->c, (enum option)o, d->value ? *r->next++ : NULL);
 		if (rc < 0 || d->value)
 			return rc;
@@ -150,6 +160,7 @@ static int take_word(struct command *c, enum word kind, const char *word)
 {
 	switch (kind) {
 	case WORD_DOMAIN:
+	case WORD_NAME:
 		c->domain = word;
 		if (words_is_domain(word))
 			return 0;
@@ -162,16 +173,21 @@ static int take_word(struct command *c, enum word kind, const char *word)
 	case WORD_VCPU:
 		return take_vcpus(c, kind, word);
 	case WORD_STATE:
+	case WORD_TARGET:
 		c->state = word;
 		if (words_is_state(word))
 			return 0;
 		return command_error(c, "'%s' is no state; see: vcpuhpctl states", word);
 	case WORD_OP:
+	case WORD_OP_UNDER_WAY:
 		return option_take(c, OPT_OP, word);
 	case WORD_VERB:
 		c->topic = verb_find(word);
 		return c->topic ? 0 : command_error(c, "unknown command '%s'", word);
 	case WORD_NONE:
+	case WORD_CHOICE:
+	case WORD_POLICY:
+	case WORD_FILE:
 		break;
 	}
 	return command_error(c, "'%s' is one argument too many", word);
@@ -260,26 +276,41 @@ static bool is_option(const char *word)
 	return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9');
 }
 
-int command_parse(int argc, char **argv, struct command *ret)
+static int read_words(struct reader *r)
 {
-	struct reader r = { .c = ret, .next = argv + (argc > 0) };
 	const char *env = getenv("VCPUHP_SOCKET");
-	bool options = true;
 	int rc = 0;
 
-	*ret = (struct command){ .socket = env && *env ? env : DEFAULT_SOCKET };
-	while (rc == 0 && *r.next && !(ret->given & (OPT(HELP) | OPT(VERSION)))) {
-		const char *word = *r.next++;
+	*r->c = (struct command){ .socket = env && *env ? env : DEFAULT_SOCKET };
+	while (rc == 0 && *r->next && !(r->c->given & (OPT(HELP) | OPT(VERSION)))) {
+		const char *word = *r->next++;
 
-		if (!options || !is_option(word))
-			rc = read_word(ret, word);
+		if (!r->rest.options || !is_option(word))
+			rc = read_word(r->c, word);
 		else if (strcmp(word, "--") == 0)
-			options = false;
+			r->rest.options = false;
 		else if (word[1] == '-')
-			rc = read_long(&r, word + 2);
+			rc = read_long(r, word + 2);
 		else
-			rc = read_letters(&r, word + 1);
+			rc = read_letters(r, word + 1);
 	}
+	return rc;
+}
+
+int command_read(char **words, struct command *ret, struct command_rest *ret_rest)
+{
+	struct reader r = { .c = ret, .next = words, .rest = { -1, true } };
+	int rc = read_words(&r);
+
+	*ret_rest = r.rest;
+	return r.rest.value_of >= 0 ? 0 : rc;
+}
+
+int command_parse(int argc, char **argv, struct command *ret)
+{
+	struct reader r = { .c = ret, .next = argv + (argc > 0), .rest = { -1, true } };
+	int rc = read_words(&r);
+
 	if (rc < 0 || ret->given & (OPT(HELP) | OPT(VERSION)))
 		return rc;
 	return check_whole(ret);

@@ -49,30 +49,38 @@ enum option {
 #define OPT(x) (UINT32_C(1) << OPT_##x)
 #define GLOBAL_OPTIONS (OPT(SOCKET) | OPT(OUTPUT) | OPT(QUIET) | OPT(HELP) | OPT(VERSION))
 
+/* What a positional argument must be, or an option's value is; the last four are options' alone. */
+enum word {
+	WORD_NONE,
+	WORD_DOMAIN,
+	WORD_NAME, /* of a domain that is none yet */
+	WORD_COUNT,
+	WORD_LIST,
+	WORD_VCPU,
+	WORD_STATE,
+	WORD_TARGET, /* a state that may be one */
+	WORD_OP,
+	WORD_OP_UNDER_WAY,
+	WORD_VERB,
+	WORD_CHOICE, /* one of those that its help lists: "table|json" */
+	WORD_POLICY,
+	WORD_FILE,
+};
+
 /**
  * struct option_def - one row of the table of options
  * @name: after "--", or NULL
  * @letter: after "-", or 0
  * @value: what help calls its value; NULL for a flag
  * @help: one line
+ * @word: by what a shell completes its value; WORD_NONE by nothing
  */
 struct option_def {
 	const char *name;
 	char letter;
 	const char *value;
 	const char *help;
-};
-
-/* What a positional argument must be. */
-enum word {
-	WORD_NONE,
-	WORD_DOMAIN,
-	WORD_COUNT,
-	WORD_LIST,
-	WORD_VCPU,
-	WORD_STATE,
-	WORD_OP,
-	WORD_VERB
+	enum word word;
 };
 
 enum { VERB_WORDS_MAX = 3, VERB_CLASHES_MAX = 2 };
@@ -156,6 +164,30 @@ static inline bool command_has(const struct command *c, enum option o)
  * Return: 0; -EINVAL with @ret->error.
  */
 int command_parse(int argc, char **argv, struct command *ret);
+
+/**
+ * struct command_rest - what may follow a command line that goes on
+ * @value_of: the option (enum option) whose value is next, or -1
+ * @options: it may be an option
+ */
+struct command_rest {
+	int value_of;
+	bool options;
+};
+
+/**
+ * command_read() - read the words before the cursor, as command_parse() does
+ * @words: ended by NULL
+ *
+ * Return: 0; -EINVAL where no word could make a good line of it.
+ */
+int command_read(char **words, struct command *ret, struct command_rest *ret_rest);
+
+/* The option that "--@name" of @len bytes means there, or -EINVAL with c->error. */
+int command_find_option(struct command *c, const char *name, size_t len);
+
+/* Whether @o is one of the command's, or of all. */
+bool command_knows(const struct command *c, enum option o);
 
 /* The row of @o; never NULL. */
 const struct option_def *option_def(enum option o);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/ctl/complete.h"
 #include "daemon/ctl/ctl.h"
 #include <errno.h>
 #include <stdio.h>
@@ -63,5 +64,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+		return complete(argv + 2);
 	return flush_output(run(argc, argv));
 }

@@ -2,7 +2,8 @@
 /*
  * Theory of operation
  *
- * The one table of commands: parsing (command.c), help (help.c) and the manual's check all read it.
+ * The one table of commands: parsing (command.c), help (help.c), completion (complete.c) and the manual's
+ * check all read it.
  * A row says which words a command takes and in which order, which options it knows, which of them
  * must or must not stand together, and who runs it. There is no other list of commands.
  */
@@ -103,7 +104,7 @@ static const struct verb table[] = {
 		.help = "Walk one vCPU to a state of the ladder.",
 		.about =
 			"STATE is a number or a name; 'vcpuhpctl states' tells which may be a target.",
-		.words = { WORD_DOMAIN, WORD_VCPU, WORD_STATE },
+		.words = { WORD_DOMAIN, WORD_VCPU, WORD_TARGET },
 		.min_words = 3,
 		.options = CHANGE_OPTIONS,
 		.run = run_target,
@@ -166,7 +167,7 @@ static const struct verb table[] = {
 		.about =
 			"The exit code is 0 when it was cancelled or is being cancelled, 4 when it had\n"
 			"ended as asked before, and else as the operation ended.",
-		.words = { WORD_OP },
+		.words = { WORD_OP_UNDER_WAY },
 		.min_words = 1,
 		.run = run_cancel,
 	},
@@ -205,7 +206,7 @@ static const struct verb table[] = {
 		.name = "attach",
 		.args = "NAME",
 		.help = "Make the daemon manage a QEMU that its configuration does not name.",
-		.words = { WORD_DOMAIN },
+		.words = { WORD_NAME },
 		.min_words = 1,
 		.options = OPT(QMP) | OPT(AGENT),
 		.needed = OPT(QMP) | OPT(AGENT),

@@ -97,12 +97,84 @@ bool words_is_state(const char *text)
 	return *text && ladder_find(text) >= 0;
 }
 
-bool words_is_policy(const char *text)
+static const char *const policies[] = { "all", "best-effort", "at-least=" };
+
+const char *words_policy(unsigned int i)
 {
-	static const char at_least[] = "at-least=";
+	return i < sizeof(policies) / sizeof(policies[0]) ? policies[i] : NULL;
+}
+
+/* After one that ends with "=" there is a count. */
+static bool is_policy(const char *policy, const char *text)
+{
+	size_t n = strlen(policy);
 	unsigned int k;
 
-	if (strncmp(text, at_least, strlen(at_least)) == 0)
-		return words_number(text + strlen(at_least), 1, WORDS_COUNT_MAX, &k) == 0;
-	return strcmp(text, "all") == 0 || strcmp(text, "best-effort") == 0;
+	if (policy[n - 1] != '=')
+		return strcmp(text, policy) == 0;
+	return strncmp(text, policy, n) == 0 && words_number(text + n, 1, WORDS_COUNT_MAX, &k) == 0;
+}
+
+bool words_is_policy(const char *text)
+{
+	for (unsigned int i = 0; words_policy(i); i++)
+		if (is_policy(words_policy(i), text))
+			return true;
+	return false;
+}
+
+/* The "4" that ends "2,4". */
+static int read_tail(const char *text, size_t len, int *ret)
+{
+	size_t start = len;
+
+	while (start > 0 && strchr(DIGITS, text[start - 1]))
+		start--;
+	if (start > 0 && text[start - 1] == '-')
+		return -EINVAL;
+	for (*ret = 0; start < len; start++)
+		*ret = *ret * 10 + (text[start] - '0');
+	return 0;
+}
+
+/* The numbers of "2,4-7" where @len bytes of @text are that. */
+static int parse_head(const char *text, size_t len, struct cpulist *ret)
+{
+	char head[1024];
+
+	if (len >= sizeof(head))
+		return -EINVAL;
+	memcpy(head, text, len);
+	head[len] = '\0';
+	return words_list(head, ret) < 0 ? -EINVAL : 0;
+}
+
+int words_list_end(const char *text, struct list_end *ret)
+{
+	size_t lead = strlen(text);
+	char before;
+
+	*ret = (struct list_end){ .above = -1 };
+	while (lead > 0 && strchr(DIGITS, text[lead - 1]))
+		lead--;
+	ret->lead = lead;
+	if (lead == 0)
+		return 0;
+	before = text[lead - 1];
+	if (before == ',')
+		return parse_head(text, lead - 1, &ret->named);
+	ret->out = before == '^';
+	if (ret->out)
+		return lead < 2 || text[lead - 2] != ',' ? -EINVAL
+							 : parse_head(text, lead - 2, &ret->named);
+	if (before != '-' || parse_head(text, lead - 1, &ret->named) < 0)
+		return -EINVAL;
+	return read_tail(text, lead - 1, &ret->above);
+}
+
+bool list_end_takes(const struct list_end *e, unsigned int n)
+{
+	if (e->above >= 0)
+		return n > (unsigned int)e->above;
+	return n < CPULIST_MAX && cpulist_has(&e->named, n) == e->out;
 }

@@ -4,6 +4,7 @@
 
 #include "proto/cpulist.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The words of the command line, each read exactly or not at all: no sign, no space, no hex. */
 
@@ -49,5 +50,24 @@ bool words_is_state(const char *text);
 
 /* "all", "best-effort" or "at-least=K". */
 bool words_is_policy(const char *text);
+/* What one begins with: row @i of "all", "best-effort", "at-least=", NULL past the last. */
+const char *words_policy(unsigned int i);
+
+/**
+ * struct list_end - where the number stands that is being typed at the end of a LIST
+ * @lead: so many bytes stand before it
+ * @above: "N-": it is above N; else -1
+ * @out: "^": it is one of @named, else none of them
+ */
+struct list_end {
+	size_t lead;
+	int above;
+	bool out;
+	struct cpulist named;
+};
+
+/* Return: 0; -EINVAL where what stands before it is no LIST. */
+int words_list_end(const char *text, struct list_end *ret);
+bool list_end_takes(const struct list_end *e, unsigned int n);
 
 #endif

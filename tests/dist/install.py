@@ -17,7 +17,7 @@ from tap import case, equal
 
 UNITS = ("vcpuhp-agent.service", "vcpuhpd.service", "vcpuhpd.socket")
 HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhp.conf",
-             "vcpuhp.catalog"}  # fmt: skip
+             "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish"}  # fmt: skip
 
 
 def folders(*options):
@@ -49,7 +49,11 @@ def below_usr_it_is_where_pkg_config_says():
     both = {pkg_config("systemd", d + "dir") or "/usr/lib/%s.d" % d for d in ("sysusers", "tmpfiles")}
     equal(found["vcpuhp.conf"], both)
     equal(found["vcpuhp.catalog"], {pkg_config("systemd", "catalogdir") or "/usr/lib/systemd/catalog"})
-    equal((found["vcpuhpd"], found["vcpuhpctl"]), ({"/usr/sbin"}, {"/usr/bin"}))
+    bash = pkg_config("bash-completion", "completionsdir") or "/usr/share/bash-completion/completions"
+    equal((found["vcpuhpd"], found["vcpuhpctl"]), ({"/usr/sbin"}, {"/usr/bin", bash}))
+    equal(found["vcpuhpctl.fish"], {pkg_config("fish", "completionsdir") or "/usr/share/fish/vendor_completions.d"})
+    zsh = "/usr/share/zsh/" + ("vendor-completions" if os.path.isdir("/usr/share/zsh/vendor-completions") else "site-functions")
+    equal(found["_vcpuhpctl"], {zsh})
 
 
 @case()
@@ -60,6 +64,9 @@ def below_another_prefix_all_is_below_it():
     equal(found["vcpuhpd.socket"], {"/opt/vcpuhp/lib/systemd/system"})
     equal(found["vcpuhp.conf"], {"/opt/vcpuhp/lib/sysusers.d", "/opt/vcpuhp/lib/tmpfiles.d"})
     equal(found["vcpuhp.catalog"], {"/opt/vcpuhp/lib/systemd/catalog"})
+    equal(found["vcpuhpctl"], {"/opt/vcpuhp/bin", "/opt/vcpuhp/share/bash-completion/completions"})
+    equal(found["_vcpuhpctl"], {"/opt/vcpuhp/share/zsh/site-functions"})
+    equal(found["vcpuhpctl.fish"], {"/opt/vcpuhp/share/fish/vendor_completions.d"})
 
 
 @case()
@@ -67,8 +74,10 @@ def each_folder_can_be_named_or_left_out():
     found = folders("-Dprefix=/usr", "-Dunitdir=/u", "-Dudevdir=no", "-Dsysusersdir=no", "-Dtmpfilesdir=/t")
     equal([found[unit] for unit in UNITS], [{"/u"}] * 3)
     equal((found["vcpuhp.conf"], "99-vcpuhp-agent.rules" in found), ({"/t"}, False))
-    found = folders("-Dunitdir=no", "-Dcatalogdir=no")
-    equal([name for name in (*UNITS, "vcpuhp.catalog") if name in found], [])
+    found = folders("-Dunitdir=no", "-Dcatalogdir=no", "-Dbashcompletiondir=no", "-Dzshcompletiondir=/z",
+                    "-Dfishcompletiondir=no")  # fmt: skip
+    equal([name for name in (*UNITS, "vcpuhp.catalog", "vcpuhpctl.fish") if name in found], [])
+    equal((len(found["vcpuhpctl"]), found["_vcpuhpctl"]), (1, {"/z"}))
 
 
 @case()

@@ -10,6 +10,7 @@ DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
 DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd)
 DEPS_SYSTEMD=(systemd systemd-container procps)
+DEPS_SHELLS=(bash-completion zsh fish)
 
 deps_fail() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -115,7 +116,7 @@ deps_udev() {
 
 # Everything for tests/run.
 deps_all() {
-	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" "${DEPS_SYSTEMD[@]}" && deps_kernel "$1" &&
+	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" "${DEPS_SYSTEMD[@]}" "${DEPS_SHELLS[@]}" && deps_kernel "$1" &&
 		deps_qga "$1" && deps_udev "$1"
 }
 

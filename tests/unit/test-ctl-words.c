@@ -158,6 +158,54 @@ static const struct {
 	{ "all", -EINVAL }, { "5000x", -EINVAL }, { "1 2", -EINVAL },  { "^1", -EINVAL },
 };
 
+/* Row: a LIST that is being typed; what stands before the number, and which of 0 to 9 it may be; NULL
+ * where it is none. */
+static const struct {
+	const char *text;
+	const char *lead;
+	const char *takes;
+} ends[] = {
+	{ "", "", "0123456789" },
+	{ "7", "", "0123456789" },
+	{ "2,", "2,", "013456789" },
+	{ "2,4-7,1", "2,4-7,", "01389" },
+	{ "2-4,^3,", "2-4,^3,", "01356789" },
+	{ "4-", "4-", "56789" },
+	{ "1,4-9", "1,4-", "56789" },
+	{ "2-5,^", "2-5,^", "2345" },
+	{ "2-5,^3,^4", "2-5,^3,^", "245" },
+	{ "-", NULL, NULL },
+	{ ",", NULL, NULL },
+	{ "^", NULL, NULL },
+	{ "2^", NULL, NULL },
+	{ "1-3-", NULL, NULL },
+	{ "3-1,", NULL, NULL },
+	{ "a,", NULL, NULL },
+	{ "9999,", NULL, NULL },
+	{ "all", NULL, NULL },
+};
+
+static void a_list_says_what_can_follow(void **ctx)
+{
+	for (size_t i = 0; i < N(ends); i++) {
+		char takes[16] = "";
+		struct list_end end;
+		size_t n = 0;
+		int r = words_list_end(ends[i].text, &end);
+
+		print_message("# %s\n", ends[i].text);
+		assert_int_equal(r, ends[i].lead ? 0 : -EINVAL);
+		if (!ends[i].lead)
+			continue;
+		assert_int_equal(end.lead, strlen(ends[i].lead));
+		for (unsigned int k = 0; k < 10; k++)
+			if (list_end_takes(&end, k))
+				takes[n++] = (char)('0' + k);
+		assert_string_equal(takes, ends[i].takes);
+		assert_false(list_end_takes(&end, CPULIST_MAX) && end.above < 0);
+	}
+}
+
 static void a_list_has_slots_and_a_newline_is_none(void **ctx)
 {
 	for (size_t i = 0; i < N(lists); i++) {
@@ -328,6 +376,7 @@ int main(void)
 		cmocka_unit_test(seconds_are_decimal_from_1_to_86400),
 		cmocka_unit_test(words_are_taken_exactly),
 		cmocka_unit_test(a_list_has_slots_and_a_newline_is_none),
+		cmocka_unit_test(a_list_says_what_can_follow),
 		cmocka_unit_test(command_lines_are_read_as_the_tables_say),
 		cmocka_unit_test(every_row_of_the_verbs_is_whole),
 		cmocka_unit_test(text_of_others_cannot_steer_a_terminal),
