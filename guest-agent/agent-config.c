@@ -14,6 +14,7 @@
  * file with an error nothing is taken.
  */
 #include "guest-agent/agent-config.h"
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -165,12 +166,22 @@ static const char *set_cpuset(struct agent_config *c, struct span v)
 }
 
 static const struct {
-	const char *name;
+	struct agent_config_key key;
 	const char *(*set)(struct agent_config *c, struct span value);
 } keys[] = {
-	{ "Port", set_port }, { "Callbacks", set_callbacks }, { "Expedite", set_expedite },
-	{ "Irq", set_irq },   { "Cpuset", set_cpuset },
+	{ { "Port", "org.vcpuhp.agent.0" }, set_port },
+	{ { "Callbacks", "/etc/vcpuhp/cpuhp.d" }, set_callbacks },
+	{ { "Expedite", "auto" }, set_expedite },
+	{ { "Irq", "off" }, set_irq },
+	{ { "Cpuset", "" }, set_cpuset },
 };
+
+enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
+
+const struct agent_config_key *agent_config_key_at(size_t i)
+{
+	return i < N_KEYS ? &keys[i].key : NULL;
+}
 
 static const char *parse_pair(struct agent_config *c, struct span line)
 {
@@ -181,8 +192,8 @@ static const char *parse_pair(struct agent_config *c, struct span line)
 		return "neither a [section] nor Key=Value";
 	key = trim((struct span){ line.s, (size_t)(eq - line.s) });
 	value = trim((struct span){ eq + 1, line.len - (size_t)(eq - line.s) - 1 });
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (span_is(key, keys[i].name))
+	for (size_t i = 0; i < N_KEYS; i++) {
+		if (span_is(key, keys[i].key.name))
 			return keys[i].set(c, value);
 	}
 	return "unknown key";
@@ -208,12 +219,14 @@ static const char *parse_line(struct agent_config *c, struct span line, bool *in
 
 void agent_config_defaults(struct agent_config *c)
 {
-	*c = (struct agent_config){
-		.port = "org.vcpuhp.agent.0",
-		.callbacks = "/etc/vcpuhp/cpuhp.d",
-		.expedite = EXPEDITE_AUTO,
-		.irq = IRQ_OFF,
-	};
+	*c = (struct agent_config){ 0 };
+	for (size_t i = 0; i < N_KEYS; i++) {
+		const char *text = keys[i].key.fallback;
+		const char *why = keys[i].set(c, (struct span){ text, strlen(text) });
+
+		assert(!why);
+		(void)why;
+	}
 }
 
 int agent_config_parse(struct agent_config *c, const char *text, size_t len, unsigned int *ret_line,

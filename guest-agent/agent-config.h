@@ -12,8 +12,8 @@ enum irq_policy { IRQ_OFF, IRQ_SPREAD };
 
 /**
  * struct agent_config - /etc/vcpuhp/vcpuhp-agent.conf, "[Agent]" with Key=Value lines
- * @port: Port=, device path or virtio port name (default "org.vcpuhp.agent.0")
- * @callbacks: Callbacks=, folder (default "/etc/vcpuhp/cpuhp.d")
+ * @port: Port=, device path or virtio port name
+ * @callbacks: Callbacks=, folder
  * @expedite: Expedite=auto|yes|no
  * @irq: Irq=off|spread
  * @cpusets: Cpuset=, repeated: group paths relative to the cgroup mount ("system.slice"),
@@ -28,6 +28,18 @@ struct agent_config {
 	char cpusets[CONFIG_CPUSETS_MAX][CONFIG_PATH_MAX];
 	size_t n_cpusets;
 };
+
+/**
+ * struct agent_config_key - a key, for the reader and the manual page's check
+ * @fallback: what holds without it; "" none
+ */
+struct agent_config_key {
+	const char *name;
+	const char *fallback;
+};
+
+/* The keys in the order of the manual page; NULL behind the last. */
+const struct agent_config_key *agent_config_key_at(size_t i);
 
 void agent_config_defaults(struct agent_config *c);
 
