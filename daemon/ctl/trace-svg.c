@@ -8,6 +8,7 @@
  */
 #include "daemon/ctl/trace-svg.h"
 #include "daemon/ctl/step.h"
+#include "daemon/ctl/trace-svg-internal.h"
 #include "daemon/ctl/trace.h"
 #include "daemon/ctl/value.h"
 #include <errno.h>
@@ -15,58 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* In pixels. */
-enum {
-	WIDTH = 1200,
-	LEFT = 120,
-	PLOT = WIDTH - LEFT - 20,
-	LANE = 20,
-	LINE = 15,
-	LETTER = 6, /* of a label's font, on average */
-	TICKS = 12,
-	WORDS = PLOT / LETTER, /* letters of a line of times */
-};
-
-struct span {
-	json_object *event; /* borrowed */
-	const char *name, *op;
-	int64_t from_us, to_us;
-	int vcpu, lane;
-	size_t panel; /* the first span of its operation */
-};
-
-/* @from_us, @length_us: what the panel shows */
-struct picture {
-	FILE *out;
-	struct span *spans;
-	size_t n;
-	int y;
-	int64_t from_us, length_us;
-};
-
-/* For which XML has words of its own, or none. */
-static void put_text(FILE *f, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", f);
-			break;
-		case '>':
-			fputs("&gt;", f);
-			break;
-		case '&':
-			fputs("&amp;", f);
-			break;
-		case '"':
-			fputs("&quot;", f);
-			break;
-		default:
-			fputc((unsigned char)*text < ' ' ? '?' : *text, f);
-		}
-	}
-}
 
 static size_t first_of_operation(const struct picture *p, const char *op)
 {
@@ -164,30 +113,6 @@ static void draw_grid(struct picture *p)
 	fputs("\"/>\n", p->out);
 }
 
-static void put_title(FILE *f, const struct span *s)
-{
-	json_object *args = value_object(s->event, "args");
-	const char *text = value_string(args, "text", "");
-	int ran_on = (int)value_int(args, "ran_on", -1), rc = (int)value_int(args, "rc", 0);
-	char buf[64];
-
-	fputs("<title>", f);
-	put_text(f, s->name);
-	fprintf(f, ": %s",
-		step_format_ms((double)(s->to_us - s->from_us) / 1000, buf, sizeof(buf)));
-	if (ran_on >= 0)
-		fprintf(f, ", on cpu %d", ran_on);
-	if (rc) {
-		fputs(", ", f);
-		put_text(f, step_format_rc(rc, buf, sizeof(buf)));
-	}
-	if (*text) {
-		fputs(", ", f);
-		put_text(f, text);
-	}
-	fputs("</title>", f);
-}
-
 static const char *class_of(const struct span *s)
 {
 	json_object *args = value_object(s->event, "args");
@@ -199,48 +124,45 @@ static const char *class_of(const struct span *s)
 	return value_bool(args, "rollback", false) ? "back" : "ok";
 }
 
+/* How many letters of @name stand in so many pixels: all, or some and what stands for the rest. */
+static size_t room_for(const char *name, double width)
+{
+	size_t letters = width > 0 ? (size_t)(width / LETTER) : 0, len = strlen(name);
+
+	if (letters >= len)
+		return len;
+	return letters > 7 ? letters - 1 : 0;
+}
+
 static void draw_span(struct picture *p, const struct span *s)
 {
 	static const char *const lanes[] = { "host", "agent", "kernel" };
 	double x = x_of(p, s->from_us), width = x_of(p, s->to_us) - x;
+	size_t room = room_for(s->name, width - 6);
 	int y = p->y + s->lane * LANE;
 
 	fprintf(p->out, "<rect class=\"%s %s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\">",
 		lanes[s->lane], class_of(s), x, y, width < 1 ? 1.0 : width, LANE - 3);
-	put_title(p->out, s);
+	svg_put_title(p->out, s);
 	fputs("</rect>", p->out);
-	if ((double)(strlen(s->name) * LETTER) < width - 4) {
+	if (room > 0) {
 		fprintf(p->out, "<text class=\"in\" x=\"%.1f\" y=\"%d\">", x + 3, y + LANE - 8);
-		put_text(p->out, s->name);
-		fputs("</text>", p->out);
+		svg_put_text(p->out, s->name, room);
+		fputs(room < strlen(s->name) ? "\xe2\x80\xa6</text>" : "</text>", p->out);
 	}
 	fputc('\n', p->out);
 }
 
-/* "qemu:device 3.1 · guest:present 20.4 ...", in as many lines as it takes. */
-static void write_times(struct picture *p, const struct span *first, const struct span *end)
+/* The guest's number of it, which the steps of the guest have, and the host's only later. */
+static void draw_cpu(struct picture *p, const struct span *first, const struct span *end)
 {
-	size_t used = WORDS;
+	int cpu = -1;
 
-	for (const struct span *s = first; s < end; s++) {
-		size_t len = strlen(s->name) + 10;
-
-		if (s->lane == TRACE_KERNEL - TRACE_HOST)
-			continue;
-		if (used + len > WORDS) {
-			if (s != first)
-				fputs("</text>\n", p->out);
-			p->y += LINE;
-			used = 0;
-			fprintf(p->out, "<text class=\"times\" x=\"%d\" y=\"%d\">", LEFT, p->y);
-		}
-		used += len;
-		put_text(p->out, s->name);
-		fprintf(p->out, " %.1f%s", (double)(s->to_us - s->from_us) / 1000,
-			s + 1 < end ? " \xc2\xb7 " : "");
-	}
-	if (used < WORDS)
-		fputs("</text>\n", p->out);
+	for (const struct span *s = first; s < end && cpu < 0; s++)
+		cpu = (int)value_int(value_object(s->event, "args"), "cpu", -1);
+	if (cpu >= 0)
+		fprintf(p->out, "<text class=\"cpu\" x=\"8\" y=\"%d\">cpu %d</text>\n",
+			p->y + 2 * LANE - 8, cpu);
 }
 
 static void draw_vcpu(struct picture *p, const struct span *first, const struct span *end)
@@ -249,6 +171,7 @@ static void draw_vcpu(struct picture *p, const struct span *first, const struct 
 
 	fprintf(p->out, "<text class=\"vcpu\" x=\"8\" y=\"%d\">vcpu %d</text>\n", p->y + LANE - 8,
 		first->vcpu);
+	draw_cpu(p, first, end);
 	draw_grid(p);
 	for (int i = 0; i < 3; i++)
 		fprintf(p->out, "<text class=\"lane\" x=\"%d\" y=\"%d\">%s</text>\n", LEFT - 6,
@@ -256,7 +179,7 @@ static void draw_vcpu(struct picture *p, const struct span *first, const struct 
 	for (const struct span *s = first; s < end; s++)
 		draw_span(p, s);
 	p->y += 3 * LANE;
-	write_times(p, first, end);
+	svg_write_times(p, first, end);
 	p->y += LINE;
 }
 
@@ -291,7 +214,7 @@ static void draw_panel(struct picture *p, const struct span *first, const struct
 	p->y += 2 * LINE;
 	fprintf(p->out, "<text class=\"op\" x=\"8\" y=\"%d\">%s", p->y,
 		*first->op ? "operation " : "no operation");
-	put_text(p->out, first->op);
+	svg_put_text(p->out, first->op, SIZE_MAX);
 	fprintf(p->out, ": %s</text>\n",
 		step_format_ms((double)p->length_us / 1000, ms, sizeof(ms)));
 	p->y += LINE + 5;
@@ -306,7 +229,8 @@ static void draw_panel(struct picture *p, const struct span *first, const struct
 static const char head[] =
 	"<style>text{font:11px sans-serif;fill:#222}.op,.what{font-weight:bold;font-size:13px}"
 	".vcpu{font-weight:bold}.lane{text-anchor:end;fill:#666}.tick{text-anchor:middle;fill:#666}"
-	".times{font-size:10px;fill:#555}.in{font-size:10px}.grid{stroke:#ddd;fill:none}"
+	".cpu{fill:#666}.times,.why{font-size:10px;fill:#555}.why{fill:#b3261e}"
+	".in{font-size:10px}.grid{stroke:#ddd;fill:none}"
 	"rect{stroke:#fff;stroke-width:.5}.host{fill:#9ec5f4}.agent{fill:#a5d8a7}"
 	".kernel{fill:#d5c8ea}.back{fill:#f5c98b}.bad{fill:#ef8a80}"
 	".open{stroke:#c00;stroke-width:1;stroke-dasharray:3 2}</style>\n";
@@ -338,7 +262,7 @@ static void draw(struct picture *p, const char *domain)
 
 	p->y = 20;
 	fprintf(p->out, "<text class=\"what\" x=\"8\" y=\"%d\">vCPUs of ", p->y);
-	put_text(p->out, domain);
+	svg_put_text(p->out, domain, SIZE_MAX);
 	fputs("</text>\n", p->out);
 	draw_legend(p);
 	for (const struct span *s = p->spans; s < end; s = next) {

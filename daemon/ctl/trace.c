@@ -3,12 +3,19 @@
  * Theory of operation
  *
  * The daemon remembers single points of time: a step was entered, a step was left. A Chrome trace
- * wants spans. The points are sorted by time and gone through once; a point of entry opens a span
- * for its process, vCPU and step, the next point of leaving with the same three closes it.
+ * wants spans, and those of one track, which is a vCPU on one side, must lie one behind the other or
+ * one in the other: what overlaps otherwise is dropped by who draws it. So each track is gone
+ * through with a stack of what is open, and what is closed lies within what is below it.
+ *
+ * On the host and with the agent a vCPU does one step at a time, and their points come in the order
+ * in which they happened; their times may be out of it by as much as the clocks were corrected in
+ * between, and are put right by that order. The steps of the guest kernel's ladder come in any order
+ * and are sorted by time; they stand in one another where one CPU waits for the other.
  *
  * The daemon's memory is a ring and operations may still run, so either end can be missing. What is
- * not closed by the end is closed at the last point; an end without a beginning becomes a span of
- * no length. Both are marked, so that no one reads a duration out of them.
+ * not left ends where that track enters the next step, or leaves the one around it, or with the last
+ * point of all; an end without a beginning becomes a span of no length. Both are marked, so that no
+ * one reads a duration out of them.
  *
  * Processes: 1 the host's steps, 2 the guest agent's, 3 the guest kernel's own. Threads: the vCPUs.
  * Guest times were converted to the host's clock by the daemon; how far they may be off is in the
@@ -24,6 +31,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPEN_MAX = 16 };
+
 struct point {
 	struct step step;
 	json_object *source; /* borrowed */
@@ -32,7 +41,14 @@ struct point {
 	enum trace_pid pid;
 	int id; /* state, or the kernel's step */
 	bool enter;
-	bool used; /* entry: its span is closed */
+};
+
+/* @mark: what is wrong with it, or NULL */
+struct span {
+	const struct point *point;
+	int64_t from_us, to_us;
+	const char *mark;
+	size_t order;
 };
 
 struct trace {
@@ -40,8 +56,11 @@ struct trace {
 	size_t n;
 	int64_t first_us;
 	int64_t last_us;
-	json_object *events;
+	struct span *spans;
 	size_t n_spans;
+	const struct point *open[OPEN_MAX];
+	size_t n_open;
+	json_object *events;
 };
 
 static enum trace_pid pid_of(const struct step *s)
@@ -64,11 +83,20 @@ static int parse_point(json_object *o, size_t order, struct point *ret)
 	return 0;
 }
 
-static int by_time(const void *a, const void *b)
+static bool is_same_track(const struct point *a, const struct point *b)
+{
+	return a->pid == b->pid && a->step.vcpu == b->step.vcpu;
+}
+
+static int by_track(const void *a, const void *b)
 {
 	const struct point *x = a, *y = b;
 
-	if (x->t_us != y->t_us)
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->step.vcpu != y->step.vcpu)
+		return x->step.vcpu < y->step.vcpu ? -1 : 1;
+	if (x->pid == TRACE_KERNEL && x->t_us != y->t_us)
 		return x->t_us < y->t_us ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
@@ -78,15 +106,21 @@ static int read_points(json_object *steps, struct trace *t)
 	size_t n = value_count(steps);
 
 	t->points = calloc(n ? n : 1, sizeof(*t->points));
-	if (!t->points)
+	t->spans = calloc(n ? n : 1, sizeof(*t->spans));
+	if (!t->points || !t->spans)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		if (parse_point(value_at(steps, i), i, &t->points[t->n]) == 0)
 			t->n++;
-	qsort(t->points, t->n, sizeof(*t->points), by_time);
-	if (t->n > 0) {
-		t->first_us = t->points[0].t_us;
-		t->last_us = t->points[t->n - 1].t_us;
+	qsort(t->points, t->n, sizeof(*t->points), by_track);
+	t->first_us = t->n > 0 ? t->points[0].t_us : 0;
+	for (size_t i = 0; i < t->n; i++) {
+		struct point *p = &t->points[i];
+
+		if (i > 0 && is_same_track(p - 1, p) && p->t_us < p[-1].t_us)
+			p->t_us = p[-1].t_us;
+		t->first_us = p->t_us < t->first_us ? p->t_us : t->first_us;
+		t->last_us = p->t_us > t->last_us ? p->t_us : t->last_us;
 	}
 	return 0;
 }
@@ -108,6 +142,8 @@ static json_object *make_args(const struct point *p)
 	const char *op = value_string(p->source, "op", NULL);
 
 	add_int(args, "rc", p->step.kernel ? p->step.krc : p->step.rc);
+	json_object_object_add(args, "cpu",
+			       p->step.cpu >= 0 ? json_object_new_int(p->step.cpu) : NULL);
 	json_object_object_add(args, "ran_on",
 			       p->step.ran_on >= 0 ? json_object_new_int(p->step.ran_on) : NULL);
 	json_object_object_add(args, "op", op ? json_object_new_string(op) : NULL);
@@ -121,10 +157,9 @@ static json_object *make_args(const struct point *p)
 	return args;
 }
 
-/* @mark: an argument that says what is wrong with the span, or NULL */
-static void add_span(struct trace *t, const struct point *p, int64_t from_us, int64_t to_us,
-		     const char *mark)
+static void add_event(struct trace *t, const struct span *s)
 {
+	const struct point *p = s->point;
 	json_object *o = json_object_new_object(), *args = make_args(p);
 	char name[STEP_NAME_MAX + 16];
 
@@ -132,112 +167,160 @@ static void add_span(struct trace *t, const struct point *p, int64_t from_us, in
 		 p->step.kernel && *p->step.kname ? p->step.kname : p->step.name);
 	if (p->step.kernel && !*p->step.kname)
 		snprintf(name, sizeof(name), "kernel %d", p->id);
-	if (mark)
-		json_object_object_add(args, mark, json_object_new_boolean(true));
+	if (s->mark)
+		json_object_object_add(args, s->mark, json_object_new_boolean(true));
 	add_string(o, "name", name);
 	add_string(o, "cat", p->step.kernel ? "kernel" : p->step.startup ? "startup" : "teardown");
 	add_string(o, "ph", "X");
-	add_int(o, "ts", from_us - t->first_us);
-	add_int(o, "dur", to_us - from_us);
+	add_int(o, "ts", s->from_us - t->first_us);
+	add_int(o, "dur", s->to_us - s->from_us);
 	add_int(o, "pid", p->pid);
 	add_int(o, "tid", p->step.vcpu);
 	json_object_object_add(o, "args", args);
 	json_object_array_add(t->events, o);
+}
+
+static void add_span(struct trace *t, const struct point *p, int64_t from_us, int64_t to_us,
+		     const char *mark)
+{
+	t->spans[t->n_spans] = (struct span){ p, from_us, to_us, mark, t->n_spans };
 	t->n_spans++;
 }
 
-static bool is_same_step(const struct point *a, const struct point *b)
+/* The uppermost @n that are open were not left by then. */
+static void give_up(struct trace *t, size_t n, int64_t to_us)
 {
-	return a->pid == b->pid && a->step.vcpu == b->step.vcpu && a->id == b->id;
+	for (; n > 0; n--) {
+		const struct point *p = t->open[--t->n_open];
+
+		add_span(t, p, p->t_us, to_us, "unfinished");
+	}
 }
 
-/* The last open entry of the step that @end leaves or enters again, or NULL. */
-static struct point *find_open(struct trace *t, size_t end)
+/* How many are open above and with the step of @p; 0 it is not. */
+static size_t depth_of(const struct trace *t, const struct point *p)
 {
-	for (size_t i = end; i-- > 0;)
-		if (t->points[i].enter && is_same_step(&t->points[i], &t->points[end]))
-			return t->points[i].used ? NULL : &t->points[i];
-	return NULL;
+	for (size_t i = t->n_open; i-- > 0;)
+		if (t->open[i]->id == p->id)
+			return t->n_open - i;
+	return 0;
+}
+
+static void enter(struct trace *t, const struct point *p)
+{
+	bool alone = p->pid != TRACE_KERNEL || t->n_open == OPEN_MAX;
+
+	give_up(t, alone ? t->n_open : depth_of(t, p), p->t_us);
+	t->open[t->n_open++] = p;
+}
+
+static void leave(struct trace *t, const struct point *p)
+{
+	size_t depth = depth_of(t, p);
+
+	if (depth == 0) {
+		add_span(t, p, p->t_us, p->t_us, "truncated");
+		return;
+	}
+	give_up(t, depth - 1, p->t_us);
+	add_span(t, p, t->open[--t->n_open]->t_us, p->t_us, NULL);
+}
+
+/* One that stands around another comes first. */
+static int by_begin(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	if (x->from_us != y->from_us)
+		return x->from_us < y->from_us ? -1 : 1;
+	if (x->to_us != y->to_us)
+		return x->to_us > y->to_us ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void add_spans(struct trace *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		struct point *p = &t->points[i], *open = find_open(t, i);
+		const struct point *p = &t->points[i];
 
-		if (open) {
-			open->used = true;
-			add_span(t, p->enter ? open : p, open->t_us, p->t_us,
-				 p->enter ? "unfinished" : NULL);
-		} else if (!p->enter) {
-			add_span(t, p, p->t_us, p->t_us, "truncated");
-		}
+		if (i > 0 && !is_same_track(p - 1, p))
+			give_up(t, t->n_open, t->last_us);
+		if (p->enter)
+			enter(t, p);
+		else
+			leave(t, p);
 	}
-	for (size_t i = 0; i < t->n; i++)
-		if (t->points[i].enter && !t->points[i].used)
-			add_span(t, &t->points[i], t->points[i].t_us, t->last_us, "unfinished");
+	give_up(t, t->n_open, t->last_us);
+	qsort(t->spans, t->n_spans, sizeof(*t->spans), by_begin);
+	for (size_t i = 0; i < t->n_spans; i++)
+		add_event(t, &t->spans[i]);
 }
 
-static void add_name(struct trace *t, const char *kind, int pid, int tid, const char *name)
+/* What a process or (@tid not negative) a thread is called, and its place among the others. */
+static void add_track(struct trace *t, int pid, int tid, const char *name)
 {
-	json_object *o = json_object_new_object(), *args = json_object_new_object();
+	bool thread = tid >= 0;
 
-	add_string(o, "name", kind);
-	add_string(o, "ph", "M");
-	add_int(o, "pid", pid);
-	if (tid >= 0)
-		add_int(o, "tid", tid);
-	add_string(args, "name", name);
-	json_object_object_add(o, "args", args);
-	json_object_array_add(t->events, o);
+	for (int i = 0; i < 2; i++) {
+		json_object *o = json_object_new_object(), *args = json_object_new_object();
+		char kind[32];
+
+		snprintf(kind, sizeof(kind), "%s_%s", thread ? "thread" : "process",
+			 i == 0 ? "name" : "sort_index");
+		add_string(o, "name", kind);
+		add_string(o, "ph", "M");
+		add_int(o, "pid", pid);
+		if (thread)
+			add_int(o, "tid", tid);
+		if (i == 0)
+			add_string(args, "name", name);
+		else
+			add_int(args, "sort_index", thread ? tid : pid);
+		json_object_object_add(o, "args", args);
+		json_object_array_add(t->events, o);
+	}
 }
 
-static bool has_named(const struct trace *t, size_t i)
+static void add_tracks(struct trace *t)
 {
-	for (size_t k = 0; k < i; k++)
-		if (t->points[k].pid == t->points[i].pid &&
-		    t->points[k].step.vcpu == t->points[i].step.vcpu)
-			return true;
-	return false;
-}
-
-static void add_names(struct trace *t)
-{
-	add_name(t, "process_name", TRACE_HOST, -1, "host");
-	add_name(t, "process_name", TRACE_AGENT, -1, "guest agent");
-	add_name(t, "process_name", TRACE_KERNEL, -1, "guest kernel");
+	add_track(t, TRACE_HOST, -1, "host");
+	add_track(t, TRACE_AGENT, -1, "guest agent");
+	add_track(t, TRACE_KERNEL, -1, "guest kernel");
 	for (size_t i = 0; i < t->n; i++) {
+		const struct point *p = &t->points[i];
 		char name[24];
 
-		if (has_named(t, i))
+		if (i > 0 && is_same_track(p - 1, p))
 			continue;
-		snprintf(name, sizeof(name), "vcpu %d", t->points[i].step.vcpu);
-		add_name(t, "thread_name", t->points[i].pid, t->points[i].step.vcpu, name);
+		snprintf(name, sizeof(name), "vcpu %d", p->step.vcpu);
+		add_track(t, p->pid, p->step.vcpu, name);
 	}
+}
+
+static void trace_done(struct trace *t)
+{
+	free(t->points);
+	free(t->spans);
+	json_object_put(t->events);
 }
 
 int trace_build(json_object *steps, json_object **ret, size_t *ret_events)
 {
-	struct trace t = { 0 };
-	json_object *o;
-	int r = read_points(steps, &t);
+	struct trace t = { .events = json_object_new_array() };
+	json_object *o = json_object_new_object();
+	int r = o && t.events ? read_points(steps, &t) : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	o = json_object_new_object();
-	t.events = json_object_new_array();
-	if (!o || !t.events) {
+	if (r < 0) {
 		json_object_put(o);
-		json_object_put(t.events);
-		free(t.points);
-		return -ENOMEM;
+		trace_done(&t);
+		return r;
 	}
-	add_names(&t);
+	add_tracks(&t);
 	add_spans(&t);
-	json_object_object_add(o, "traceEvents", t.events);
+	json_object_object_add(o, "traceEvents", json_object_get(t.events));
 	add_string(o, "displayTimeUnit", "ms");
-	free(t.points);
 	*ret = o;
 	*ret_events = t.n_spans;
+	trace_done(&t);
 	return 0;
 }

@@ -14,10 +14,12 @@ enum trace_pid { TRACE_HOST = 1, TRACE_AGENT = 2, TRACE_KERNEL = 3 };
  * @ret: {"traceEvents":[...],"displayTimeUnit":"ms"}, returned to the caller
  * @ret_events: how many complete events it has
  *
- * A step is a complete event ("X") from where it was entered to where it was left. One that was not
- * left ends with the last step of all, or where it was entered again, and has "unfinished":true; one
- * whose beginning is no longer remembered is as short as can be and has "truncated":true. Steps that
- * make no sense are left out.
+ * A step is a complete event ("X") from where it was entered to where it was left. Those of one
+ * thread lie one behind the other, or one in the other; they come in the order of their beginnings,
+ * behind the names and places of processes and threads. One that was not left ends where the next of
+ * its thread begins, or with the last step of all, and has "unfinished":true; one whose beginning is
+ * no longer remembered is as short as can be and has "truncated":true. Steps that make no sense are
+ * left out.
  *
  * Return: 0 or -ENOMEM.
  */

@@ -6,6 +6,7 @@ import json
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import perfetto
 import tap
 from scene import callbacks, done, running, wait_kernel_ladder
 from tap import case, equal
@@ -100,6 +101,13 @@ def the_trace_file_is_chromes_with_host_and_guest_on_one_axis():
         assert any("smpboot/threads:online" in n for n in first), "no kernel steps in the trace"
         begun = sum(e["ph"] == "B" for e in events)
         equal(begun, sum(e["ph"] == "E" for e in events), "what begins ends")
+        # All that is remembered of the domain, and what Perfetto draws of it.
+        equal(d.ctl("trace", "web1", "-O", path).exit, 0)
+        with open(path, encoding="utf-8") as f:
+            spans = perfetto.check(json.load(f))
+        # What the boot vCPU did before the agent was met is not known; all else is.
+        marks = [e for e in spans if e["args"]["op"] and {"unfinished", "truncated"} & set(e["args"])]
+        equal((marks, {e["pid"] for e in spans}), ([], {1, 2, 3}))
 
 
 @case()

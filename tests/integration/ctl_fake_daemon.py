@@ -9,7 +9,6 @@ what the daemon was asked. How the server chooses its reply is told in tests/lib
 import errno
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -18,10 +17,12 @@ import time
 from xml.etree import ElementTree
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
+import perfetto
 import recordings as rec
 import tap
-from fakevcpuhpd import BAD, CTL, ROOT, SECONDS, environment, run, server, why_not
+from fakevcpuhpd import BAD, CTL, SECONDS, environment, run, server, why_not
 from tap import case, equal, matches
+from traces import TRACES
 
 SVG = "{http://www.w3.org/2000/svg}"
 VERBS = ("list host states info vcpucount setvcpus setvcpu target domain-xml doctor ops op wait cancel events trace "
@@ -399,7 +400,7 @@ def a_trace_is_whole_or_not_there():
         equal(trace["displayTimeUnit"], "ms")
         spans = {e["name"]: e for e in trace["traceEvents"] if e["ph"] == "X"}
         equal([(s["pid"], s["tid"], s["ts"], s["dur"]) for s in spans.values()],
-              [(1, 3, 0, 3100), (3, 3, 20000, 1000), (2, 3, 10000, 76000)])  # fmt: skip
+              [(1, 3, 0, 3100), (2, 3, 10000, 76000), (3, 3, 20000, 1000)])  # fmt: skip
         equal(spans["ap:online"]["args"]["error_us"], 40)
         names = {(e["pid"], e["args"]["name"]) for e in trace["traceEvents"] if e["name"] == "process_name"}
         equal(names, {(1, "host"), (2, "guest agent"), (3, "guest kernel")})
@@ -428,24 +429,63 @@ def a_picture_is_well_formed_and_tells_every_span():
         assert lowest < float(root.get("height")), (lowest, root.get("height"))
 
 
+LETTERS = {"what": 8, "op": 8, "vcpu": 7, "times": 5.5, "why": 5.5, "in": 5.5}  # pixels of one, about; else 6
+
+
+def box(text):
+    """Where a label stands: (left, right, line)."""
+    kind, x, words = text.get("class"), float(text.get("x")), "".join(text.itertext())
+    width = len(words) * LETTERS.get(kind, 6)
+    left = x - {"lane": width, "tick": width / 2}.get(kind, 0)
+    return left, left + width, float(text.get("y")), words
+
+
+@case(deadline=SECONDS)
+def labels_of_pictures_stand_clear_of_each_other():
+    with server() as (_, path, folder):
+        for name in TRACES:
+            out = os.path.join(folder, name)
+            equal(run(["trace", name, "--svg", "-O", out], path).returncode, 0, name)
+            root = ElementTree.parse(out).getroot()
+            boxes = sorted((box(t) for t in root.iter(SVG + "text")), key=lambda b: (b[2], b[0]))
+            width, height = float(root.get("width")), float(root.get("height"))
+            for left, right, y, words in boxes:
+                assert left >= 0 and right <= width and 10 <= y <= height - 2, "%s: %s is cut off" % (name, words)
+            for a, b in zip(boxes, boxes[1:]):
+                assert b[2] - a[2] >= 6 or a[2] == b[2] and a[1] < b[0], "%s: %s and %s overlap" % (name, a, b)
+
+
+@case(deadline=SECONDS)
+def a_picture_says_what_failed_and_why():
+    with server() as (_, path, folder):
+        out = os.path.join(folder, "trace.svg")
+        run(["trace", "rollback", "--svg", "-O", out], path)
+        root = ElementTree.parse(out).getroot()
+        texts = {}
+        for t in root.iter(SVG + "text"):
+            texts.setdefault(t.get("class"), []).append("".join(t.itertext()))
+        equal(texts["why"], ["ap:dyn.50-licence failed: exit status 3: no licence for CPU 5"])
+        equal((texts["vcpu"], texts["cpu"]), (["vcpu 4", "vcpu 5"], ["cpu 4", "cpu 5"]))
+        assert "ap:online down 24.0" in texts["times"][1], texts
+        drawn = [r.get("class").split()[1] for r in root.iter(SVG + "rect") if r.get("height") != "12"]
+        equal((drawn.count("bad"), drawn.count("back")), (1, 6))
+
+
+@case(deadline=SECONDS)
+def the_tracks_of_a_trace_are_named_and_nest():
+    with server() as (_, path, folder):
+        for name, steps in TRACES.items():
+            out = os.path.join(folder, name)
+            run(["trace", name, "-O", out], path)
+            with open(out, encoding="utf-8") as f:
+                spans = perfetto.check(json.load(f))
+            equal(len(spans) >= len(steps) / 2, True, name)
+
+
 def current_umask():
     mask = os.umask(0o22)
     os.umask(mask)
     return mask
-
-
-@case(deadline=SECONDS)
-def the_manual_names_every_command_option_and_exit_code():
-    with open(os.path.join(ROOT, "daemon", "man", "vcpuhpctl.1.scd"), encoding="utf-8") as f:
-        manual = f.read()
-    program = run(["--help"], "/").stdout
-    words = re.findall(r"^  ([a-z-]+) ", program.split("\nOptions")[0], re.M)
-    equal(words, VERBS, "commands in --help")
-    missing = ["*%s*" % w for w in words if not re.search(r"^\*%s\*( |$)" % w, manual, re.M)]
-    for text in [program] + [run([w, "--help"], "/").stdout for w in words]:
-        missing += [o for o in re.findall(r"^  (?:-\w, )?(--?[\w-]+)", text, re.M) if "*%s*" % o not in manual]
-    missing += [c for c in re.findall(r"^  (\d+) ", program, re.M) if "\n*%s*\n" % c not in manual]
-    equal(missing, [], "what vcpuhpctl(1) does not name")
 
 
 if __name__ == "__main__":

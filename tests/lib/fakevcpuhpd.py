@@ -16,6 +16,7 @@ import tempfile
 import threading
 
 import recordings as rec
+from traces import TRACES
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("VCPUHP_BUILD") or os.path.join(ROOT, "build"))
@@ -137,7 +138,7 @@ class Server:
                 "GetDomain": {"info": rec.ATTACHING if key == "db" else rec.INFO},
                 "ListStates": {"states": rec.STATES},
                 "ListOperations": {"operations": rec.MANY},
-                "GetTrace": {"steps": rec.TRACE},
+                "GetTrace": {"steps": TRACES.get(key, rec.TRACE)},
                 "ArmFailure": {}, "Attach": {}, "Detach": {}, "Metrics": rec.METRICS,
             }[method])  # fmt: skip
 

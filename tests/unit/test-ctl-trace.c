@@ -40,17 +40,29 @@ static const struct {
 		  12, 1, 156, "smpboot/threads:online",
 		  "enter") "," KERNEL(15, 1, 156, "smpboot/threads:online",
 				      "exit") "," STEP(20, 1, 7, "ap:online", "exit"),
-	  "3/1 smpboot/threads:online 2+3\n2/1 ap:online 0+10\n" },
+	  "2/1 ap:online 0+10\n3/1 smpboot/threads:online 2+3\n" },
 	/* Steps of several vCPUs interleave. */
 	{ STEP(0, 1, 2, "a", "enter") "," STEP(1, 2, 2, "b", "enter") "," STEP(
 		  2, 1, 2, "a", "exit") "," STEP(5, 2, 2, "b", "exit"),
 	  "1/1 a 0+2\n1/2 b 1+4\n" },
-	/* They need not come in order. */
-	{ STEP(9, 1, 2, "a", "exit") "," STEP(4, 1, 2, "a", "enter"), "1/1 a 0+5\n" },
-	/* What was not left ends with the last point. */
+	/* Those of the kernel need not come in order. */
+	{ KERNEL(9, 1, 3, "k", "exit") "," KERNEL(4, 1, 3, "k", "enter"), "3/1 k 0+5\n" },
+	/* The others do, and the clock may have been corrected in between. */
+	{ STEP(4, 1, 2, "a", "enter") "," STEP(9, 1, 2, "a", "exit") "," STEP(
+		  7, 1, 3, "b", "enter") "," STEP(12, 1, 3, "b", "exit"),
+	  "1/1 a 0+5\n1/1 b 5+3\n" },
+	/* What was not left ends with the next of that vCPU, or with the last point. */
 	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 3, "b", "enter") "," STEP(8, 1, 3, "b",
 									       "exit"),
-	  "1/1 b 3+5\n1/1 a 0+8!\n" },
+	  "1/1 a 0+3!\n1/1 b 3+5\n" },
+	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 2, 3, "b", "enter") "," STEP(8, 2, 3, "b",
+									       "exit"),
+	  "1/1 a 0+8!\n1/2 b 3+5\n" },
+	/* The kernel's stand in one another, and what is not left ends with what is around it. */
+	{ KERNEL(0, 1, 3, "out", "enter") "," KERNEL(0, 1, 4, "in", "enter") "," KERNEL(
+		  2, 1, 4, "in", "exit") "," KERNEL(3, 1, 5, "lost",
+						    "enter") "," KERNEL(5, 1, 3, "out", "exit"),
+	  "3/1 out 0+5\n3/1 in 0+2\n3/1 lost 3+2!\n" },
 	/* Entered again without having been left. */
 	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 2, "a", "enter") "," STEP(8, 1, 2, "a",
 									       "exit"),
@@ -144,10 +156,77 @@ static void a_span_carries_what_is_known_of_its_end(void **ctx)
 	json_object_put(trace);
 }
 
-/* Metadata: three processes always, and each thread once. */
+static json_object *any_point(unsigned int *seed)
+{
+	static const char *const names[] = { "qemu:device", "guest:present", "ap:verify",
+					     "ap:irq" };
+	static const int states[] = { 2, 4, 9, 11 };
+	unsigned int r = *seed = *seed * 1103515245 + 12345, what = r >> 16 & 3;
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "t_us", json_object_new_int((int)(r >> 18 & 0xff)));
+	json_object_object_add(o, "vcpu", json_object_new_int((int)(r >> 26 & 1)));
+	json_object_object_add(o, "state", json_object_new_int(states[what]));
+	json_object_object_add(o, "name", json_object_new_string(names[what]));
+	json_object_object_add(o, "phase", json_object_new_string(r >> 27 & 1 ? "enter" : "exit"));
+	if (r >> 28 & 1) {
+		json_object *k = json_object_new_object();
+
+		json_object_object_add(k, "step", json_object_new_int((int)what));
+		json_object_object_add(k, "phase",
+				       json_object_new_string(r >> 27 & 1 ? "enter" : "exit"));
+		json_object_object_add(o, "kernel", k);
+	}
+	return o;
+}
+
+/* Behind @a, or within it: what else there is on a track is dropped by who draws it. */
+static bool fits(json_object *a, json_object *b)
+{
+	int64_t end = value_int(a, "ts", -1) + value_int(a, "dur", -1), at = value_int(b, "ts", -1);
+
+	if (value_int(a, "pid", 0) != value_int(b, "pid", 0) ||
+	    value_int(a, "tid", 0) != value_int(b, "tid", 0))
+		return true;
+	return at >= end || at + value_int(b, "dur", -1) <= end;
+}
+
+/* Whatever is remembered, and in whatever order. */
+static void spans_of_a_track_never_overlap(void **ctx)
+{
+	for (unsigned int seed = 1; seed <= 200; seed++) {
+		json_object *steps = json_object_new_array(), *trace, *events;
+		unsigned int random = seed;
+		size_t n, first;
+
+		for (int i = 0; i < 60; i++)
+			json_object_array_add(steps, any_point(&random));
+		assert_int_equal(trace_build(steps, &trace, &n), 0);
+		events = value_array(trace, "traceEvents");
+		first = value_count(events) - n;
+		for (size_t i = first; i < first + n; i++) {
+			json_object *e = value_at(events, i);
+
+			assert_true(value_int(e, "ts", -1) >= 0 && value_int(e, "dur", -1) >= 0);
+			for (size_t k = first; k < i; k++) {
+				json_object *before = value_at(events, k);
+
+				assert_true(value_int(before, "ts", -1) <= value_int(e, "ts", -1));
+				if (!fits(before, e))
+					fail_msg("seed %u: %s\n%s", seed,
+						 json_object_to_json_string(before),
+						 json_object_to_json_string(e));
+			}
+		}
+		json_object_put(steps);
+		json_object_put(trace);
+	}
+}
+
+/* Metadata: three processes always, and each thread once, each with its place. */
 static void processes_and_threads_have_names(void **ctx)
 {
-	size_t n, threads = 0, processes = 0;
+	size_t n, threads = 0, processes = 0, places = 0;
 	json_object *trace =
 		build(STEP(1, 4, 2, "a", "enter") "," STEP(2, 4, 2, "a", "exit") "," STEP(
 			      3, 4, 9, "b", "enter") "," STEP(4, 5, 2, "c", "enter"),
@@ -159,6 +238,11 @@ static void processes_and_threads_have_names(void **ctx)
 		const char *name = value_string(value_object(e, "args"), "name", "");
 
 		processes += strcmp(value_string(e, "name", ""), "process_name") == 0;
+		if (strstr(value_string(e, "name", ""), "_sort_index")) {
+			places++;
+			assert_int_equal(value_int(value_object(e, "args"), "sort_index", -1),
+					 value_int(e, "tid", value_int(e, "pid", -2)));
+		}
 		if (strcmp(value_string(e, "name", ""), "thread_name") != 0)
 			continue;
 		threads++;
@@ -166,6 +250,7 @@ static void processes_and_threads_have_names(void **ctx)
 	}
 	assert_int_equal(processes, 3);
 	assert_int_equal(threads, 3); /* vCPU 4 of host and agent, vCPU 5 of the host */
+	assert_int_equal(places, 6);
 	json_object_put(trace);
 }
 
@@ -196,6 +281,10 @@ static void a_picture_has_a_panel_for_each_operation(void **ctx)
 	assert_non_null(strstr(svg, "class=\"agent bad\""));
 	assert_non_null(strstr(svg, "<title>ap:verify: 1.5 ms, Input/output error (-5)</title>"));
 	free(svg);
+	svg = picture(STEP(0, 1, 2, "a", "enter") "," STEP(2000, 1, 3, "b", "enter") "," STEP(
+		3500, 1, 4, "c", "exit"));
+	assert_non_null(strstr(svg, ">a 2.0+ \xc2\xb7 b 1.5+ \xc2\xb7 c ?<"));
+	free(svg);
 	svg = picture("");
 	assert_non_null(strstr(svg, "no steps are remembered"));
 	free(svg);
@@ -217,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans_are_made_of_points),
 		cmocka_unit_test(a_span_carries_what_is_known_of_its_end),
+		cmocka_unit_test(spans_of_a_track_never_overlap),
 		cmocka_unit_test(processes_and_threads_have_names),
 		cmocka_unit_test(a_picture_has_a_panel_for_each_operation),
 		cmocka_unit_test(names_are_no_markup),
