@@ -128,6 +128,7 @@ static void collect_agent(const struct domain *d, struct diagnose_domain *ret)
 		.up = d->agent_up,
 		.why = domain_why_no_agent(d),
 		.hello = d->hello_known ? &d->hello : NULL,
+		.silent = port.silent,
 		.heard_ms = port.heard_us ? (int64_t)(now_us() - port.heard_us) / 1000 : -1,
 	};
 }

@@ -130,16 +130,33 @@ static bool diagnose_port(const struct diagnose_host *h, const struct diagnose_d
 	return false;
 }
 
+static void advise_start(struct findings *f)
+{
+	findings_advise(
+		f, "in the guest: systemctl status vcpuhp-agent, or start vcpuhp-agent by hand; it "
+		   "needs /dev/virtio-ports/" CHANNEL " (the module virtio_console)");
+}
+
 static void add_agent_up(const struct diagnose_agent *a, struct findings *f)
 {
-	if (a->heard_ms < 0)
+	long long heard_s = (long long)(a->heard_ms / 1000);
+
+	if (a->silent) {
+		findings_add(
+			f, "agent", SEVERITY_ERROR,
+			"the agent did not answer when it was asked last, and was last heard %lld s ago: it "
+			"has gone, or the guest hangs",
+			heard_s);
+		advise_start(f);
+	} else if (a->heard_ms < 0) {
 		findings_add(f, "agent", SEVERITY_OK, "the agent is connected");
-	else
+	} else {
 		findings_add(
 			f, "agent", SEVERITY_OK,
 			"the agent is connected and has answered; last heard %lld s ago, asked "
 			"again before each change",
-			(long long)(a->heard_ms / 1000));
+			heard_s);
+	}
 }
 
 static void diagnose_agent(const struct diagnose_domain *d, struct findings *f)
@@ -157,9 +174,7 @@ static void diagnose_agent(const struct diagnose_domain *d, struct findings *f)
 		findings_advise(f,
 				"install the vcpuhp-agent of vcpuhpd's own version in the guest");
 	else
-		findings_advise(f, "in the guest: systemctl status vcpuhp-agent, or start "
-				   "vcpuhp-agent by hand; it needs /dev/virtio-ports/" CHANNEL
-				   " (the module virtio_console)");
+		advise_start(f);
 }
 
 static void diagnose_kernel(const struct diagnose_domain *d, struct findings *f)

@@ -52,12 +52,14 @@ struct diagnose_socket {
  * @up: it is connected and has told its CPUs; else @why
  * @hello: of the last agent heard of this VM, NULL none
  * @heard_ms: how long ago it said anything; -1 unknown
+ * @silent: it did not answer when it was asked last
  */
 struct diagnose_agent {
 	bool up;
 	const char *why;
 	const struct msg_hello *hello;
 	int64_t heard_ms;
+	bool silent;
 };
 
 /**

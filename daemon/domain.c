@@ -168,6 +168,7 @@ void domain_port(const struct domain *d, struct domain_port *ret)
 {
 	ret->connected = link_is_connected(d->link);
 	ret->heard_us = link_heard_us(d->link);
+	ret->silent = link_is_silent(d->link);
 }
 
 const char *domain_status_name(const struct domain *d)

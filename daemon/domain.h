@@ -273,10 +273,12 @@ const char *domain_why_leaving(const struct domain *d);
  * struct domain_port - how far the agent's port is reached, and when anything came from it last
  * @connected: something listens on its socket and has taken the connection
  * @heard_us: CLOCK_MONOTONIC of the agent's last word, 0 none in this session
+ * @silent: it has not answered since it was asked last
  */
 struct domain_port {
 	bool connected;
 	uint64_t heard_us;
+	bool silent;
 };
 void domain_port(const struct domain *d, struct domain_port *ret);
 

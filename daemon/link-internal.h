@@ -53,6 +53,7 @@ struct link {
 	struct msg_hello hello;
 	uint32_t last_kick;
 	uint64_t heard_ns; /* when the last frame came that was not dropped */
+	bool silent; /* a ping was not answered in time, and nothing has come since it was sent */
 
 	struct link_ping *pings;
 	uint64_t last_ping_ns;

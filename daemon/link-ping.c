@@ -59,6 +59,7 @@ static int on_ping_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct link_ping *p = userdata;
 
+	p->link->silent |= p->link->heard_ns < p->host_ns;
 	ping_end(p->link, p, -ETIMEDOUT);
 	return 0;
 }

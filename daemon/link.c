@@ -215,10 +215,12 @@ void link_take_frame(struct link *l, const struct frame *f)
 			l->ops->on_missed(l->ctx);
 		taken = link_is_up(l) && link_take_message(l, f);
 	}
-	if (taken)
-		l->heard_ns = link_now_ns();
-	else
+	if (!taken) {
 		l->stats.frames_dropped++;
+		return;
+	}
+	l->heard_ns = link_now_ns();
+	l->silent = false;
 }
 
 int link_new(struct link **ret, sd_event *event, const char *path, const struct link_ops *ops,
@@ -272,6 +274,11 @@ bool link_is_connected(const struct link *l)
 uint64_t link_heard_us(const struct link *l)
 {
 	return link_is_up(l) ? l->heard_ns / 1000 : 0;
+}
+
+bool link_is_silent(const struct link *l)
+{
+	return link_is_up(l) && l->silent;
 }
 
 const struct msg_hello *link_hello(const struct link *l)

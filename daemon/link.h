@@ -61,6 +61,10 @@ bool link_is_connected(const struct link *l);
 /* CLOCK_MONOTONIC of the last frame that counted in this session, 0 none or down. */
 uint64_t link_heard_us(const struct link *l);
 
+/* It was asked by a ping, did not answer in time, and has said nothing since: the session stands, of who
+ * may have gone. */
+bool link_is_silent(const struct link *l);
+
 /*
  * The agent's HELLO, borrowed until the link is down; NULL when down. An agent may say it again
  * within a session when its features change: ask anew, on_up is not called for that.

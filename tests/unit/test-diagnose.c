@@ -61,6 +61,11 @@ static void agent_left(struct facts *f)
 	f->domain.agent.hello = &f->hello;
 }
 
+static void agent_silent(struct facts *f)
+{
+	f->domain.agent.silent = true;
+}
+
 static void other_protocol(struct facts *f)
 {
 	lose_agent(f, "the agent speaks another version of the protocol", true);
@@ -258,6 +263,9 @@ static const struct row rows[] = {
 	  "there was one, of version 0.1.0", "in the guest" },
 	{ "what it said still counts", true, agent_left, "guest-kernel", SEVERITY_OK,
 	  "as it was last heard", "" },
+	{ "an agent that is connected and does not answer", true, agent_silent, "agent",
+	  SEVERITY_ERROR, "did not answer when it was asked last, and was last heard 3 s ago",
+	  "systemctl status vcpuhp-agent" },
 	{ "another protocol", true, other_protocol, "agent", SEVERITY_ERROR, "another version",
 	  "vcpuhpd's own version" },
 	{ "another client on the agent's socket", false, agent_socket_busy, "channel",

@@ -220,10 +220,13 @@ static void pings_time_out_each_by_itself(void **ctx)
 	struct bench *b = *ctx;
 
 	bench_play(b, handshake);
+	assert_false(link_is_silent(b->link));
 	bench_play(b, script);
+	assert_true(link_is_silent(b->link));
 	/* A late answer is no answer, and none to the other. */
 	bench_send_message(b, bench_key(b), MSG_PONG, &(struct msg_pong){ .host_ns = 1 });
 	bench_expect_silence(b);
+	assert_false(link_is_silent(b->link));
 	link_ping_forget(b->link, b);
 	bench_close(b);
 	bench_expect(b, "down 0");
