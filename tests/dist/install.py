@@ -20,11 +20,11 @@ HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuh
              "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish"}  # fmt: skip
 
 
-def folders(*options):
+def folders(*options, man="disabled"):
     """File name -> the folders that it is installed to, of a build folder with these options."""
     with tempfile.TemporaryDirectory(prefix="vcpuhp-dist-") as scratch:
         build = os.path.join(scratch, "build")
-        done = subprocess.run(["meson", "setup", build, ROOT, "-Dtests=false", "-Dman=disabled", *options],
+        done = subprocess.run(["meson", "setup", build, ROOT, "-Dtests=false", "-Dman=" + man, *options],
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         out = subprocess.check_output(["meson", "introspect", "--installed", build], text=True)
@@ -85,6 +85,22 @@ def a_guest_gets_the_agent_alone():
     found = folders("-Ddaemon=false")
     equal(HOST_ONLY & set(found), set())
     equal({"vcpuhp-agent", "vcpuhp-agent.service", "99-vcpuhp-agent.rules"} - set(found), set())
+
+
+@case()
+def each_page_of_the_manual_is_in_its_section():
+    if not shutil.which("scdoc"):
+        raise tap.Skip("scdoc is not installed")
+    agents = {"vcpuhp-agent.8", "vcpuhp-agent.conf.5", "vcpuhp-callbacks.7", "vcpuhp-protocol.7"}
+    hosts = {"vcpuhpctl.1", "vcpuhpd.8", "vcpuhpd.conf.5"}
+    for option, wanted, others in (("true", agents | hosts, set()), ("false", agents, hosts)):
+        found = folders("-Dprefix=/usr", "-Ddaemon=" + option, man="enabled")
+        for page in wanted:
+            equal(found.get(page), {"/usr/share/man/man" + page[-1]}, page)
+        equal(others & set(found), set())
+    found = folders("-Dprefix=/usr")
+    equal([name for name in agents | hosts if name in found], [])
+    equal(found["troubleshooting.md"], {"/usr/share/doc/vcpuhp"})
 
 
 @case()

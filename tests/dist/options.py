@@ -19,18 +19,9 @@ import tap
 import tapread
 from guest import ROOT
 from tap import case, equal
+from tarball import is_checkout, say, unpack
 
 FAST = ["-Dwerror=true", "-Doptimization=0", "-Ddebug=false"]
-
-
-# A checkout of another owner is one as well.
-GIT = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-
-
-def say(*args, cwd=ROOT, env=None):
-    done = subprocess.run(args, capture_output=True, text=True, check=False, cwd=cwd, env=dict(os.environ, **(env or {})))
-    assert done.returncode == 0, "%s: %s" % (" ".join(args), (done.stdout + done.stderr)[-3000:])
-    return done.stdout
 
 
 class Made:
@@ -96,13 +87,7 @@ def man_and_a_static_agent_without_libvirt_and_tests():
 def the_agent_alone_with_man_and_not_static():
     with Made("-Ddaemon=false", "-Dman=enabled", "-Dtests=false", "-Dstatic-agent=false") as m:
         equal(m.made()[2:], (False, False))
-        assert m.has("vcpuhp-agent.8")
-
-
-def is_checkout():
-    """Not only inside one: git has to know these sources."""
-    return shutil.which("git") and subprocess.run(["git", "-C", ROOT, "ls-files", "--error-unmatch", "meson.build"], check=False,
-                                                  capture_output=True, env=dict(os.environ, **GIT)).returncode == 0  # fmt: skip
+        assert m.has("vcpuhp-agent.8") and m.has("vcpuhp-protocol.7") and not m.has("vcpuhpctl.1")
 
 
 @contextlib.contextmanager
@@ -133,17 +118,6 @@ def the_tarball_builds_with_tests_and_passes():
                                   env=dict(os.environ, **t["env"]))  # fmt: skip
             assert done.returncode == 0 and "\nnot ok" not in done.stdout, "%s: %s" % (t["name"], done.stdout[-3000:])
         print("# %d unit tests of the tarball passed" % len(tests))
-
-
-def unpack(scratch):
-    """What meson dist makes of the last commit, beside what it had to leave in the build folder."""
-    folder = os.path.join(scratch, "build")
-    say("meson", "setup", folder, ROOT, "-Dtests=false", "-Dman=disabled", "-Dlibvirt=disabled")
-    say("meson", "dist", "-C", folder, "--no-tests", "--allow-dirty", "--formats", "gztar", env=GIT)
-    (made,) = glob.glob(os.path.join(folder, "meson-dist", "vcpuhp-*.tar.gz"))
-    say("tar", "xzf", made, cwd=scratch)
-    (source,) = glob.glob(os.path.join(scratch, "vcpuhp-*"))
-    return source
 
 
 if __name__ == "__main__":

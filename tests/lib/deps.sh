@@ -8,7 +8,7 @@ DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd
 	libinih-dev libcmocka-dev scdoc python3 git)
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
 DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
-DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd)
+DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd mandoc man-db)
 DEPS_SYSTEMD=(systemd systemd-container procps)
 DEPS_SHELLS=(bash-completion zsh fish)
 

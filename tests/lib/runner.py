@@ -242,7 +242,7 @@ def run_integration(run, tier, folder, env=None, left_out=()):
 def tier_format(run):
     """clang-format without differences; house rules that a script can check"""
     run.command("format", "house rules", [sys.executable, "tests/lib/check_sources.py"])
-    run.command("format", "manual pages", [sys.executable, "tests/lib/check_docs.py"])
+    run.command("format", "pages", [sys.executable, "tests/lib/check_docs.py"])
     need("clang-format")
     run.command("format", "clang-format", ["clang-format", "--dry-run", "-Werror"] + c_files())
 
@@ -367,7 +367,7 @@ def tier_libvirt(run):
 
 
 def tier_dist(run):
-    """what is installed where, every build option, and the tarball: it builds and passes"""
+    """what is installed where, every build option, the tarball: it builds and passes; the manual says what programs do"""
     run.need_build("build")
     for script in scripts("dist"):
         run_script(run, "dist", script, "build")

@@ -21,7 +21,7 @@ def wait_state(vm, state, seconds=60):
              lambda: "%s: it is %s\n%s" % (state, vm.unit("ActiveState"), vm.agent_log()), pause=0.1)  # fmt: skip
 
 
-# What vcpuhp-agent(8) says of the sandbox, seen from inside it; one line a call.
+# What vcpuhp-callbacks(7) says of the sandbox, seen from inside it; one line a call.
 LOOK = """\
 #!/bin/sh
 try() { if "$@" 2>/dev/null; then echo yes; else echo no; fi; }
@@ -96,8 +96,8 @@ def an_operation_works_and_its_callbacks_live_in_the_sandbox():
 
 
 def example():
-    """The drop-in that vcpuhp-agent(8) shows."""
-    with open(os.path.join(ROOT, "guest-agent/man/vcpuhp-agent.8.scd"), encoding="utf-8") as f:
+    """The drop-in that vcpuhp-callbacks(7) shows."""
+    with open(os.path.join(ROOT, "guest-agent/man/vcpuhp-callbacks.7.scd"), encoding="utf-8") as f:
         return re.search(r"```\n(\[Service\].*?)```", f.read(), re.S).group(1)
 
 
