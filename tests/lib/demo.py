@@ -13,9 +13,11 @@ import sys
 import time
 
 from daemon import VCPUHPCTL, Daemon
+from guest import BUILD
 from scene import FOLDER
 from vm import VM, wait_for
 
+PICTURE = os.path.join(os.path.relpath(BUILD), "demo-2.svg")
 READY = """\
 #!/bin/sh
 echo "$1 on CPU $2" >> /run/ready.log
@@ -97,6 +99,8 @@ def play(show):
     show.say("4 -> 6, but the callback 50-deny fails on CPU 5: all is rolled back, on both sides")
     show.register("50-deny", DENY)
     show.setvcpus(6, wanted=1)
+    show.say("the same as a picture")
+    show.run(["trace", show.vm.name, "--op", "demo-2", "--svg", "-O", PICTURE], 0)
     show.unregister("50-deny")
     show.say("4 -> 2, two keep resting at standby: plugged, but parked")
     show.setvcpus(2, "--standby", "2", up=False)

@@ -7,6 +7,7 @@ sentences about what is missing, stale, or said otherwise; none is good. Nothing
 
 import re
 
+
 class Table:
     """What build/tests/lib/tables prints."""
 
