@@ -14,7 +14,7 @@ import re
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s*(?:[A-Z]\w*\s*)?"(?:[^"\\]|\\.)*")*')
 PLACES = re.compile(r"(?:%[-+#0-9.*]*(?:ll|l|z|j)?[a-zA-Z]|\0)+")
-LETTERS = 6  # of a format, fewer explain anything
+LETTERS, PART = 6, 4  # of a sentence, and of a format in it: fewer explain anything
 # What others say: a guest's callback, QEMU, libvirt.
 OTHERS = {
     "no licence for CPU 5",
@@ -43,7 +43,7 @@ def formats():
     for text in found:
         parts = PLACES.split(text)
         letters = sum(c.isalpha() for part in parts for c in part)
-        if letters >= LETTERS:
+        if letters >= PART:
             rows.append((re.compile("(.*?)".join(map(re.escape, parts)).replace("%%", "%")), letters))
     return sorted(rows, key=lambda r: -r[1])
 
