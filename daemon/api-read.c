@@ -4,6 +4,7 @@
 #include "daemon/report.h"
 #include "daemon/vcpu.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* Methods that only look: all from memory, nothing is asked of QEMU or the guest. */
 
@@ -66,8 +67,17 @@ void api_get_trace(void *ctx, struct varlink_call *call)
 void api_metrics(void *ctx, struct varlink_call *call)
 {
 	struct api *a = ctx;
-	char *text = metrics_format(a->manager);
+	const char *word = varlink_call_str(call, "format", "openmetrics");
+	enum metrics_format format =
+		strcmp(word, "prometheus") == 0 ? METRICS_PROMETHEUS : METRICS_OPENMETRICS;
+	char *text;
 
+	if (format == METRICS_OPENMETRICS && strcmp(word, "openmetrics") != 0) {
+		api_fail_parameter(call, "format", "a format is openmetrics or prometheus, not %s",
+				   word);
+		return;
+	}
+	text = metrics_format(a->manager, format, NULL);
 	if (text)
 		api_reply(call, "text", json_object_new_string(text));
 	else

@@ -101,6 +101,8 @@ static const struct varlink_param domain_xml_params[] = {
 	{ 0 },
 };
 
+static const struct varlink_param metrics_params[] = { OPTIONAL_STR("format"), { 0 } };
+
 static const struct varlink_method methods[] = {
 	{ "GetHost", AUTH_READ, false, NULL, api_get_host },
 	{ "ListDomains", AUTH_READ, false, NULL, api_list_domains },
@@ -119,7 +121,7 @@ static const struct varlink_method methods[] = {
 	{ "GetDomainXml", AUTH_READ, false, domain_xml_params, api_get_domain_xml },
 	{ "DefineDomainXml", AUTH_CHANGE, false, domain_xml_params, api_define_domain_xml },
 	{ "Diagnose", AUTH_READ, false, maybe_domain_params, api_diagnose },
-	{ "Metrics", AUTH_READ, false, NULL, api_metrics },
+	{ "Metrics", AUTH_READ, false, metrics_params, api_metrics },
 	{ 0 },
 };
 

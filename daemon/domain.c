@@ -95,6 +95,7 @@ struct domain *domain_free(struct domain *d)
 	sd_event_source_disable_unref(d->look);
 	intent_domain_done(d);
 	trace_ring_done(&d->trace);
+	counters_done(&d->counters);
 	domain_config_free(d->config);
 	config_free(d->settings);
 	free(d);

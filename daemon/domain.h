@@ -5,6 +5,7 @@
 #include "daemon/advice.h"
 #include "daemon/bucket.h"
 #include "daemon/config.h"
+#include "daemon/counters.h"
 #include "daemon/event.h"
 #include "daemon/hv.h"
 #include "daemon/intent.h"
@@ -160,12 +161,7 @@ struct domain {
 	struct op *kept[OP_KEPT_MAX]; /* ended ones, oldest first */
 	unsigned int n_kept;
 	struct trace_ring trace;
-	struct domain_counters {
-		uint64_t operations[OP_RESULTS];
-		uint64_t drift, guest_refusals, agent_connects;
-		uint64_t step_count[CPUHP_STATES], step_us[CPUHP_STATES],
-			step_failures[CPUHP_STATES];
-	} counters;
+	struct domain_counters counters;
 	hv_done_fn arm_done; /* the client who waits for ARMED, one at a time */
 	void *arm_arg;
 	struct msg_arm arming;

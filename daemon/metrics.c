@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/metrics.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /*
@@ -10,133 +8,191 @@
  *
  * One row of the table is one metric family; for each the samples of all domains follow its
  * header, as OpenMetrics demands (families may not be interleaved). A function writes the samples
- * of one domain. States without a step taken and results that never happened are still written for
- * results (eleven or so) and left out for states (45 of them). A gauge that is unknown is left out.
+ * of one domain, or of the whole daemon. Results that never happened are still counted with 0, so
+ * that a first one is seen as an increase; of the states, both ways, only those are there that ever
+ * occurred, as each is fourteen lines. A gauge that is unknown is left out.
+ *
+ * No label comes from a guest but the names of callbacks, of which counters.c bounds the number.
  */
 
-typedef void (*samples_fn)(FILE *f, const char *family, const struct domain *d);
+typedef void (*domain_fn)(struct metrics_text *t, const struct metrics_labels *l,
+			  const struct domain *d);
+typedef void (*daemon_fn)(struct metrics_text *t, const struct manager *m);
 
-/* @type: "gauge", "counter" or "summary"; @unit: NULL none, else the end of @name */
-struct family {
-	const char *name, *type, *unit, *help;
-	samples_fn samples;
+/* Of each domain, or (@whole) once. */
+struct row {
+	struct metrics_family family;
+	domain_fn samples;
+	daemon_fn whole;
 };
 
-/* A label value: backslash, quote and newline escaped. */
-static void put_value(FILE *f, const char *text)
+static const struct metrics_labels no_labels;
+
+static void put_build(struct metrics_text *t, const struct manager *m)
 {
-	for (; *text; text++) {
-		if (*text == '\n')
-			fputs("\\n", f);
-		else if (*text == '\\' || *text == '"')
-			fprintf(f, "\\%c", *text);
-		else
-			fputc(*text, f);
-	}
+	struct metrics_labels l = metrics_labels_with(&no_labels, "version", VCPUHP_VERSION);
+
+	metrics_put(t, &l, 1);
 }
 
-/* NAME{domain="...",KEY="..."}, with KEY where it is not NULL. */
-static void put_series(FILE *f, const char *family, const char *suffix, const struct domain *d,
-		       const char *key, const char *value)
+static void put_domains(struct metrics_text *t, const struct manager *m)
 {
-	fprintf(f, "%s%s{domain=\"", family, suffix);
-	put_value(f, d->config->name);
-	if (key) {
-		fprintf(f, "\",%s=\"", key);
-		put_value(f, value);
-	}
-	fputs("\"} ", f);
+	metrics_put(t, &no_labels, m->n_domains);
 }
 
-static void put_count(FILE *f, const char *family, const char *suffix, const struct domain *d,
-		      uint64_t n)
+static void put_libvirt(struct metrics_text *t, const struct manager *m)
 {
-	put_series(f, family, suffix, d, NULL, NULL);
-	fprintf(f, "%" PRIu64 "\n", n);
+	if (m->config->libvirt)
+		metrics_put(t, &no_labels, m->libvirt_up);
 }
 
-static void put_known(FILE *f, const char *family, const struct domain *d, int n)
+static void put_known(struct metrics_text *t, const struct metrics_labels *l, int n)
 {
 	if (n >= 0)
-		put_count(f, family, "", d, (uint64_t)n);
+		metrics_put(t, l, (uint64_t)n);
 }
 
-static void put_maximum(FILE *f, const char *family, const struct domain *d)
+static void put_maximum(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
-	put_known(f, family, d, domain_counts(d).maximum);
+	put_known(t, l, domain_counts(d).maximum);
 }
 
-static void put_present(FILE *f, const char *family, const struct domain *d)
+static void put_present(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
-	put_known(f, family, d, domain_counts(d).present);
+	put_known(t, l, domain_counts(d).present);
 }
 
-static void put_online(FILE *f, const char *family, const struct domain *d)
+static void put_online(struct metrics_text *t, const struct metrics_labels *l,
+		       const struct domain *d)
 {
-	put_known(f, family, d, domain_counts(d).online);
+	put_known(t, l, domain_counts(d).online);
 }
 
-static void put_standby(FILE *f, const char *family, const struct domain *d)
+static void put_standby(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
-	put_known(f, family, d, domain_counts(d).standby);
+	put_known(t, l, domain_counts(d).standby);
 }
 
-static void put_drifting(FILE *f, const char *family, const struct domain *d)
+/* The three to rest in always, so that there is a 0 to compare with; callbacks are one state here. */
+static void put_states(struct metrics_text *t, const struct metrics_labels *domain,
+		       const struct domain *d)
+{
+	unsigned int n[CPUHP_STATES] = { 0 }, unknown = 0;
+
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		int state = d->vcpus[i].state;
+
+		if (state < 0 || state >= CPUHP_STATES)
+			unknown++;
+		else
+			n[ladder_is_dyn(state) ? CPUHP_AP_DYN : state]++;
+	}
+	for (int state = 0; d->n_vcpus && state < CPUHP_STATES; state++) {
+		bool rests =
+			state == CPUHP_OFFLINE || state == CPUHP_STANDBY || state == CPUHP_ONLINE;
+		struct metrics_labels l;
+
+		if (!rests && n[state] == 0)
+			continue;
+		l = metrics_labels_with(domain, "state", ladder_name(state));
+		metrics_put(t, &l, n[state]);
+	}
+	if (unknown) {
+		struct metrics_labels l = metrics_labels_with(domain, "state", "unknown");
+
+		metrics_put(t, &l, unknown);
+	}
+}
+
+static void put_drifting(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		n += d->vcpus[i].drift[0] != '\0';
-	put_count(f, family, "", d, n);
+	metrics_put(t, l, n);
 }
 
-static void put_pending(FILE *f, const char *family, const struct domain *d)
+static void put_pending(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		n += d->vcpus[i].pending == VCPU_PENDING_UNPLUG;
-	put_count(f, family, "", d, n);
+	metrics_put(t, l, n);
 }
 
-static void put_attached(FILE *f, const char *family, const struct domain *d)
+static void put_attached(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
 {
-	put_count(f, family, "", d, d->attached);
+	metrics_put(t, l, d->attached);
 }
 
-static void put_agent(FILE *f, const char *family, const struct domain *d)
+static void put_agent(struct metrics_text *t, const struct metrics_labels *l,
+		      const struct domain *d)
 {
-	put_count(f, family, "", d, d->agent_up);
+	metrics_put(t, l, d->agent_up);
 }
 
-static void put_queued(FILE *f, const char *family, const struct domain *d)
+static void put_running(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
-	put_count(f, family, "", d, d->n_queued);
+	metrics_put(t, l, d->running != NULL);
 }
 
-static void put_operations(FILE *f, const char *family, const struct domain *d)
+static void put_queued(struct metrics_text *t, const struct metrics_labels *l,
+		       const struct domain *d)
+{
+	metrics_put(t, l, d->n_queued);
+}
+
+static void put_operations(struct metrics_text *t, const struct metrics_labels *domain,
+			   const struct domain *d)
 {
 	for (int r = 0; r < OP_RESULTS; r++) {
+		struct metrics_labels l;
+
 		if (r == OP_ACCEPTED)
 			continue; /* no end of an operation */
-		put_series(f, family, "_total", d, "result", op_result_name((enum op_result)r));
-		fprintf(f, "%" PRIu64 "\n", d->counters.operations[r]);
+		l = metrics_labels_with(domain, "result", op_result_name((enum op_result)r));
+		metrics_put(t, &l, d->counters.operations[r]);
 	}
 }
 
-static void put_drift(FILE *f, const char *family, const struct domain *d)
+static void put_operation_time(struct metrics_text *t, const struct metrics_labels *domain,
+			       const struct domain *d)
 {
-	put_count(f, family, "_total", d, d->counters.drift);
+	for (int r = 0; r < OP_RESULTS; r++) {
+		struct metrics_labels l;
+
+		if (d->counters.operations[r] == 0)
+			continue;
+		l = metrics_labels_with(domain, "result", op_result_name((enum op_result)r));
+		metrics_put_histogram(t, &l, &d->counters.operation_time[r]);
+	}
 }
 
-static void put_refusals(FILE *f, const char *family, const struct domain *d)
+static void put_drift(struct metrics_text *t, const struct metrics_labels *l,
+		      const struct domain *d)
 {
-	put_count(f, family, "_total", d, d->counters.guest_refusals);
+	metrics_put(t, l, d->counters.drift);
 }
 
-static void put_connects(FILE *f, const char *family, const struct domain *d)
+static void put_refusals(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
 {
-	put_count(f, family, "_total", d, d->counters.agent_connects);
+	metrics_put(t, l, d->counters.guest_refusals);
+}
+
+static void put_connects(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
+{
+	metrics_put(t, l, d->counters.agent_connects);
 }
 
 static struct link_stats stats_of(const struct domain *d)
@@ -148,109 +204,173 @@ static struct link_stats stats_of(const struct domain *d)
 	return s;
 }
 
-static void put_throttled(FILE *f, const char *family, const struct domain *d)
+static void put_throttled(struct metrics_text *t, const struct metrics_labels *l,
+			  const struct domain *d)
 {
-	put_count(f, family, "_total", d, stats_of(d).throttled);
+	metrics_put(t, l, stats_of(d).throttled);
 }
 
-static void put_dropped(FILE *f, const char *family, const struct domain *d)
+static void put_dropped(struct metrics_text *t, const struct metrics_labels *l,
+			const struct domain *d)
 {
-	put_count(f, family, "_total", d, stats_of(d).frames_dropped);
+	metrics_put(t, l, stats_of(d).frames_dropped);
 }
 
-static void put_received(FILE *f, const char *family, const struct domain *d)
+static void put_received(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
 {
-	put_count(f, family, "_total", d, stats_of(d).frames_in);
+	metrics_put(t, l, stats_of(d).frames_in);
 }
 
-static void put_steps(FILE *f, const char *family, const struct domain *d)
+typedef void (*step_fn)(struct metrics_text *t, const struct metrics_labels *l,
+			const struct step_counters *s);
+
+static void put_each_way(struct metrics_text *t, const struct metrics_labels *state,
+			 const struct step_counters *s, const char *direction, step_fn fn)
 {
-	const struct domain_counters *c = &d->counters;
+	struct metrics_labels l;
 
-	for (int state = 0; state < CPUHP_STATES; state++) {
-		char name[MSG_NAME_MAX + 16];
-		const char *text = domain_state_name(d, state, name, sizeof(name));
+	if (histogram_count(&s->time) == 0 && s->failures == 0)
+		return;
+	l = metrics_labels_with(state, "direction", direction);
+	fn(t, &l, s);
+}
 
-		if (c->step_count[state] == 0)
+static void put_each_step(struct metrics_text *t, const struct metrics_labels *domain,
+			  const struct domain *d, step_fn fn)
+{
+	for (unsigned int i = 0; i < COUNTERS_ROWS; i++) {
+		char name[COUNTERS_NAME_SIZE];
+		const struct state_counters *s = counters_row(&d->counters, i, name);
+		struct metrics_labels l;
+
+		if (!s)
 			continue;
-		put_series(f, family, "_sum", d, "state", text);
-		fprintf(f, "%" PRIu64 ".%06" PRIu64 "\n", c->step_us[state] / 1000000,
-			c->step_us[state] % 1000000);
-		put_series(f, family, "_count", d, "state", text);
-		fprintf(f, "%" PRIu64 "\n", c->step_count[state]);
+		l = metrics_labels_with(domain, "state", name);
+		put_each_way(t, &l, &s->up, "up", fn);
+		put_each_way(t, &l, &s->down, "down", fn);
 	}
 }
 
-static void put_failures(FILE *f, const char *family, const struct domain *d)
+static void put_step_time(struct metrics_text *t, const struct metrics_labels *l,
+			  const struct step_counters *s)
 {
-	for (int state = 0; state < CPUHP_STATES; state++) {
-		char name[MSG_NAME_MAX + 16];
-
-		if (d->counters.step_count[state] == 0 && d->counters.step_failures[state] == 0)
-			continue;
-		put_series(f, family, "_total", d, "state",
-			   domain_state_name(d, state, name, sizeof(name)));
-		fprintf(f, "%" PRIu64 "\n", d->counters.step_failures[state]);
-	}
+	metrics_put_histogram(t, l, &s->time);
 }
 
-static const struct family families[] = {
-	{ "vcpuhp_attached", "gauge", NULL, "Whether QEMU answers", put_attached },
-	{ "vcpuhp_agent_up", "gauge", NULL, "Whether an agent session is established", put_agent },
-	{ "vcpuhp_vcpus_maximum", "gauge", NULL, "vCPU slots of the machine", put_maximum },
-	{ "vcpuhp_vcpus_present", "gauge", NULL, "vCPUs that QEMU has", put_present },
-	{ "vcpuhp_vcpus_online", "gauge", NULL, "vCPUs in service", put_online },
-	{ "vcpuhp_vcpus_standby", "gauge", NULL, "vCPUs plugged and parked", put_standby },
-	{ "vcpuhp_vcpus_drifting", "gauge", NULL, "vCPUs not as they were asked to be",
+static void put_step_failures(struct metrics_text *t, const struct metrics_labels *l,
+			      const struct step_counters *s)
+{
+	metrics_put(t, l, s->failures);
+}
+
+static void put_steps(struct metrics_text *t, const struct metrics_labels *l,
+		      const struct domain *d)
+{
+	put_each_step(t, l, d, put_step_time);
+}
+
+static void put_failures(struct metrics_text *t, const struct metrics_labels *l,
+			 const struct domain *d)
+{
+	put_each_step(t, l, d, put_step_failures);
+}
+
+static const struct row rows[] = {
+	/* No "info", which is a type to OpenMetrics alone. */
+	{ { "vcpuhp_build_info", METRICS_GAUGE, NULL, "The running daemon, by version" },
+	  .whole = put_build },
+	{ { "vcpuhp_domains", METRICS_GAUGE, NULL, "Domains that are managed" },
+	  .whole = put_domains },
+	{ { "vcpuhp_libvirt_up", METRICS_GAUGE, NULL,
+	    "Whether libvirtd is connected, where [Libvirt] is configured" },
+	  .whole = put_libvirt },
+	{ { "vcpuhp_hypervisor_up", METRICS_GAUGE, NULL, "Whether QEMU answers" }, put_attached },
+	{ { "vcpuhp_agent_up", METRICS_GAUGE, NULL, "Whether an agent session is established" },
+	  put_agent },
+	{ { "vcpuhp_vcpus", METRICS_GAUGE, NULL,
+	    "vCPU slots by the state of the ladder that they are in" },
+	  put_states },
+	{ { "vcpuhp_vcpus_maximum", METRICS_GAUGE, NULL, "vCPU slots of the machine" },
+	  put_maximum },
+	{ { "vcpuhp_vcpus_present", METRICS_GAUGE, NULL, "vCPUs that QEMU has" }, put_present },
+	{ { "vcpuhp_vcpus_online", METRICS_GAUGE, NULL, "vCPUs in service" }, put_online },
+	{ { "vcpuhp_vcpus_standby", METRICS_GAUGE, NULL, "vCPUs plugged and parked" },
+	  put_standby },
+	{ { "vcpuhp_vcpus_drifting", METRICS_GAUGE, NULL, "vCPUs not as they were asked to be" },
 	  put_drifting },
-	{ "vcpuhp_vcpus_removal_pending", "gauge", NULL,
-	  "vCPUs whose removal was sent and not confirmed", put_pending },
-	{ "vcpuhp_operations_queued", "gauge", NULL, "Operations waiting for the running one",
+	{ { "vcpuhp_vcpus_removal_pending", METRICS_GAUGE, NULL,
+	    "vCPUs whose removal was sent and not confirmed" },
+	  put_pending },
+	{ { "vcpuhp_operations_running", METRICS_GAUGE, NULL, "Operations under way" },
+	  put_running },
+	{ { "vcpuhp_operations_queued", METRICS_GAUGE, NULL,
+	    "Operations waiting for the running one" },
 	  put_queued },
-	{ "vcpuhp_operations", "counter", NULL, "Operations ended, by result", put_operations },
-	{ "vcpuhp_drift", "counter", NULL, "Times a vCPU was found other than asked", put_drift },
-	{ "vcpuhp_guest_refusals", "counter", NULL, "Operations that the guest refused",
-	  put_refusals },
-	{ "vcpuhp_agent_connects", "counter", NULL, "Agent sessions established", put_connects },
-	{ "vcpuhp_frames_received", "counter", NULL, "Frames taken from the guest", put_received },
-	{ "vcpuhp_frames_dropped", "counter", NULL, "Frames of the guest not used", put_dropped },
-	{ "vcpuhp_throttled", "counter", NULL, "Times the guest's frames were made to wait",
-	  put_throttled },
-	{ "vcpuhp_step_seconds", "summary", "seconds", "Time in each step of the ladder",
+	{ { "vcpuhp_operations", METRICS_COUNTER, NULL, "Operations ended, by result" },
+	  put_operations },
+	{ { "vcpuhp_operation_seconds", METRICS_HISTOGRAM, "seconds",
+	    "Time of whole operations from their acceptance to their end, by result" },
+	  put_operation_time },
+	{ { "vcpuhp_step_seconds", METRICS_HISTOGRAM, "seconds",
+	    "Time in each state of the ladder, up and down" },
 	  put_steps },
-	{ "vcpuhp_step_failures", "counter", NULL, "Steps that failed, by state", put_failures },
+	{ { "vcpuhp_step_failures", METRICS_COUNTER, NULL, "Steps that failed, by state" },
+	  put_failures },
+	{ { "vcpuhp_drift", METRICS_COUNTER, NULL, "Times a vCPU was found other than asked" },
+	  put_drift },
+	{ { "vcpuhp_guest_refusals", METRICS_COUNTER, NULL, "Operations that the guest refused" },
+	  put_refusals },
+	{ { "vcpuhp_agent_connects", METRICS_COUNTER, NULL, "Agent sessions established" },
+	  put_connects },
+	{ { "vcpuhp_frames_received", METRICS_COUNTER, NULL, "Frames taken from the guest" },
+	  put_received },
+	{ { "vcpuhp_frames_dropped", METRICS_COUNTER, NULL, "Frames of the guest not used" },
+	  put_dropped },
+	{ { "vcpuhp_throttled", METRICS_COUNTER, NULL,
+	    "Times the guest's frames were made to wait" },
+	  put_throttled },
 };
 
-static void put_family(FILE *f, const struct family *m, const struct manager *manager)
+enum { N_ROWS = sizeof(rows) / sizeof(*rows) };
+
+const struct metrics_family *metrics_family_at(size_t i)
 {
-	fprintf(f, "# TYPE %s %s\n", m->name, m->type);
-	if (m->unit)
-		fprintf(f, "# UNIT %s %s\n", m->name, m->unit);
-	fprintf(f, "# HELP %s %s.\n", m->name, m->help);
-	for (unsigned int i = 0; i < manager->n_domains; i++)
-		m->samples(f, m->name, manager->domains[i]);
+	return i < N_ROWS ? &rows[i].family : NULL;
 }
 
-char *metrics_format(const struct manager *m)
+static void put_row(struct metrics_text *t, const struct row *row, const struct manager *m)
+{
+	metrics_begin(t, &row->family);
+	if (row->whole)
+		row->whole(t, m);
+	for (unsigned int i = 0; row->samples && i < m->n_domains; i++) {
+		const struct domain *d = m->domains[i];
+		struct metrics_labels l =
+			metrics_labels_with(&no_labels, "domain", d->config->name);
+
+		row->samples(t, &l, d);
+	}
+}
+
+char *metrics_format(const struct manager *m, enum metrics_format format, size_t *ret_len)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	struct metrics_text t = { .f = open_memstream(&text, &size), .format = format };
 	bool failed;
 
-	if (!f)
+	if (!t.f)
 		return NULL;
-	fprintf(f,
-		"# TYPE vcpuhp_build info\n# HELP vcpuhp_build The running daemon.\n"
-		"vcpuhp_build_info{version=\"%s\"} 1\n",
-		VCPUHP_VERSION);
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-		put_family(f, &families[i], m);
-	fputs("# EOF\n", f);
-	failed = ferror(f);
-	if (fclose(f) != 0 || failed) {
+	for (size_t i = 0; i < N_ROWS; i++)
+		put_row(&t, &rows[i], m);
+	metrics_end(&t);
+	failed = ferror(t.f);
+	if (fclose(t.f) != 0 || failed) {
 		free(text);
 		return NULL;
 	}
+	if (ret_len)
+		*ret_len = size;
 	return text;
 }

@@ -193,6 +193,7 @@ void op_end(struct op *o, enum op_result result)
 	if (d->running == o)
 		d->running = NULL;
 	d->counters.operations[result]++;
+	histogram_add(&d->counters.operation_time[result], o->ended_us - o->accepted_us);
 	d->counters.guest_refusals += is_refused_by_guest(o);
 	op_log_end(o);
 	op_keep(d, o);

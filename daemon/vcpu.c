@@ -151,10 +151,15 @@ void vcpu_settle(struct vcpu *v)
 	vcpu_set_state(v, vcpu_observed_state(v));
 }
 
+static const char *callback_name(const struct domain *d, int state)
+{
+	return ladder_is_dyn(state) ? d->dyn_names[state - CPUHP_AP_DYN] : "";
+}
+
 /* Out of memory: it is shown by its present name, or by its number's. */
 static void keep_name(struct op *op, const struct domain *d, int state)
 {
-	const char *name = ladder_is_dyn(state) ? d->dyn_names[state - CPUHP_AP_DYN] : "";
+	const char *name = callback_name(d, state);
 
 	if (*name && !op->dyn_names[state - CPUHP_AP_DYN])
 		op->dyn_names[state - CPUHP_AP_DYN] = strdup(name);
@@ -166,10 +171,9 @@ static void account_step(struct vcpu *v, const struct step_note *n)
 	struct op_vcpu *entry = op_find_vcpu(n->op, v->vcpu);
 	uint64_t spent = v->entered_us && n->t_us > v->entered_us ? n->t_us - v->entered_us : 0;
 
+	counters_step(&v->domain->counters, n->state, callback_name(v->domain, n->state),
+		      n->startup, v->entered_us ? &spent : NULL, n->rc != 0);
 	v->entered_us = 0;
-	v->domain->counters.step_count[n->state]++;
-	v->domain->counters.step_us[n->state] += spent;
-	v->domain->counters.step_failures[n->state] += n->rc != 0;
 	/* Told pending, its walk goes on; the result stays as it was given. */
 	if (!entry || n->op->ended)
 		return;

@@ -208,7 +208,7 @@ static int read_word(struct command *c, const char *word)
 }
 
 /* "--enable, --disable or --standby" */
-static void name_options(uint32_t mask, char *buf, size_t size)
+static void name_options(uint64_t mask, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -231,8 +231,8 @@ static int check_clashes(struct command *c)
 	char one[64], other[64];
 
 	for (int i = 0; i < VERB_CLASHES_MAX; i++) {
-		uint32_t these = c->given & c->verb->clashes[i].these;
-		uint32_t with = c->given & c->verb->clashes[i].with;
+		uint64_t these = c->given & c->verb->clashes[i].these;
+		uint64_t with = c->given & c->verb->clashes[i].with;
 
 		if (!these || !with)
 			continue;
@@ -246,7 +246,7 @@ static int check_clashes(struct command *c)
 static int check_options(struct command *c)
 {
 	const struct verb *v = c->verb;
-	uint32_t one = c->given & v->one_of, missing = v->needed & ~c->given;
+	uint64_t one = c->given & v->one_of, missing = v->needed & ~c->given;
 	char names[128];
 
 	name_options(v->one_of, names, sizeof(names));

@@ -43,10 +43,11 @@ enum option {
 	OPT_CURRENT,
 	OPT_MAXVCPUS,
 	OPT_APPLY,
+	OPT_FORMAT,
 	OPTIONS
 };
 
-#define OPT(x) (UINT32_C(1) << OPT_##x)
+#define OPT(x) (UINT64_C(1) << OPT_##x)
 #define GLOBAL_OPTIONS (OPT(SOCKET) | OPT(OUTPUT) | OPT(QUIET) | OPT(HELP) | OPT(VERSION))
 
 /* What a positional argument must be, or an option's value is; the last four are options' alone. */
@@ -106,12 +107,12 @@ struct verb {
 	const char *about;
 	enum word words[VERB_WORDS_MAX + 1];
 	unsigned int min_words;
-	uint32_t options;
-	uint32_t needed;
-	uint32_t one_of;
+	uint64_t options;
+	uint64_t needed;
+	uint64_t one_of;
 	bool one_needed;
 	struct {
-		uint32_t these, with;
+		uint64_t these, with;
 	} clashes[VERB_CLASHES_MAX];
 	int (*run)(struct ctl *c);
 };
@@ -125,7 +126,7 @@ struct verb {
  */
 struct command {
 	const struct verb *verb;
-	uint32_t given;
+	uint64_t given;
 	bool json;
 	bool quiet;
 	bool out_of_range;
@@ -145,6 +146,7 @@ struct command {
 	const char *file;
 	const char *qmp;
 	const char *agent;
+	const char *format;
 	unsigned int n_words;
 	char error[256];
 };

@@ -17,7 +17,7 @@ static void print_option(FILE *f, enum option o)
 	fprintf(f, "  %-26s %s\n", left, d->help);
 }
 
-static void print_options(FILE *f, const char *title, uint32_t mask)
+static void print_options(FILE *f, const char *title, uint64_t mask)
 {
 	if (mask)
 		fprintf(f, "\n%s:\n", title);

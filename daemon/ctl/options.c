@@ -44,6 +44,7 @@ static const struct option_def table[OPTIONS] = {
 			 "change the persistent configuration (with --live: both)" },
 	[OPT_CURRENT] = { "current", 0, NULL, "as --live if the domain runs, else as --config" },
 	[OPT_MAXVCPUS] = { "maxvcpus", 0, "N", "how many vCPUs it is to be able to have" },
+	[OPT_FORMAT] = { "format", 0, "FORMAT", "openmetrics (default) or prometheus" },
 	[OPT_APPLY] = { "apply", 0, NULL, "define the domain so, instead of printing it" },
 };
 
@@ -58,6 +59,15 @@ static int take_output(struct command *c, const char *value)
 	if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
 		return command_error(c, "'%s' is no output form; there are table and json", value);
 	c->json = strcmp(value, "json") == 0;
+	return 0;
+}
+
+static int take_format(struct command *c, const char *value)
+{
+	if (strcmp(value, "openmetrics") != 0 && strcmp(value, "prometheus") != 0)
+		return command_error(c, "'%s' is no format; there are openmetrics and prometheus",
+				     value);
+	c->format = value;
 	return 0;
 }
 
@@ -92,7 +102,7 @@ static int take_path(struct command *c, const char *value, enum option o, const 
 
 int option_take(struct command *c, enum option o, const char *value)
 {
-	c->given |= UINT32_C(1) << o;
+	c->given |= UINT64_C(1) << o;
 	switch (o) {
 	case OPT_SOCKET:
 		return take_path(c, value, o, &c->socket);
@@ -130,6 +140,8 @@ int option_take(struct command *c, enum option o, const char *value)
 		return take_path(c, value, o, &c->qmp);
 	case OPT_AGENT:
 		return take_path(c, value, o, &c->agent);
+	case OPT_FORMAT:
+		return take_format(c, value);
 	case OPT_HELP:
 	case OPT_VERSION:
 	case OPT_MAXIMUM:

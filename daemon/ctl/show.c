@@ -307,10 +307,18 @@ int run_vcpucount(struct ctl *c)
 int run_metrics(struct ctl *c)
 {
 	_cleanup_client_reply_ struct client_reply reply = { 0 };
-	int r = ctl_ask(c, "Metrics", NULL, &reply);
-	const char *text = value_string(reply.parameters, "text", NULL);
+	json_object *parameters = NULL;
+	const char *text;
 	size_t len;
+	int r;
 
+	if (c->command->format) {
+		parameters = json_object_new_object();
+		json_object_object_add(parameters, "format",
+				       json_object_new_string(c->command->format));
+	}
+	r = ctl_ask(c, "Metrics", parameters, &reply);
+	text = value_string(reply.parameters, "text", NULL);
 	if (r)
 		return r;
 	if (!text)

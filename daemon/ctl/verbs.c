@@ -224,6 +224,10 @@ static const struct verb table[] = {
 		.name = "metrics",
 		.args = "",
 		.help = "Print the daemon's metrics as OpenMetrics text.",
+		.about =
+			"Prometheus' own text format, which promtool check metrics and node_exporter's "
+			"text files\ntake, with --format prometheus.",
+		.options = OPT(FORMAT),
 		.run = run_metrics,
 	},
 	{

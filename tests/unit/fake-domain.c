@@ -79,6 +79,7 @@ void fake_done(struct fake *f)
 	for (unsigned int i = 0; i < f->n_ops; i++)
 		op_unref(f->ops[i]);
 	event_bus_free(f->manager.bus);
+	counters_done(&f->domain.counters);
 }
 
 void fake_step(struct fake *f, struct op *o, enum event_type type, int state, bool enter)
