@@ -91,25 +91,40 @@ void counters_step(struct domain_counters *c, int state, const char *callback, b
 	way->failures += failed;
 }
 
-const struct state_counters *counters_row(const struct domain_counters *c, unsigned int i,
-					  char ret_name[COUNTERS_NAME_SIZE])
+static bool is_counted(const struct step_counters *s)
 {
-	const struct callback_counters *callback;
+	return s->failures || histogram_count(&s->time);
+}
 
-	if (i < COUNTERS_FIXED) {
-		int state = i < CPUHP_AP_DYN ? (int)i : (int)i + COUNTERS_DYNS;
-
-		snprintf(ret_name, COUNTERS_NAME_SIZE, "%s", ladder_name(state));
+static const struct state_counters *find_row(const struct domain_counters *c, unsigned int i)
+{
+	if (i < COUNTERS_FIXED)
 		return &c->fixed[i];
-	}
-	i -= COUNTERS_FIXED;
-	if (!c->callbacks)
-		return NULL;
-	callback = &c->callbacks[i];
-	if (i == 0)
+	return c->callbacks ? &c->callbacks[i - COUNTERS_FIXED].state : NULL;
+}
+
+static void name_row(const struct domain_counters *c, unsigned int i,
+		     char ret_name[COUNTERS_NAME_SIZE])
+{
+	int state = i < CPUHP_AP_DYN ? (int)i : (int)i + COUNTERS_DYNS;
+	unsigned int callback = i - COUNTERS_FIXED;
+
+	if (i < COUNTERS_FIXED)
+		snprintf(ret_name, COUNTERS_NAME_SIZE, "%s", ladder_name(state));
+	else if (callback == 0)
 		snprintf(ret_name, COUNTERS_NAME_SIZE, "%s", ladder_name(CPUHP_AP_DYN));
 	else
 		snprintf(ret_name, COUNTERS_NAME_SIZE, "%s.%s", ladder_name(CPUHP_AP_DYN),
-			 i == OTHERS ? "*" : callback->name);
-	return i == 0 || i == OTHERS || callback->name[0] ? &callback->state : NULL;
+			 callback == OTHERS ? "*" : c->callbacks[callback].name);
+}
+
+const struct state_counters *counters_row(const struct domain_counters *c, unsigned int i,
+					  char ret_name[COUNTERS_NAME_SIZE])
+{
+	const struct state_counters *s = find_row(c, i);
+
+	if (!s || !(is_counted(&s->up) || is_counted(&s->down)))
+		return NULL;
+	name_row(c, i, ret_name);
+	return s;
 }

@@ -99,7 +99,7 @@ void counters_step(struct domain_counters *c, int state, const char *callback, b
  * @ret_name: the state as users see it, another one in each row; "ap:dyn.*" for the callbacks that
  *            are counted together
  *
- * Return: NULL where nothing can have been.
+ * Return: NULL where nothing was counted, and no name then.
  */
 const struct state_counters *counters_row(const struct domain_counters *c, unsigned int i,
 					  char ret_name[COUNTERS_NAME_SIZE]);

@@ -1,37 +1,56 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/metrics-text.h"
+#include <assert.h>
 #include <string.h>
 
 /*
- * A histogram is fourteen lines, and a scrape may be twenty thousand of them each second: what they
- * have in common is made once, and nothing is formatted or locked that need not be.
+ * A histogram is fourteen lines, and a scrape may be twenty thousand of them each second: a line is put
+ * together in one buffer, what a histogram's have in common once, and nothing is formatted, locked or
+ * copied that need not be.
  */
 
-static void put(struct metrics_text *t, const char *text)
-{
-	(void)fputs_unlocked(text, t->f);
-}
+enum {
+	NAME_MAX_LEN = 63, /* of a family */
+	LINE_SIZE = NAME_MAX_LEN + METRICS_LABELS_SIZE + 64,
+};
 
-static void put_number(struct metrics_text *t, uint64_t n)
+static char *add_number(char *at, uint64_t n)
 {
-	char text[21], *at = text + sizeof(text) - 1;
+	char text[20], *first = text + sizeof(text);
 
-	*at = '\0';
 	do
-		*--at = (char)('0' + n % 10);
+		*--first = (char)('0' + n % 10);
 	while (n /= 10);
-	put(t, at);
+	return mempcpy(at, first, (size_t)(text + sizeof(text) - first));
 }
 
-static void put_seconds(struct metrics_text *t, uint64_t us)
+static char *add_seconds(char *at, uint64_t us)
 {
-	char rest[8] = ".000000";
+	char *rest = add_number(at, us / 1000000);
 
-	put_number(t, us / 1000000);
 	us %= 1000000;
+	rest[0] = '.';
 	for (size_t i = 6; i > 0; i--, us /= 10)
 		rest[i] = (char)('0' + us % 10);
-	put(t, rest);
+	return rest + 7;
+}
+
+/* NAME_SUFFIX, and {LABELS where there are any, still open. */
+static char *add_series(char *at, const struct metrics_family *m, const char *suffix,
+			const struct metrics_labels *l)
+{
+	assert(strlen(m->name) <= NAME_MAX_LEN);
+	at = stpcpy(stpcpy(at, m->name), suffix);
+	if (!l->len)
+		return at;
+	*at++ = '{';
+	return mempcpy(at, l->text, l->len);
+}
+
+static void put_line(struct metrics_text *t, const char *line, char *end)
+{
+	*end++ = '\n';
+	(void)fwrite_unlocked(line, 1, (size_t)(end - line), t->f);
 }
 
 /* Room is kept for the quote. */
@@ -51,30 +70,23 @@ static void escape(struct metrics_labels *l, const char *text)
 struct metrics_labels metrics_labels_with(const struct metrics_labels *l, const char *key,
 					  const char *value)
 {
-	struct metrics_labels more = *l;
-	size_t room = sizeof(more.text) - more.len;
+	struct metrics_labels more;
+	size_t len = strlen(key);
 
-	if (strlen(key) + sizeof(",=\"\"") > room)
+	memcpy(more.text, l->text, l->len + 1);
+	more.len = l->len;
+	if (more.len + len + sizeof(",=\"\"") > sizeof(more.text))
 		return more;
-	more.len +=
-		(size_t)snprintf(more.text + more.len, room, "%s%s=\"", more.len ? "," : "", key);
+	if (more.len)
+		more.text[more.len++] = ',';
+	memcpy(more.text + more.len, key, len);
+	more.len += len;
+	more.text[more.len++] = '=';
+	more.text[more.len++] = '"';
 	escape(&more, value);
 	more.text[more.len++] = '"';
 	more.text[more.len] = '\0';
 	return more;
-}
-
-/* NAME_SUFFIX{LABELS} and a blank. */
-static void put_series(struct metrics_text *t, const char *suffix, const struct metrics_labels *l)
-{
-	put(t, t->family->name);
-	put(t, suffix);
-	if (l->len) {
-		put(t, "{");
-		put(t, l->text);
-		put(t, "}");
-	}
-	put(t, " ");
 }
 
 static const char *type_name(enum metrics_kind kind)
@@ -103,37 +115,42 @@ void metrics_begin(struct metrics_text *t, const struct metrics_family *m)
 
 void metrics_put(struct metrics_text *t, const struct metrics_labels *l, uint64_t n)
 {
-	put_series(t, suffix_of(t->family), l);
-	put_number(t, n);
-	put(t, "\n");
+	char line[LINE_SIZE], *at = add_series(line, t->family, suffix_of(t->family), l);
+
+	if (l->len)
+		*at++ = '}';
+	*at++ = ' ';
+	put_line(t, line, add_number(at, n));
+}
+
+static void put_buckets(struct metrics_text *t, const struct metrics_labels *l,
+			const struct histogram *h)
+{
+	char line[LINE_SIZE], *le = stpcpy(add_series(line, t->family, "_bucket", l), ",le=\"");
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		char *at = stpcpy(stpcpy(le, histogram_bounds[i].le), "\"} ");
+
+		n += h->n[i];
+		put_line(t, line, add_number(at, n));
+	}
 }
 
 void metrics_put_histogram(struct metrics_text *t, const struct metrics_labels *l,
 			   const struct histogram *h)
 {
-	uint64_t n = 0;
+	char line[LINE_SIZE], *at;
 
-	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		n += h->n[i];
-		put(t, t->family->name);
-		put(t, "_bucket{");
-		put(t, l->text);
-		put(t, ",le=\"");
-		put(t, histogram_bounds[i].le);
-		put(t, "\"} ");
-		put_number(t, n);
-		put(t, "\n");
-	}
-	put_series(t, "_sum", l);
-	put_seconds(t, h->sum_us);
-	put(t, "\n");
-	put_series(t, "_count", l);
-	put_number(t, n);
-	put(t, "\n");
+	put_buckets(t, l, h);
+	at = stpcpy(add_series(line, t->family, "_sum", l), "} ");
+	put_line(t, line, add_seconds(at, h->sum_us));
+	at = stpcpy(add_series(line, t->family, "_count", l), "} ");
+	put_line(t, line, add_number(at, histogram_count(h)));
 }
 
 void metrics_end(struct metrics_text *t)
 {
 	if (t->format == METRICS_OPENMETRICS)
-		put(t, "# EOF\n");
+		(void)fputs_unlocked("# EOF\n", t->f);
 }

@@ -36,7 +36,7 @@ struct metrics_text {
 
 enum { METRICS_LABELS_SIZE = 384 };
 
-/* KEY="VALUE",KEY="VALUE" of one series, values escaped; all zero is none. */
+/* KEY="VALUE",KEY="VALUE" of one series, values escaped, and a NUL; all zero is none. */
 struct metrics_labels {
 	char text[METRICS_LABELS_SIZE];
 	size_t len;
@@ -50,6 +50,7 @@ struct metrics_labels metrics_labels_with(const struct metrics_labels *l, const 
 void metrics_begin(struct metrics_text *t, const struct metrics_family *family);
 /* One sample of a gauge or a counter. */
 void metrics_put(struct metrics_text *t, const struct metrics_labels *l, uint64_t n);
+/* @l: there are some */
 void metrics_put_histogram(struct metrics_text *t, const struct metrics_labels *l,
 			   const struct histogram *h);
 /* What stands behind all. */

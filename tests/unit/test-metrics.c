@@ -346,6 +346,7 @@ static void the_table_is_complete(void **state)
 
 		assert_int_equal(strncmp(m->name, "vcpuhp_", 7), 0);
 		assert_true(strlen(m->help) > 10 && m->help[strlen(m->help) - 1] != '.');
+		assert_true(len < 64);
 		assert_true(len < 6 || strcmp(m->name + len - 6, "_total") != 0);
 		assert_int_equal(m->unit != NULL, m->kind == METRICS_HISTOGRAM);
 	}
