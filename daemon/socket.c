@@ -54,12 +54,20 @@ static int check_name(const char *path)
 	return r == 0 || r == -EAGAIN ? -EADDRINUSE : r;
 }
 
+/* As a service it is the group's from the beginning, and may give nothing to anybody. */
+static bool give_to_group(const char *path, gid_t gid)
+{
+	struct stat st;
+
+	return (lstat(path, &st) == 0 && st.st_gid == gid) || lchown(path, (uid_t)-1, gid) == 0;
+}
+
 /* To the group where that can be, else to the owner alone. */
 static bool open_to_group(const char *path, const char *name)
 {
 	const struct group *g = getgrnam(name);
 
-	return g && lchown(path, (uid_t)-1, g->gr_gid) == 0 && chmod(path, 0660) == 0;
+	return g && give_to_group(path, g->gr_gid) && chmod(path, 0660) == 0;
 }
 
 /* Under another name first, so that nobody finds it half made. */
