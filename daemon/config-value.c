@@ -99,6 +99,38 @@ int config_value_path(const char *text, void *field)
 	return replace(text, field);
 }
 
+static unsigned int read_port(const char *text)
+{
+	unsigned int port;
+
+	return config_value_count(text, &port) == 0 ? port : 0;
+}
+
+unsigned int config_loopback_port(const char *text, bool *ret_v6)
+{
+	static const char v4[] = "127.0.0.1:", v6[] = "[::1]:";
+
+	*ret_v6 = strncmp(text, v6, strlen(v6)) == 0;
+	if (*ret_v6)
+		return read_port(text + strlen(v6));
+	return strncmp(text, v4, strlen(v4)) == 0 ? read_port(text + strlen(v4)) : 0;
+}
+
+/* Whoever listens has a name with four bytes more for a moment. */
+int config_value_listen(const char *text, void *field)
+{
+	char **ret = field;
+	bool v6, path = text[0] == '/' && strlen(text) <= SOCKET_PATH_MAX - 4;
+
+	if (*text && !path && config_loopback_port(text, &v6) == 0)
+		return -EINVAL;
+	if (*text)
+		return replace(text, ret);
+	free(*ret);
+	*ret = NULL;
+	return 0;
+}
+
 /* SCHEME:REST without blanks; what it means is libvirt's to say. */
 int config_value_uri(const char *text, void *field)
 {

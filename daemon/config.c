@@ -37,6 +37,7 @@ struct row {
 #define DAEMON(field) offsetof(struct config, field)
 #define DOMAIN(field) offsetof(struct domain_config, field)
 #define PATH "an absolute path of at most 107 bytes"
+#define LISTEN "an absolute path of at most 103 bytes, 127.0.0.1:PORT or [::1]:PORT"
 
 static const struct row rows[] = {
 	{ { "Daemon", "AllowFaultInjection", "boolean", "no",
@@ -47,6 +48,10 @@ static const struct row rows[] = {
 	    "Groups whose members may change domains; an @ may stand before a name." },
 	  config_value_names,
 	  DAEMON(operators) },
+	{ { "Daemon", "MetricsListen", LISTEN, "",
+	    "Where the metrics are served over HTTP (empty: nowhere)." },
+	  config_value_listen,
+	  DAEMON(metrics_listen) },
 	{ { "Daemon", "QmpReplySec", "seconds", "5", "Deadline of one reply of QEMU's." },
 	  config_value_seconds,
 	  DAEMON(deadlines.qmp_reply_ms) },
@@ -196,6 +201,7 @@ struct config *config_free(struct config *c)
 		domain_config_free(c->domains[i]);
 	free(c->domains);
 	config_names_free(c->operators);
+	free(c->metrics_listen);
 	free(c->libvirt_uri);
 	free(c);
 	return NULL;

@@ -63,6 +63,7 @@ struct deadlines {
  * @allow_fault_injection: AllowFaultInjection=
  * @operators: Operators=, groups that may change domains ("group" or "@group"); NULL-terminated,
  *             NULL for none
+ * @metrics_listen: MetricsListen=, where metrics are served over HTTP; NULL nowhere
  * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
  * @domains: NULL-terminated array, each owned
  * @runtime_dir: where what is to be done is kept; main()'s, borrowed; NULL nowhere
@@ -71,6 +72,7 @@ struct deadlines {
 struct config {
 	bool allow_fault_injection;
 	char **operators;
+	char *metrics_listen;
 	bool libvirt;
 	char *libvirt_uri;
 	struct deadlines deadlines;

@@ -74,12 +74,7 @@ struct libvirt_module {
 };
 
 /**
- * libvirt_module_load() - find the module: beside the program (a build folder), else where it is
- * installed
- * @ret: static in the module, which stays loaded
- * @ret_why: on an error a sentence, malloc'ed; NULL out of memory
- *
- * Return: 0; -ENOENT it cannot be loaded; -EPROTO it is another version's.
+ * libvirt_module_load() - find the module, as module_load() does
  */
 int libvirt_module_load(const struct libvirt_module **ret, char **ret_why);
 

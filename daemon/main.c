@@ -4,6 +4,7 @@
 #include "daemon/domain.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/metrics-server.h"
 #include "daemon/options.h"
 #include "daemon/socket.h"
 #include "daemon/vcpu.h"
@@ -49,6 +50,7 @@ struct program {
 	struct api *api;
 	struct varlink_server *server;
 	struct control_socket socket;
+	struct metrics_server *metrics;
 	sd_event_source *reload; /* one is due, NULL not */
 	int lock;
 };
@@ -154,6 +156,7 @@ static void reload(struct program *p)
 	} else {
 		log_outcome(JOURNAL_CONFIGURATION_TAKEN, NULL, NULL,
 			    "the configuration was read again");
+		metrics_server_follow(p->metrics);
 	}
 	free(error);
 	sd_notify(0, "READY=1");
@@ -223,6 +226,9 @@ static int prepare_manager(struct program *p)
 	r = api_new(&p->api, p->manager, geteuid());
 	if (r < 0)
 		return r;
+	r = metrics_server_new(&p->metrics, p->manager, GROUP);
+	if (r < 0)
+		return r;
 	interfaces[0] = api_interface(p->api);
 	return varlink_server_new(&p->server, p->event, api_vendor(), interfaces);
 }
@@ -282,6 +288,7 @@ static int serve(struct program *p)
 	if (r < 0)
 		return r;
 	p->socket.fd = -1;
+	metrics_server_follow(p->metrics);
 	log_outcome(JOURNAL_STARTED, NULL, NULL,
 		    "vcpuhpd " VCPUHP_VERSION " has started, with %zu domains configured%s",
 		    p->manager->config->n_domains,
@@ -297,6 +304,7 @@ static int serve(struct program *p)
 static void program_done(struct program *p)
 {
 	control_socket_done(&p->socket);
+	metrics_server_free(p->metrics);
 	varlink_server_free(p->server);
 	/* libvirt's last answers go to requests that know the manager and the API. */
 	if (p->manager)

@@ -16,8 +16,8 @@ from guest import ROOT
 from tap import case, equal
 
 UNITS = ("vcpuhp-agent.service", "vcpuhpd.service", "vcpuhpd.socket")
-HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhp.conf",
-             "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish"}  # fmt: skip
+HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhpd-metrics.conf",
+             "vcpuhp-dashboard.json", "vcpuhp.conf", "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish"}  # fmt: skip
 
 
 def folders(*options, man="disabled"):
@@ -54,6 +54,8 @@ def below_usr_it_is_where_pkg_config_says():
     equal(found["vcpuhpctl.fish"], {pkg_config("fish", "completionsdir") or "/usr/share/fish/vendor_completions.d"})
     zsh = "/usr/share/zsh/" + ("vendor-completions" if os.path.isdir("/usr/share/zsh/vendor-completions") else "site-functions")
     equal(found["_vcpuhpctl"], {zsh})
+    for name in ("vcpuhpd-place.conf", "vcpuhpd-metrics.conf", "vcpuhp-dashboard.json"):
+        equal(found[name], {"/usr/share/vcpuhp"}, name)
 
 
 @case()

@@ -3,7 +3,7 @@
 """Each build option both ways, any two of them together at least once, with the builds that tests/run makes
 anyway; and the tarball of `meson dist` builds and passes.
 
-The default build has all of libvirt, man, tests and static-agent; the one with musl is the agent alone.
+The default build has all of libvirt, metrics-http, man, tests and static-agent; the one with musl is the agent alone.
 """
 
 import contextlib
@@ -45,7 +45,8 @@ class Made:
         return "not a dynamic executable" in said.stderr
 
     def made(self):
-        return (self.has("vcpuhp-libvirt.so"), self.has("vcpuhpctl.1"), self.has("guest-ctl"), self.agent_is_static())
+        return (self.has("vcpuhp-libvirt.so"), self.has("vcpuhpctl.1"), self.has("guest-ctl"), self.agent_is_static(),
+                self.has("vcpuhp-metrics.so"))  # fmt: skip
 
     def __enter__(self):
         return self
@@ -57,9 +58,9 @@ class Made:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def options(libvirt, man, tests, static):
+def options(libvirt, man, tests, static, http):
     word = ("disabled", "enabled")
-    return ("-Dlibvirt=" + word[libvirt], "-Dman=" + word[man], "-Dtests=%s" % str(tests).lower(),
+    return ("-Dlibvirt=" + word[libvirt], "-Dmetrics-http=" + word[http], "-Dman=" + word[man], "-Dtests=%s" % str(tests).lower(),
             "-Dstatic-agent=%s" % str(static).lower())  # fmt: skip
 
 
@@ -67,18 +68,22 @@ def has_libvirt():
     return subprocess.call(["pkg-config", "--exists", "libvirt", "libvirt-qemu", "libxml-2.0"]) == 0
 
 
+def has_http():
+    return subprocess.call(["pkg-config", "--exists", "libmicrohttpd"]) == 0
+
+
 @case(deadline=300)
 def libvirt_without_man_tests_and_a_static_agent():
     if not has_libvirt():
         raise tap.Skip("no development files of libvirt")
-    with Made(*options(True, False, False, False)) as m:
-        equal(m.made(), (True, False, False, False))
+    with Made(*options(True, False, False, False, False)) as m:
+        equal(m.made(), (True, False, False, False, False))
 
 
 @case(deadline=300)
 def man_and_a_static_agent_without_libvirt_and_tests():
-    with Made(*options(False, True, False, True)) as m:
-        equal(m.made(), (False, True, False, True))
+    with Made(*options(False, True, False, True, False)) as m:
+        equal(m.made(), (False, True, False, True, False))
         config = os.path.join(ROOT, "daemon/vcpuhpd.conf")
         say(os.path.join(m.dir, "daemon/vcpuhpd"), "--check-config", "--config", config)
 
@@ -86,7 +91,7 @@ def man_and_a_static_agent_without_libvirt_and_tests():
 @case(deadline=300)
 def the_agent_alone_with_man_and_not_static():
     with Made("-Ddaemon=false", "-Dman=enabled", "-Dtests=false", "-Dstatic-agent=false") as m:
-        equal(m.made()[2:], (False, False))
+        equal(m.made()[2:], (False, False, False))
         assert m.has("vcpuhp-agent.8") and m.has("vcpuhp-protocol.7") and not m.has("vcpuhpctl.1")
 
 
@@ -102,15 +107,16 @@ def tarball(*made):
 
 @case(deadline=600)
 def the_tarball_builds():
-    with tarball(False, False, False, False) as m:
-        equal(m.made(), (False, False, False, False))
+    http = has_http()
+    with tarball(False, False, False, False, http) as m:
+        equal(m.made(), (False, False, False, False, http))
         assert m.has("vcpuhpd") and m.has("vcpuhpctl") and m.has("vcpuhp-agent")
 
 
 @case(deadline=600, long=True)
 def the_tarball_builds_with_tests_and_passes():
-    with tarball(False, False, True, False) as m:
-        equal(m.made(), (False, False, True, False))
+    with tarball(False, False, True, False, False) as m:
+        equal(m.made(), (False, False, True, False, False))
         tests = [t for t in tapread.meson_tests(m.dir) if "unit" in " ".join(t["suite"])]
         assert len(tests) > 50, "%d unit tests" % len(tests)
         for t in tests:

@@ -73,6 +73,22 @@ def check_outcomes():
     return len(said)
 
 
+def names(path, pattern):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        found = set(re.findall(pattern, f.read()))
+    assert found, "%s: nothing looks like %s" % (path, pattern)
+    return found
+
+
+def check_metrics():
+    """Each of the table, and no other, is in the manual."""
+    page, table = "daemon/man/vcpuhpd.8.scd", "daemon/metrics.c"
+    wrong = names(page, r"\*(vcpuhp_[a-z_]+)\*") ^ names(table, r'\{ \{ "(vcpuhp_\w+)", METRICS_')
+    for name in sorted(wrong):
+        print("%s: %s is not in both, this page and %s" % (page, name, table))
+    return len(wrong)
+
+
 TROUBLES = "daemon/doc/troubleshooting.md"
 
 
@@ -91,7 +107,7 @@ def check_troubles():
 
 
 def main():
-    sys.exit(1 if check_threats() + check_mutants() + check_outcomes() + check_troubles() else 0)
+    sys.exit(1 if check_threats() + check_mutants() + check_outcomes() + check_metrics() + check_troubles() else 0)
 
 
 if __name__ == "__main__":

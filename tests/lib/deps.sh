@@ -5,7 +5,7 @@
 # nothing is missing; fetches the guest's kernel into BUILD/guest without installing it.
 
 DEPS_BUILD=(gcc libc6-dev linux-libc-dev meson ninja-build pkg-config libsystemd-dev libjson-c-dev
-	libinih-dev libcmocka-dev scdoc python3 git)
+	libinih-dev libcmocka-dev libmicrohttpd-dev scdoc python3 git)
 DEPS_GUEST=(qemu-system-x86 busybox-static kmod xz-utils)
 DEPS_LIBVIRT=(libvirt-dev libxml2-dev libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients)
 DEPS_QUALITY=(clang clang-format clang-tidy libclang-rt-dev musl-tools systemd mandoc man-db)
@@ -114,10 +114,17 @@ deps_udev() {
 		deps_fail "could not download udev; a test of the systemd tier needs it"
 }
 
+# deps_prometheus BUILD: unpack promtool and the server into BUILD/guest/prometheus, which as a package
+# would be started.
+deps_prometheus() {
+	[ -e "$1/guest/prometheus/ready" ] || deps_unpack "$1/guest/prometheus" prometheus "promtool" ||
+		deps_fail "could not download prometheus; tests of the metrics need it"
+}
+
 # Everything for tests/run.
 deps_all() {
 	deps_install "${DEPS_BUILD[@]}" "${DEPS_GUEST[@]}" "${DEPS_QUALITY[@]}" "${DEPS_LIBVIRT[@]}" "${DEPS_SYSTEMD[@]}" "${DEPS_SHELLS[@]}" && deps_kernel "$1" &&
-		deps_qga "$1" && deps_udev "$1"
+		deps_qga "$1" && deps_udev "$1" && deps_prometheus "$1"
 }
 
 # What the demo needs.

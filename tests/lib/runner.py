@@ -42,7 +42,7 @@ SANITIZER_ENV = {
 # What the tests rely on, said so that a folder which was set up otherwise is put right.
 PLAIN = ["-Dprefix=/usr/local", "-Dsbindir=sbin", "-Dbindir=bin", "-Ddatadir=share", "-Dunitdir=", "-Dudevdir=",
          "-Dsysusersdir=", "-Dtmpfilesdir=", "-Dcatalogdir=", "-Dbuildtype=debugoptimized", "-Db_sanitize=none", "-Db_coverage=false",
-         "-Ddaemon=true", "-Dtests=true", "-Dfuzz=false", "-Dstatic-agent=true", "-Dlibvirt=auto", "-Dman=auto",
+         "-Ddaemon=true", "-Dtests=true", "-Dfuzz=false", "-Dstatic-agent=true", "-Dlibvirt=auto", "-Dman=auto", "-Dmetrics-http=auto",
          "-Dbashcompletiondir=", "-Dzshcompletiondir=", "-Dfishcompletiondir="]  # fmt: skip
 
 # Environment, options of meson, and the suite whose programs are all that is built (None: all).

@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -19,9 +20,10 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from container import Container, run, show, why_not
 from daemon import Daemon, message_id
-from guest import BUILD
+from guest import BUILD, ROOT
 from qtestvm import QtestVM
 from scene import done, result
+from scrape import text_of
 from tap import case, equal, matches
 from vm import kvm_usable, wait_for
 
@@ -479,6 +481,52 @@ def placing_needs_the_drop_in_and_says_so():
         a = d.setvcpus(3)
         equal((a.exit, a.vcpu(2)["failed_at"]), (1, "host:place"), "%s" % a)
         matches("QEMU's user or CAP_SYS_NICE", a.vcpu(2)["error"])
+
+
+def listen_on(where):
+    os.makedirs("/etc/vcpuhp/vcpuhpd.conf.d", exist_ok=True)
+    with open("/etc/vcpuhp/vcpuhpd.conf.d/metrics.conf", "w", encoding="ascii") as f:
+        f.write("[Daemon]\nMetricsListen=%s\n" % where)
+
+
+def make_proxy():
+    """The two units that vcpuhpd(8) shows."""
+    with open(os.path.join(ROOT, "daemon/man/vcpuhpd.8.scd"), encoding="utf-8") as f:
+        shown = f.read().split("# METRICS\n")[1].split("```\n")[1]
+    units = re.split(r"(?m)^# (/etc/systemd/system/\S+)\n", shown)[1:]
+    equal(len(units), 4, "units in the manual page")
+    for path, text in zip(units[::2], units[1::2]):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--now", "vcpuhp-metrics.socket")
+
+
+@case(deadline=120)
+@inside
+def metrics_are_had_without_a_network_and_on_the_loopback_with_the_drop_in():
+    if not os.path.exists(os.path.join(BUILD, "daemon/vcpuhp-metrics.so")):
+        raise tap.Skip("the module for HTTP was not built (libmicrohttpd-dev)")
+    path, address = "/run/vcpuhp/metrics", "127.0.0.1:9178"
+    listen_on(path)
+    switch_on()
+    run("vcpuhpctl", "host")
+    equal(mode(path), "vcpuhp:vcpuhp 0660")
+    assert "vcpuhp_domains 0\n" in text_of(path)
+    make_proxy()
+    assert "vcpuhp_domains 0\n" in text_of(address)
+    run("systemctl", "disable", "--now", "vcpuhp-metrics.socket", "vcpuhp-metrics.service")
+    listen_on(address)
+    run("systemctl", "reload", SERVICE)
+    said = "cannot listen on %s: .*; the service permits no network: see METRICS in vcpuhpd" % address
+    wait_for(lambda: re.search(said, "\n".join(journal())), 20, lambda: "what is missing: %s" % journal())
+    folder = "/etc/systemd/system/vcpuhpd.service.d"
+    os.makedirs(folder)
+    shutil.copy("/usr/local/share/vcpuhp/vcpuhpd-metrics.conf", folder)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", SERVICE)
+    assert "vcpuhp_domains 0\n" in text_of(address)
+    equal(ask_as("alice", "host")[0], 0)
 
 
 DOMAIN = """\

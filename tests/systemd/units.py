@@ -19,6 +19,7 @@ from tap import case, equal, matches
 
 UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service")
 MOST = {"vcpuhpd.service": 15, "vcpuhp-agent.service": 30}  # tenths
+WITH_METRICS = 15
 EXEC = re.compile(r"(?m)^(Exec(?:Start|Reload)=)(\S*/sbin/)")
 
 
@@ -119,6 +120,23 @@ def journalctl_takes_the_catalog():
             f.write("Subject: of nothing\n")
         status, _, said = journalctl(root, "--update-catalog")
         assert status != 0 and "vcpuhp.catalog:1" in said, "%d %s" % (status, said)
+
+
+@case()
+def the_drop_in_for_metrics_lets_in_the_loopback_alone():
+    """Above that it leaves no more open than a service that is in a network has to."""
+    with Installed() as i:
+        (found,) = glob.glob(os.path.join(i.dir, "dest/**/vcpuhpd-metrics.conf"), recursive=True)
+        i.paths = [os.path.join(i.dir, "with-metrics.service")]
+        with open(i.paths[0], "w", encoding="ascii") as f:
+            for part in (os.path.join(i.dir, "vcpuhpd.service"), found):
+                with open(part, encoding="ascii") as g:
+                    f.write(g.read())
+        said = [line for line in i.analyze("verify", "--man=no", i.paths[0])[1].splitlines() if "with-metrics" in line]
+        equal(said, [])
+        score = i.score("with-metrics.service")
+        print("# vcpuhpd.service with vcpuhpd-metrics.conf: %.1f" % (score / 10))
+        assert score <= WITH_METRICS, "it scores %.1f, at most %.1f is wanted" % (score / 10, WITH_METRICS / 10)
 
 
 def why_not():

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "daemon/config-key.h"
+#include "daemon/config-value.h"
 
 static int parse2(const char *a, const char *b, struct config **ret, char **error)
 {
@@ -76,6 +77,21 @@ static const struct {
 	  "main.conf:3: EjectMaxSec= is below EjectSec=; EjectMaxSec= stands in main.conf:2" },
 	{ "[Daemon]\nEjectSec=9\nEjectMaxSec=8\n",
 	  "main.conf:3: EjectMaxSec= is below EjectSec=; EjectSec= stands in main.conf:2" },
+#define LISTEN(v)                                                                   \
+	"main.conf:2: MetricsListen= takes an absolute path of at most 103 bytes, " \
+	"127.0.0.1:PORT or [::1]:PORT, not \"" v "\""
+	{ "[Daemon]\nMetricsListen=9178\n", LISTEN("9178") },
+	{ "[Daemon]\nMetricsListen=metrics\n", LISTEN("metrics") },
+	{ "[Daemon]\nMetricsListen=0.0.0.0:9178\n", LISTEN("0.0.0.0:9178") },
+	{ "[Daemon]\nMetricsListen=:9178\n", LISTEN(":9178") },
+	{ "[Daemon]\nMetricsListen=localhost:9178\n", LISTEN("localhost:9178") },
+	{ "[Daemon]\nMetricsListen=127.0.0.2:9178\n", LISTEN("127.0.0.2:9178") },
+	{ "[Daemon]\nMetricsListen=127.0.0.1\n", LISTEN("127.0.0.1") },
+	{ "[Daemon]\nMetricsListen=127.0.0.1:0\n", LISTEN("127.0.0.1:0") },
+	{ "[Daemon]\nMetricsListen=127.0.0.1:65536\n", LISTEN("127.0.0.1:65536") },
+	{ "[Daemon]\nMetricsListen=127.0.0.1:+1\n", LISTEN("127.0.0.1:+1") },
+	{ "[Daemon]\nMetricsListen=::1:9178\n", LISTEN("::1:9178") },
+	{ "[Daemon]\nMetricsListen=[::]:9178\n", LISTEN("[::]:9178") },
 	{ "[Daemon]\nOperators=a,b\n", "main.conf:2: Operators= takes groups, not \"a,b\"" },
 	{ "[Daemon]\nOperators=@@a\n", "main.conf:2: Operators= takes groups, not \"@@a\"" },
 	{ "[Daemon]\nOperators=a @\n", "main.conf:2: Operators= takes groups, not \"a @\"" },
@@ -147,6 +163,7 @@ static void without_a_line_the_defaults_hold(void **state)
 	assert_int_equal(c->deadlines.operation_ms, 120000);
 	assert_int_equal(c->n_domains, 0);
 	assert_false(c->libvirt);
+	assert_null(c->metrics_listen);
 	config_free(c);
 }
 
@@ -285,6 +302,34 @@ static void paths_fit_a_socket_address(void **state)
 	free(error);
 }
 
+/* One who listens needs four bytes more of it for a moment. */
+static void metrics_are_served_where_it_says(void **state)
+{
+	char text[256] = "[Daemon]\nMetricsListen=/", *p = text + strlen(text);
+	struct config *c = NULL;
+	char *error = NULL;
+	bool v6;
+
+	memset(p, 'm', 102);
+	c = parse_good(text, NULL);
+	assert_int_equal(strlen(c->metrics_listen), 103);
+	config_free(c);
+	p[102] = 'm';
+	assert_int_equal(parse2(text, NULL, &c, &error), -EINVAL);
+	free(error);
+	c = parse_good("[Daemon]\nMetricsListen=[::1]:9178\n", NULL);
+	assert_string_equal(c->metrics_listen, "[::1]:9178");
+	config_free(c);
+	c = parse_good("[Daemon]\nMetricsListen=127.0.0.1:9178\n", "[Daemon]\nMetricsListen=\n");
+	assert_null(c->metrics_listen);
+	config_free(c);
+	assert_int_equal(config_loopback_port("127.0.0.1:9178", &v6), 9178);
+	assert_false(v6);
+	assert_int_equal(config_loopback_port("[::1]:65535", &v6), 65535);
+	assert_true(v6);
+	assert_int_equal(config_loopback_port("/run/vcpuhp/metrics", &v6), 0);
+}
+
 static void a_copy_is_its_own(void **state)
 {
 	struct config *c = parse_good(full, NULL);
@@ -339,6 +384,7 @@ int main(void)
 		cmocka_unit_test(a_drop_in_is_named_in_its_mistakes),
 		cmocka_unit_test(a_line_has_an_end),
 		cmocka_unit_test(paths_fit_a_socket_address),
+		cmocka_unit_test(metrics_are_served_where_it_says),
 		cmocka_unit_test(a_copy_is_its_own),
 		cmocka_unit_test(names_are_checked),
 		cmocka_unit_test(every_key_is_explained),
