@@ -154,6 +154,7 @@ static json_object *report_config(const struct config *c)
 	for (char **name = c->operators; name && *name; name++)
 		json_object_array_add(operators, json_object_new_string(*name));
 	json_object_object_add(o, "operators", operators);
+	json_out_text(o, "metrics_listen", c->metrics_listen ? c->metrics_listen : "");
 	json_object_object_add(o, "deadlines", report_deadlines(&c->deadlines));
 	return o;
 }

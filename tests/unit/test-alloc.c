@@ -41,6 +41,7 @@ static int load_a_configuration(void)
 	assert_null(error);
 	assert_int_equal(c->n_domains, 3);
 	assert_string_equal(c->operators[1], "vcpuhp");
+	assert_string_equal(c->metrics_listen, "/m");
 	assert_string_equal(c->domains[0]->allow[0], "carol");
 	assert_string_equal(c->domains[2]->agent, "/run/w3.agent");
 	config_free(c);
@@ -334,7 +335,8 @@ static int make_supplies(void **state)
 	if (fake_root_setup(&supplies.root) < 0)
 		return -1;
 	f = supplies.root;
-	fake_put(f, "f", "[Daemon]\nOperators=wheel\n" DOMAIN("1") "Allow=alice @web\n");
+	fake_put(f, "f",
+		 "[Daemon]\nOperators=wheel\nMetricsListen=/m\n" DOMAIN("1") "Allow=alice @web\n");
 	fake_put(f, "f.d/10.conf", "[Daemon]\nOperators=wheel vcpuhp\n" DOMAIN("2"));
 	fake_put(f, "f.d/20.conf", DOMAIN("3") "Place=1\n[Domain web1]\nAllow=carol\n");
 	snprintf(supplies.config, sizeof(supplies.config), "%s/f", f->path);
