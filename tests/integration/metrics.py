@@ -182,7 +182,7 @@ def a_scraper_gets_the_format_that_it_asks_for():
             if listen == "path":
                 equal(os.stat(d.where).st_mode & 0o7007, 0, "open to others")
                 where = d.where
-            d.stop()
+            equal(d.stop(), 0, "its exit status")
             if listen == "path":
                 assert not os.path.exists(where), "its name is there still"
 
