@@ -62,8 +62,9 @@ def _letters(text, depth):
         return None
     for pattern, letters in formats():
         match = pattern.fullmatch(text)
-        if match and all(_letters(g, depth - 1) is not None for g in match.groups()):
-            return letters
+        parts = [_letters(g, depth - 1) for g in match.groups()] if match else [None]
+        if None not in parts:
+            return letters + sum(parts)
     # "web1: why: more", the parts said one behind the other
     for mark in re.finditer(r": |; |, ", text):
         left = _letters(text[: mark.start()], depth - 1)
