@@ -373,6 +373,9 @@ static void on_record(void *ctx, const struct record *r)
 	case RECORD_END:
 		on_end(d);
 		break;
+	case RECORD_LOAD_CPU:
+	case RECORD_LOAD:
+		break;
 	}
 }
 

@@ -87,6 +87,10 @@ static const struct layout_field msg_prepare_fields[] = {
 	FIELD(msg_prepare, within_ms, U32, ANY),
 };
 
+static const struct layout_field msg_load_fields[] = {
+	FIELD(msg_load, interval_ms, U32, ANY),
+};
+
 static const struct layout_field record_cpu_fields[] = {
 	FIELD(record_cpu, cpu, U16, CPU_OR_NONE),    FIELD(record_cpu, slot, U16, CPU_OR_NONE),
 	FIELD(record_cpu, flags, U8, ANY),           FIELD(record_cpu, state, U8, STATE),
@@ -135,13 +139,26 @@ static const struct layout_field record_log_fields[] = {
 	TEXT(record_log, text),
 };
 
+static const struct layout_field record_load_cpu_fields[] = {
+	FIELD(record_load_cpu, cpu, U16, CPU_OR_NONE),
+	FIELD(record_load_cpu, busy, U16, SHARE),
+	FIELD(record_load_cpu, steal, U16, SHARE),
+};
+
+static const struct layout_field record_load_fields[] = {
+	FIELD(record_load, span_ms, U32, ANY),    FIELD(record_load, avg10, U16, PRESSURE),
+	FIELD(record_load, avg60, U16, PRESSURE), FIELD(record_load, total_us, U64, TIME),
+	FIELD(record_load, load1, U32, ANY),      FIELD(record_load, load5, U32, ANY),
+	FIELD(record_load, load15, U32, ANY),     FIELD(record_load, runnable, U32, ANY),
+};
+
 static const struct layout messages[] = {
 	[MSG_HELLO] = LAYOUT(msg_hello),     [MSG_PING] = LAYOUT(msg_ping),
 	[MSG_PONG] = LAYOUT(msg_pong),       [MSG_QUERY] = EMPTY,
 	[MSG_KICK] = LAYOUT(msg_kick),       [MSG_KICKED] = LAYOUT(msg_kicked),
 	[MSG_CANCEL] = LAYOUT(msg_cancel),   [MSG_ACK] = LAYOUT(msg_ack),
 	[MSG_ARM] = LAYOUT(msg_arm),         [MSG_ARMED] = LAYOUT(msg_armed),
-	[MSG_PREPARE] = LAYOUT(msg_prepare),
+	[MSG_PREPARE] = LAYOUT(msg_prepare), [MSG_LOAD] = LAYOUT(msg_load),
 };
 
 static const struct layout records[] = {
@@ -152,6 +169,8 @@ static const struct layout records[] = {
 	[RECORD_DONE] = LAYOUT(record_done),
 	[RECORD_LOG] = LAYOUT(record_log),
 	[RECORD_END] = EMPTY,
+	[RECORD_LOAD_CPU] = LAYOUT(record_load_cpu),
+	[RECORD_LOAD] = LAYOUT(record_load),
 };
 
 static const struct layout *layout_of(const struct layout *table, size_t n, int type)

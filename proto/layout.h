@@ -25,6 +25,9 @@ enum field_range {
 	STATE_OR_NONE, /* or 0xff */
 	CPU_OR_NONE,   /* below CPULIST_MAX, or 0xffff: CPU and slot numbers */
 	PRIORITY,      /* of syslog(3) */
+	SHARE,         /* up to LOAD_SHARE_MAX, or LOAD_NO_SHARE */
+	PRESSURE,      /* up to LOAD_PRESSURE_MAX, or LOAD_NO_SHARE */
+	TIME,          /* fits an int64_t, or LOAD_NO_TIME */
 };
 
 struct layout_field {

@@ -122,6 +122,12 @@ static bool in_range(enum field_range range, uint64_t v)
 		return v < CPULIST_MAX || v == MSG_NO_CPU;
 	case PRIORITY:
 		return v < 8;
+	case SHARE:
+		return v <= LOAD_SHARE_MAX || v == LOAD_NO_SHARE;
+	case PRESSURE:
+		return v <= LOAD_PRESSURE_MAX || v == LOAD_NO_SHARE;
+	case TIME:
+		return v <= INT64_MAX || v == LOAD_NO_TIME;
 	}
 	return false;
 }

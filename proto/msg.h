@@ -20,17 +20,18 @@
  */
 enum msg_type {
 	MSG_HELLO = 1,
-	MSG_PING = 2,    /* host -> agent */
-	MSG_PONG = 3,    /* agent -> host */
-	MSG_QUERY = 4,   /* host -> agent, empty: report the whole CPU and callback tables */
-	MSG_KICK = 5,    /* host -> agent: take this CPU to target */
-	MSG_KICKED = 6,  /* agent -> host: hand-over taken (rc 0) or refused (rc < 0), at once */
-	MSG_CANCEL = 7,  /* host -> agent: fail kick @kick with -ECANCELED, now or after a write */
-	MSG_ACK = 8,     /* host -> agent: the result of @kick was received; forget it */
-	MSG_ARM = 9,     /* host -> agent: arm a one-shot failure (R18) */
-	MSG_ARMED = 10,  /* agent -> host */
-	MSG_REPORT = 11, /* agent -> host: a sequence of records */
-	MSG_PREPARE = 12 /* host -> agent: kicks are about to come */
+	MSG_PING = 2,     /* host -> agent */
+	MSG_PONG = 3,     /* agent -> host */
+	MSG_QUERY = 4,    /* host -> agent, empty: report the whole CPU and callback tables */
+	MSG_KICK = 5,     /* host -> agent: take this CPU to target */
+	MSG_KICKED = 6,   /* agent -> host: hand-over taken (rc 0) or refused (rc < 0), at once */
+	MSG_CANCEL = 7,   /* host -> agent: fail kick @kick with -ECANCELED, now or after a write */
+	MSG_ACK = 8,      /* host -> agent: the result of @kick was received; forget it */
+	MSG_ARM = 9,      /* host -> agent: arm a one-shot failure (R18) */
+	MSG_ARMED = 10,   /* agent -> host */
+	MSG_REPORT = 11,  /* agent -> host: a sequence of records */
+	MSG_PREPARE = 12, /* host -> agent: kicks are about to come */
+	MSG_LOAD = 13     /* host -> agent: tell the guest's load, or no longer */
 };
 
 enum {
@@ -50,6 +51,7 @@ enum {
 	MSG_FEATURE_OTHERS = 1 << 3,       /* agent: it tells the next two, as it found them */
 	MSG_FEATURE_UDEV_ONLINES = 1 << 4, /* agent: there is a udev rule that brings CPUs online */
 	MSG_FEATURE_IRQBALANCE = 1 << 5,   /* agent: irqbalance runs */
+	MSG_FEATURE_LOAD = 1 << 6,         /* agent: it tells the guest's load when asked to */
 };
 
 struct msg_hello {
@@ -124,6 +126,10 @@ struct msg_prepare {
 	uint32_t within_ms; /* to the first, and from each to the next */
 };
 
+struct msg_load {
+	uint32_t interval_ms; /* from one report to the next; 0 none any more */
+};
+
 enum msg_record_type {
 	RECORD_CPU = 1,   /* one row of the CPU table; a change, or an answer to QUERY */
 	RECORD_STATE = 2, /* a callback stands at a dynamic state, or (empty name) no longer does */
@@ -131,7 +137,9 @@ enum msg_record_type {
 	RECORD_KSTEP = 4, /* the kernel's own ladder, beneath ap:online */
 	RECORD_DONE = 5,  /* the one result of a kick */
 	RECORD_LOG = 6,
-	RECORD_END = 7, /* end of the answer to QUERY: rows of CPUs not named are gone */
+	RECORD_END = 7,      /* end of the answer to QUERY: rows of CPUs not named are gone */
+	RECORD_LOAD_CPU = 8, /* what one CPU did, of the report that the next RECORD_LOAD ends */
+	RECORD_LOAD = 9,     /* the guest as a whole, and the end of a report of its load */
 };
 
 enum {
@@ -206,6 +214,31 @@ struct record_log {
 	char text[MSG_TEXT_MAX + 1];
 };
 
+enum {
+	LOAD_NO_SHARE = 0xffff,
+	LOAD_SHARE_MAX = 1000,     /* per mille */
+	LOAD_PRESSURE_MAX = 10000, /* hundredths of a per cent */
+	LOAD_NO_NUMBER = 0xffffffff,
+};
+
+#define LOAD_NO_TIME UINT64_MAX
+
+struct record_load_cpu {
+	uint16_t cpu;
+	uint16_t busy;  /* per mille of the span, LOAD_NO_SHARE unknown */
+	uint16_t steal; /* the same: it wanted to run, and the host ran another */
+};
+
+/* What the kernel does not tell is unknown, never 0. */
+struct record_load {
+	uint32_t span_ms;      /* which the rows of the CPUs are about, 0 none yet */
+	uint16_t avg10, avg60; /* PSI cpu "some": hundredths of a per cent, LOAD_NO_SHARE unknown */
+	uint64_t total_us;     /* of it, since the guest booted; LOAD_NO_TIME unknown */
+	uint32_t load1, load5, load15; /* load averages in hundredths, LOAD_NO_NUMBER unknown */
+	uint32_t
+		runnable; /* tasks that run or want to, without the agent; LOAD_NO_NUMBER unknown */
+};
+
 /* One decoded record of a REPORT. */
 struct record {
 	uint8_t type;
@@ -216,6 +249,8 @@ struct record {
 		struct record_kstep kstep;
 		struct record_done done;
 		struct record_log log;
+		struct record_load_cpu load_cpu;
+		struct record_load load;
 	};
 };
 

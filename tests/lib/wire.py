@@ -13,11 +13,11 @@ MAGIC, VERSION, HEADER, FRAME_MAX = 0x31504856, 1, 28, 4096
 NO_SLOT = NO_CPU = 0xFFFF
 NONE = 0xFF
 
-HELLO, PING, PONG, QUERY, KICK, KICKED, CANCEL, ACK, ARM, ARMED, REPORT, PREPARE = range(1, 13)
-CPU, STATE, STEP, KSTEP, DONE, LOG, END = range(1, 8)
+HELLO, PING, PONG, QUERY, KICK, KICKED, CANCEL, ACK, ARM, ARMED, REPORT, PREPARE, LOAD = range(1, 14)
+CPU, STATE, STEP, KSTEP, DONE, LOG, END, LOAD_CPU, LOAD_ALL = range(1, 10)
 
 FEATURE_HOTPLUG, FEATURE_KTRACE, FEATURE_FAULTS = 1, 2, 4
-FEATURE_OTHERS, FEATURE_UDEV_ONLINES, FEATURE_IRQBALANCE = 8, 16, 32
+FEATURE_OTHERS, FEATURE_UDEV_ONLINES, FEATURE_IRQBALANCE, FEATURE_LOAD = 8, 16, 32, 64
 KICK_ROLLBACK, KICK_LADDER_LATER = 1, 2
 PRESENT, ONLINE, WALKING, TAKEN, FOREIGN, PARKED = 1, 2, 4, 8, 16, 32
 EXIT, STARTUP, ROLLBACK, LATE = 1, 2, 4, 8
@@ -37,6 +37,7 @@ _MESSAGES = {
     ARM: "slot:u16 state:u8 rc:i32",
     ARMED: "slot:u16 state:u8 rc:i32",
     PREPARE: "kicks:u16 within_ms:u32",
+    LOAD: "interval_ms:u32",
 }  # fmt: skip
 
 _RECORDS = {
@@ -48,6 +49,9 @@ _RECORDS = {
           "rollback_failed_at:u8 ran_on:u16 text:text",
     LOG: "level:u8 text:text",
     END: "",
+    LOAD_CPU: "cpu:u16 busy:u16 steal:u16",
+    LOAD_ALL: "span_ms:u32 avg10:u16 avg60:u16 total_us:u64 load1:u32 load5:u32 load15:u32 "
+              "runnable:u32",
 }  # fmt: skip
 
 

@@ -265,9 +265,8 @@ static void a_report_with_a_bad_record_is_dropped_whole(void **ctx)
 
 static void requests_from_the_agent_are_dropped(void **ctx)
 {
-	static const int types[] = {
-		MSG_PING, MSG_QUERY, MSG_KICK, MSG_ACK, 0, MSG_PREPARE, 13, 255
-	};
+	static const int types[] = { MSG_PING, MSG_QUERY,   MSG_KICK, MSG_ACK,
+				     0,        MSG_PREPARE, MSG_LOAD, 255 };
 	struct bench *b = *ctx;
 	struct link_stats stats;
 	uint8_t out[FRAME_MAX];

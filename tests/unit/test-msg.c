@@ -56,6 +56,8 @@ static const struct msg_armed armed = { .slot = 5, .state = 12, .rc = -EPERM };
 
 static const struct msg_prepare prepare = { .kicks = 7, .within_ms = 12000 };
 
+static const struct msg_load load = { .interval_ms = 5000 };
+
 static const struct {
 	int type;
 	size_t size;
@@ -82,6 +84,7 @@ static const struct {
 	{ MSG_ARM, sizeof(arm), &arm, "05000cf5ffffff" },
 	{ MSG_ARMED, sizeof(armed), &armed, "05000cffffffff" },
 	{ MSG_PREPARE, sizeof(prepare), &prepare, "0700e02e0000" },
+	{ MSG_LOAD, sizeof(load), &load, "88130000" },
 };
 
 static const struct {
@@ -141,6 +144,21 @@ static const struct {
 	  "06180004167472616365667320697320"
 	  "6e6f74206d6f756e746564" },
 	{ { .type = RECORD_END }, "070000" },
+	{ { .type = RECORD_LOAD_CPU,
+	    .load_cpu = { .cpu = 3, .busy = 875, .steal = LOAD_NO_SHARE } },
+	  "08060003006b03ffff" },
+	{ { .type = RECORD_LOAD,
+	    .load = { .span_ms = 2000,
+		      .avg10 = 4210,
+		      .avg60 = 1805,
+		      .total_us = 123456789,
+		      .load1 = 512,
+		      .load5 = 256,
+		      .load15 = 128,
+		      .runnable = 9 } },
+	  "092000d007000072100d0715cd5b0700"
+	  "00000000020000000100008000000009"
+	  "000000" },
 };
 
 enum {
@@ -211,7 +229,7 @@ static void a_message_of_another_length_is_refused_and_touches_nothing(void **ct
 
 static void unknown_types_are_refused(void **ctx)
 {
-	static const int types[] = { -1, 0, MSG_REPORT, MSG_PREPARE + 1, 255 };
+	static const int types[] = { -1, 0, MSG_REPORT, MSG_LOAD + 1, 255 };
 	uint8_t buf[64] = { 0 };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -316,7 +334,7 @@ static void a_damaged_record_is_refused_and_touches_nothing(void **ctx)
 	}
 }
 
-static struct record with(struct record r, size_t offset, uint16_t value, size_t size)
+static struct record with(struct record r, size_t offset, uint64_t value, size_t size)
 {
 	memcpy((uint8_t *)&r + offset, &value, size);
 	return r;
@@ -335,7 +353,7 @@ static const struct {
 	const char *what;
 	int record; /* index in records[] */
 	size_t offset, size;
-	uint16_t good, bad;
+	uint64_t good, bad;
 } ranges[] = {
 	{ "cpu", 0, offsetof(struct record, cpu.cpu), 2, 4095, 4096 },
 	{ "no slot", 0, offsetof(struct record, cpu.slot), 2, MSG_NO_SLOT, 0xfffe },
@@ -349,6 +367,16 @@ static const struct {
 	{ "failed at", 4, offsetof(struct record, done.failed_at), 1, 255, 45 },
 	{ "rollback", 4, offsetof(struct record, done.rollback_failed_at), 1, 255, 254 },
 	{ "priority", 5, offsetof(struct record, log.level), 1, 7, 8 },
+	{ "load's cpu", 7, offsetof(struct record, load_cpu.cpu), 2, 4095, 4096 },
+	{ "busy", 7, offsetof(struct record, load_cpu.busy), 2, 1000, 1001 },
+	{ "no busy", 7, offsetof(struct record, load_cpu.busy), 2, LOAD_NO_SHARE, 0xfffe },
+	{ "steal", 7, offsetof(struct record, load_cpu.steal), 2, 0, 0xff00 },
+	{ "avg10", 8, offsetof(struct record, load.avg10), 2, 10000, 10001 },
+	{ "no avg60", 8, offsetof(struct record, load.avg60), 2, LOAD_NO_SHARE, 0xfffe },
+	{ "total", 8, offsetof(struct record, load.total_us), 8, INT64_MAX,
+	  UINT64_C(0x8000000000000000) },
+	{ "no total", 8, offsetof(struct record, load.total_us), 8, LOAD_NO_TIME,
+	  LOAD_NO_TIME - 1 },
 };
 
 static void a_number_out_of_range_is_refused(void **ctx)
