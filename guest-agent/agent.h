@@ -9,6 +9,7 @@
 #include "guest-agent/expedite.h"
 #include "guest-agent/handover.h"
 #include "guest-agent/ktrace.h"
+#include "guest-agent/load.h"
 #include "guest-agent/log.h"
 #include "guest-agent/outbox.h"
 #include "guest-agent/seam.h"
@@ -123,6 +124,7 @@ struct worker {
  * @row_due, @done_due: to be sent
  * @done_kept: @done holds a result that was not acknowledged
  * @leftover: of a callback whose worker died, until the next worker has seen to it
+ * @load: it at the last report of the load
  * @next_due: @next waits, for the agent's own job on this CPU or a registration to end
  * @next_deadline_ms: CLOCK_MONOTONIC, of @next, 0 none
  */
@@ -164,6 +166,7 @@ struct cpu {
 	struct job job;
 	struct worker worker;
 	struct process_group leftover;
+	struct load_mark load;
 };
 
 /**
@@ -296,6 +299,7 @@ struct agent {
 	struct bootrec record;
 	struct expedite expedite;
 	struct kladder kladder;
+	struct load load;
 	struct writer writer;
 	struct registry registry;
 	struct worker spares[SPARES];

@@ -55,7 +55,7 @@ void hostlink_init(struct agent *a)
 static uint32_t features(const struct agent *a)
 {
 	return (a->hotplug ? MSG_FEATURE_HOTPLUG : 0) |
-	       (a->kladder.ready ? MSG_FEATURE_KTRACE : 0) | MSG_FEATURE_OTHERS |
+	       (a->kladder.ready ? MSG_FEATURE_KTRACE : 0) | MSG_FEATURE_OTHERS | MSG_FEATURE_LOAD |
 	       (a->udev_onlines ? MSG_FEATURE_UDEV_ONLINES : 0) |
 	       (others_irqbalance_runs(a->root) ? MSG_FEATURE_IRQBALANCE : 0) |
 	       (a->allow_faults ? MSG_FEATURE_FAULTS : 0);
@@ -142,6 +142,7 @@ static void on_hello(struct agent *a, const struct msg_hello *h)
 	if (v.changed) {
 		outbox_void(&l->out);
 		l->query_at = -1;
+		load_stop(&a->load);
 	}
 	/* Our range is in ours, so the host can say why, too. */
 	if (v.reply)
@@ -180,6 +181,7 @@ static void on_request(struct agent *a, const struct frame *f)
 		struct msg_ack ack;
 		struct msg_arm arm;
 		struct msg_prepare prepare;
+		struct msg_load load;
 	} m;
 
 	switch (f->type) {
@@ -189,6 +191,7 @@ static void on_request(struct agent *a, const struct frame *f)
 	case MSG_ACK:
 	case MSG_ARM:
 	case MSG_PREPARE:
+	case MSG_LOAD:
 	case MSG_QUERY:
 		break;
 	default:
@@ -208,6 +211,8 @@ static void on_request(struct agent *a, const struct frame *f)
 		kick_on_arm(a, &m.arm);
 	else if (f->type == MSG_PREPARE)
 		on_prepare(a, &m.prepare);
+	else if (f->type == MSG_LOAD)
+		load_on_request(a, &m.load);
 	else
 		a->link.query_at = 0;
 }
@@ -291,6 +296,19 @@ void hostlink_report(struct agent *a, const struct record *r)
 {
 	if (a->link.session.established && outbox_record(&a->link.out, r, false) < 0)
 		a->link.out.dropped++;
+}
+
+bool hostlink_is_behind(const struct agent *a)
+{
+	size_t queued;
+
+	outbox_bytes(&a->link.out, &queued);
+	return queued >= OUTBOX_PROGRESS;
+}
+
+void hostlink_flush(struct agent *a)
+{
+	a->link.urgent = true;
 }
 
 static void write_out(struct agent *a)

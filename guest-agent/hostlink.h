@@ -27,6 +27,12 @@ void hostlink_report(struct agent *a, const struct record *r);
 /* A step of the kernel or a log line: dropped early where the host does not read. */
 void hostlink_progress(struct agent *a, const struct record *r);
 
+/* Whether the host has left so much unread that progress would be dropped. */
+bool hostlink_is_behind(const struct agent *a);
+
+/* What was reported so far goes at the next turn, however little it is. */
+void hostlink_flush(struct agent *a);
+
 /* Say HELLO once more: a feature came up. */
 void hostlink_hello_again(struct agent *a);
 

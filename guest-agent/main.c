@@ -175,6 +175,7 @@ static int set_up(struct agent *a)
 	spares_init(a);
 	writer_init(&a->writer);
 	hostlink_init(a);
+	load_init(&a->load);
 	r = watch_signals(a);
 	if (r < 0)
 		return cannot(a, "watch for signals", r);
@@ -222,6 +223,7 @@ static void end(struct agent *a)
 	if (r < 0)
 		(void)cannot(a, "put rcu_expedited back", r);
 	hostlink_done(a);
+	load_stop(&a->load);
 	kladder_done(a);
 	registry_done(a);
 	bootrec_close(&a->record);

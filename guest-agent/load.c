@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/load.h"
+#include "guest-agent/agent.h"
+#include "guest-agent/hostlink.h"
+
+enum { INTERVAL_MIN_MS = 100 };
+
+void load_init(struct load *l)
+{
+	*l = (struct load){ .interval_ms = 0 };
+	load_files_init(&l->files);
+}
+
+void load_stop(struct load *l)
+{
+	load_files_close(&l->files);
+	l->interval_ms = 0;
+	l->told_ms = 0;
+}
+
+void load_on_request(struct agent *a, const struct msg_load *m)
+{
+	struct load *l = &a->load;
+
+	if (m->interval_ms == 0) {
+		load_stop(l);
+		return;
+	}
+	l->interval_ms = m->interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : m->interval_ms;
+	l->due_ms = l->told_ms ? l->told_ms + l->interval_ms : now_ms();
+}
+
+uint64_t load_deadline(const struct agent *a)
+{
+	return a->load.interval_ms && a->link.session.established ? a->load.due_ms : 0;
+}
+
+/* A CPU that was not in the report before has come online since: its times began anew. */
+static void tell_cpu(void *ctx, int cpu, const struct load_times *t)
+{
+	struct record r = { .type = RECORD_LOAD_CPU };
+	struct agent *a = ctx;
+	struct load_mark *m;
+
+	if (cpu >= a->possible)
+		return;
+	m = &a->cpus[cpu].load;
+	r.load_cpu.cpu = (uint16_t)cpu;
+	r.load_cpu.busy = r.load_cpu.steal = LOAD_NO_SHARE;
+	if (a->load.told_ms && m->report == a->load.reports)
+		load_shares(&m->times, t, &r.load_cpu);
+	m->times = *t;
+	m->report = a->load.reports + 1;
+	hostlink_report(a, &r);
+}
+
+static void tell(struct agent *a, uint64_t now)
+{
+	struct record r = { .type = RECORD_LOAD };
+	struct load *l = &a->load;
+
+	load_files_read(&l->files, a->root, &r.load);
+	load_files_read_cpus(&l->files, a->root, tell_cpu, a);
+	if (l->told_ms)
+		r.load.span_ms = (uint32_t)(now - l->told_ms);
+	hostlink_report(a, &r);
+	hostlink_flush(a);
+	l->told_ms = now;
+	l->reports++;
+}
+
+void load_on_time(struct agent *a, uint64_t now)
+{
+	struct load *l = &a->load;
+
+	if (!load_deadline(a) || now < l->due_ms)
+		return;
+	if (!hostlink_is_behind(a))
+		tell(a, now);
+	l->due_ms += l->interval_ms;
+	/* What was slept through is not made up for. */
+	if (l->due_ms <= now)
+		l->due_ms = now + l->interval_ms;
+}
