@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* @domain: a name, for a domain may go while its events are watched; "" all of them */
+/*
+ * @domain: a name, for a domain may go while its events are watched; "" all of them
+ * @watch: what it wants to know of the load, interval 0 nothing
+ */
 struct stream {
 	struct varlink_call *call;
 	struct event_listener *listener;
+	struct load_watch watch;
 	char domain[CONFIG_NAME_MAX + 1];
 };
 
@@ -20,6 +24,8 @@ static void on_event(void *ctx, const struct event *e)
 
 	if (s->domain[0] && (!name || strcmp(name, s->domain) != 0))
 		return;
+	if (e->type == EVENT_LOAD && !load_is_due(e->domain, s->watch.interval_ms))
+		return;
 	params = json_object_new_object();
 	json_object_object_add(params, "event", report_event(e));
 	varlink_notify(s->call, params);
@@ -30,12 +36,14 @@ static void on_gone(void *ctx)
 	struct stream *s = ctx;
 
 	event_unlisten(s->listener);
+	load_unwatch(&s->watch);
 	free(s);
 }
 
 void api_events(void *ctx, struct varlink_call *call)
 {
 	struct api *a = ctx;
+	int64_t load_ms = varlink_call_int(call, "load_ms", 0);
 	const struct domain *d = NULL;
 	struct stream *s;
 
@@ -55,4 +63,6 @@ void api_events(void *ctx, struct varlink_call *call)
 	s->call = call;
 	snprintf(s->domain, sizeof(s->domain), "%s", d ? d->config->name : "");
 	varlink_call_on_gone(call, on_gone, s);
+	if (load_ms)
+		load_watch(a->manager, &s->watch, s->domain, (unsigned int)load_ms);
 }

@@ -21,7 +21,7 @@ void api_list_domains(void *ctx, struct varlink_call *call)
 	json_object *domains = json_object_new_array();
 
 	for (unsigned int i = 0; i < a->manager->n_domains; i++)
-		json_object_array_add(domains, report_summary(a->manager->domains[i]));
+		json_object_array_add(domains, report_summary(a->manager->domains[i], now_us()));
 	api_reply(call, "domains", domains);
 }
 

@@ -58,6 +58,11 @@ static const struct varlink_param maybe_domain_params[] = {
 	OPTIONAL_STR("domain"),
 	{ 0 },
 };
+static const struct varlink_param events_params[] = {
+	OPTIONAL_STR("domain"),
+	INT("load_ms", .optional = true, .min = TIMEOUT_MIN_MS, .max = TIMEOUT_MAX_MS),
+	{ 0 },
+};
 static const struct varlink_param op_params[] = { STR("op", WORD_MAX), { 0 } };
 static const struct varlink_param set_vcpus_params[] = {
 	STR("domain", WORD_MAX),
@@ -114,7 +119,7 @@ static const struct varlink_method methods[] = {
 	{ "GetOperation", AUTH_READ, false, get_operation_params, api_get_operation },
 	{ "CancelOperation", AUTH_CHANGE, false, op_params, api_cancel_operation },
 	{ "GetTrace", AUTH_READ, false, get_trace_params, api_get_trace },
-	{ "Events", AUTH_READ, true, maybe_domain_params, api_events },
+	{ "Events", AUTH_READ, true, events_params, api_events },
 	{ "Attach", AUTH_ADMIN, false, attach_params, api_attach },
 	{ "Detach", AUTH_ADMIN, false, detach_params, api_detach },
 	{ "ArmFailure", AUTH_ADMIN, false, arm_failure_params, api_arm_failure },

@@ -67,6 +67,18 @@ int config_value_seconds(const char *text, void *field)
 	return 0;
 }
 
+/* Never, or no more often than each second. */
+int config_value_interval(const char *text, void *field)
+{
+	struct load_interval *interval = field;
+	unsigned int ms = 0;
+
+	if (strcmp(text, "0") != 0 && (config_value_seconds(text, &ms) < 0 || ms < 1000))
+		return -EINVAL;
+	*interval = (struct load_interval){ .set = true, .ms = ms };
+	return 0;
+}
+
 int config_value_count(const char *text, void *field)
 {
 	size_t len = strspn(text, "0123456789");

@@ -11,6 +11,7 @@
 
 int config_value_bool(const char *text, void *field);       /* bool */
 int config_value_seconds(const char *text, void *field);    /* unsigned int, in ms */
+int config_value_interval(const char *text, void *field);   /* struct load_interval */
 int config_value_count(const char *text, void *field);      /* unsigned int, 1 to 65535 */
 int config_value_path(const char *text, void *field);       /* char *, fits a socket's address */
 int config_value_listen(const char *text, void *field);     /* char *, NULL for none */

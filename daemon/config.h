@@ -15,6 +15,12 @@ enum { CONFIG_NAME_MAX = 64, CONFIG_UUID_MAX = 36 };
  */
 
 enum foreign_mode { FOREIGN_DEFAULT, FOREIGN_ONLINE, FOREIGN_LEAVE };
+/* LoadIntervalSec=; @set: it was given, 0 as well. */
+struct load_interval {
+	bool set;
+	unsigned int ms;
+};
+
 enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
 
 /**
@@ -27,6 +33,7 @@ enum one_by_one { ONE_BY_ONE_AUTO, ONE_BY_ONE_YES, ONE_BY_ONE_NO };
  * @has_place, @place: Place=none|CPULIST, host CPUs that vCPU threads are pinned to
  * @foreign: Foreign=online|leave
  * @one_by_one: OneByOne=auto|yes|no
+ * @load_interval: LoadIntervalSec=, how often the guest's load is wanted; not set: [Daemon]'s
  * @allow: Allow=, users and groups ("user", "@group") that may change it besides operators; a
  *         name alone is a user's. NULL-terminated, NULL for none
  */
@@ -40,6 +47,7 @@ struct domain_config {
 	struct cpulist place;
 	enum foreign_mode foreign;
 	enum one_by_one one_by_one;
+	struct load_interval load_interval;
 	char **allow;
 };
 
@@ -64,6 +72,7 @@ struct deadlines {
  * @operators: Operators=, groups that may change domains ("group" or "@group"); NULL-terminated,
  *             NULL for none
  * @metrics_listen: MetricsListen=, where metrics are served over HTTP; NULL nowhere
+ * @load_interval: LoadIntervalSec=, 0 never
  * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
  * @domains: NULL-terminated array, each owned
  * @runtime_dir: where what is to be done is kept; main()'s, borrowed; NULL nowhere
@@ -76,6 +85,7 @@ struct config {
 	bool libvirt;
 	char *libvirt_uri;
 	struct deadlines deadlines;
+	struct load_interval load_interval;
 	struct domain_config **domains;
 	size_t n_domains;
 	const char *runtime_dir;

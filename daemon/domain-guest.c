@@ -94,6 +94,8 @@ static void on_up(void *ctx, const struct msg_hello *hello)
 	d->session_kick = link_last_kick(d->link);
 	d->counters.agent_connects++;
 	domain_guest_ask(d);
+	load_forget(d);
+	load_ask(d);
 }
 
 static void on_down(void *ctx, const char *why)
@@ -102,6 +104,7 @@ static void on_down(void *ctx, const char *why)
 	bool was_up = d->agent_up;
 
 	forget(d);
+	load_forget(d);
 	d->hello_known &= !d->hello_doubted;
 	domain_armed(d, -ENOTCONN);
 	if (was_up) {
@@ -374,7 +377,10 @@ static void on_record(void *ctx, const struct record *r)
 		on_end(d);
 		break;
 	case RECORD_LOAD_CPU:
+		load_on_cpu(d, &r->load_cpu);
+		break;
 	case RECORD_LOAD:
+		load_on_report(d, &r->load);
 		break;
 	}
 }

@@ -11,6 +11,7 @@
 #include "daemon/intent.h"
 #include "daemon/kvm.h"
 #include "daemon/link.h"
+#include "daemon/load.h"
 #include "daemon/log-budget.h"
 #include "daemon/op.h"
 #include "proto/ladder.h"
@@ -52,6 +53,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @armed: host state armed to fail once (R18), 0 none
  * @kick, @kick_tag: its last kick and the operation's tag, for the kernel's steps that come after it
  * @hw: the host's walk of it (hostwalk.c), NULL at rest
+ * @load: what it did, as the guest told last
  */
 struct vcpu {
 	unsigned int vcpu;
@@ -82,6 +84,7 @@ struct vcpu {
 	int armed;
 	uint32_t kick, kick_tag;
 	struct hostwalk *hw;
+	struct load_row load;
 };
 
 /* One remembered step, for `trace`; 40 bytes. */
@@ -142,6 +145,7 @@ struct domain {
 	uint32_t session_kick;
 	bool table_due;    /* it was asked for its table and has not ended it yet */
 	bool frame_missed; /* one of its frames was lost, perhaps of its table */
+	struct load load;
 	struct log_budget guest_lines, hv_lines;
 	struct bucket guest_events; /* of the agent's log */
 	struct bucket guest_steps;  /* events of steps that the agent tells */
@@ -183,6 +187,7 @@ struct domain {
  * struct manager - everything the daemon has
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
+ * @load_watches: who wants to know the guests' load
  * @changes: of persistent configurations, sent or waiting (persist-gate.c)
  * @libvirt_up: the connection by which libvirt's domains are found is there; else @libvirt_rc and
  *              @libvirt_why say why not, as on_connection() told; 0 and "" it was not tried yet
@@ -198,6 +203,7 @@ struct manager {
 			      advise_done_fn done, void *arg);
 	void *discovery;
 	TAILQ_HEAD(, persist_gate) changes;
+	LIST_HEAD(, load_watch) load_watches;
 	bool libvirt_up;
 	int libvirt_rc;
 	char libvirt_why[OP_TEXT_MAX];

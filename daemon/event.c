@@ -44,6 +44,8 @@ const char *event_type_name(enum event_type t)
 		return "config";
 	case EVENT_LOG:
 		return "log";
+	case EVENT_LOAD:
+		return "load";
 	case EVENT_TYPES:
 		break;
 	}

@@ -20,6 +20,7 @@ enum event_type {
 	EVENT_DOMAIN,    /* attached, status changed, gone */
 	EVENT_CONFIG,    /* a persistent configuration was changed */
 	EVENT_LOG,       /* the agent's own words */
+	EVENT_LOAD,      /* the guest's load, as its domain has it now */
 	EVENT_TYPES
 };
 

@@ -332,6 +332,11 @@ int link_query(struct link *l)
 	return link_send(l, MSG_QUERY, NULL);
 }
 
+int link_load(struct link *l, unsigned int interval_ms)
+{
+	return link_send(l, MSG_LOAD, &(struct msg_load){ .interval_ms = interval_ms });
+}
+
 void link_get_stats(const struct link *l, struct link_stats *ret)
 {
 	*ret = l->stats;

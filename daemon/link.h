@@ -91,6 +91,8 @@ int link_cancel(struct link *l, uint32_t kick);
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);
 int link_query(struct link *l);
+/* Only to an agent with MSG_FEATURE_LOAD. */
+int link_load(struct link *l, unsigned int interval_ms);
 
 /**
  * link_ping() - ask whether the agent is alive

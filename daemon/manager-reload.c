@@ -64,6 +64,7 @@ static int take_settings(struct domain *d, const struct reload_step *s)
 	if (d->hv->ops->set_reply_ms)
 		d->hv->ops->set_reply_ms(d->hv, d->settings->deadlines.qmp_reply_ms);
 	drift_look(d);
+	load_ask(d);
 	return 0;
 }
 

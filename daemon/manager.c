@@ -71,6 +71,7 @@ int manager_new(struct manager **ret, sd_event *event, struct config *config)
 	if (!m)
 		return -ENOMEM;
 	TAILQ_INIT(&m->changes);
+	LIST_INIT(&m->load_watches);
 	m->event = sd_event_ref(event);
 	m->config = config;
 	m->started_us = now_us();

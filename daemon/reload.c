@@ -24,7 +24,8 @@ static bool are_same_settings(const struct domain_config *a, const struct domain
 	return a->max_vcpus == b->max_vcpus && a->has_place == b->has_place &&
 	       (!a->has_place || memcmp(&a->place, &b->place, sizeof(a->place)) == 0) &&
 	       a->foreign == b->foreign && a->one_by_one == b->one_by_one &&
-	       are_same_names(a->allow, b->allow);
+	       a->load_interval.set == b->load_interval.set &&
+	       a->load_interval.ms == b->load_interval.ms && are_same_names(a->allow, b->allow);
 }
 
 static bool are_same_sockets(const struct domain_config *a, const struct domain_config *b)

@@ -93,13 +93,21 @@ static void add_identity(json_object *o, const struct domain *d)
 	json_out_text(o, "accel", d->facts.accel);
 	json_object_object_add(o, "agent", report_agent(d));
 	add_counts(o, d);
+	json_out_text(o, "operation", d->running ? d->running->id : NULL);
 }
 
-json_object *report_summary(const struct domain *d)
+static void add_load(json_object *o, const struct domain *d, bool cpus, uint64_t now_us)
+{
+	json_object_object_add(o, "load", report_load(d, cpus, now_us));
+	json_out_text(o, "load_why", domain_why_no_load(d));
+}
+
+json_object *report_summary(const struct domain *d, uint64_t now_us)
 {
 	json_object *o = json_object_new_object();
 
 	add_identity(o, d);
+	add_load(o, d, false, now_us);
 	return o;
 }
 
@@ -111,7 +119,7 @@ json_object *report_info(const struct domain *d, uint64_t now_us)
 	add_identity(o, d);
 	json_out_text(o, "unsupported",
 		      d->n_vcpus > 0 && !d->supported ? d->unsupported_why : NULL);
-	json_out_text(o, "operation", d->running ? d->running->id : NULL);
+	add_load(o, d, true, now_us);
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		json_object_array_add(vcpus, report_vcpu(&d->vcpus[i], now_us));
 	json_object_object_add(o, "vcpus", vcpus);
@@ -156,6 +164,7 @@ static json_object *report_config(const struct config *c)
 	json_object_object_add(o, "operators", operators);
 	json_out_text(o, "metrics_listen", c->metrics_listen ? c->metrics_listen : "");
 	json_object_object_add(o, "deadlines", report_deadlines(&c->deadlines));
+	json_out_int(o, "load_interval_ms", c->load_interval.ms);
 	return o;
 }
 

@@ -148,6 +148,10 @@ static void add_by_type(json_object *o, const struct event *e)
 	case EVENT_DOMAIN:
 		json_out_str(o, "status", e->domain ? domain_status_name(e->domain) : NULL);
 		break;
+	case EVENT_LOAD:
+		json_object_object_add(o, "load",
+				       e->domain ? report_load(e->domain, true, e->t_us) : NULL);
+		break;
 	case EVENT_CONFIG:
 	case EVENT_LOG:
 	case EVENT_TYPES:

@@ -40,7 +40,10 @@ json_object *report_refusals(const struct plan *p);
 
 /* Everything known of a domain, or its summary. @now_us: CLOCK_MONOTONIC. */
 json_object *report_info(const struct domain *d, uint64_t now_us);
-json_object *report_summary(const struct domain *d);
+json_object *report_summary(const struct domain *d, uint64_t now_us);
+
+/* The guest's load, of each CPU too where @cpus; NULL unknown. */
+json_object *report_load(const struct domain *d, bool cpus, uint64_t now_us);
 
 /* The daemon and its host. */
 json_object *report_host(const struct manager *m, uint64_t now_us);

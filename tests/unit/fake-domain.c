@@ -208,6 +208,49 @@ const char *domain_why_no_agent(const struct domain *d)
 	return d->agent_up ? NULL : "nobody answers";
 }
 
+void load_watch(struct manager *m, struct load_watch *w, const char *domain,
+		unsigned int interval_ms)
+{
+	w->manager = m;
+	w->interval_ms = interval_ms;
+	snprintf(w->domain, sizeof(w->domain), "%s", domain);
+	fake_of_manager(m)->watched++;
+}
+
+void load_unwatch(struct load_watch *w)
+{
+	if (w->manager)
+		fake_of_manager(w->manager)->watched--;
+	w->manager = NULL;
+}
+
+bool load_is_due(const struct domain *d, unsigned int interval_ms)
+{
+	return interval_ms > 0;
+}
+
+const struct load *domain_load(const struct domain *d)
+{
+	return d->load.number ? &d->load : NULL;
+}
+
+const char *domain_why_no_load(const struct domain *d)
+{
+	return d->load.number ? NULL : "nobody has asked";
+}
+
+const struct load_row *domain_load_row(const struct domain *d, unsigned int vcpu)
+{
+	const struct vcpu *v = &d->vcpus[vcpu];
+
+	return v->load.number && v->load.number == d->load.number ? &v->load : NULL;
+}
+
+struct load_row domain_load_mean(const struct domain *d)
+{
+	return d->vcpus[0].load;
+}
+
 bool domain_is_one_by_one(const struct domain *d)
 {
 	return d->config->one_by_one == ONE_BY_ONE_YES;

@@ -21,6 +21,7 @@ struct fake {
 	unsigned int n_ops;
 	/* What was asked of it last. */
 	struct op_request request;
+	unsigned int watched; /* how many watch the load now */
 	unsigned int submitted, cancelled, attached, detached, armed, admitted;
 	int armed_state;
 	/* How it answers. */

@@ -187,16 +187,6 @@ void bench_eject(struct bench *b, unsigned int slot)
 	bench_table(b);
 }
 
-void bench_ost(struct bench *b, unsigned int slot, int source, int status)
-{
-	b->hv_events->on_ost(b->hv_ctx, slot, source, status);
-}
-
-void bench_status(struct bench *b, enum hv_status status)
-{
-	b->hv_events->on_status(b->hv_ctx, status);
-}
-
 void bench_attach(struct bench *b)
 {
 	struct hv_facts f = b->d->facts;
@@ -375,6 +365,19 @@ int link_query(struct link *l)
 	return l->b->up ? 0 : -ENOTCONN;
 }
 
+const struct msg_hello *link_hello(const struct link *l)
+{
+	return l->b->up ? &l->b->hello : NULL;
+}
+
+int link_load(struct link *l, unsigned int interval_ms)
+{
+	if (!l->b->up)
+		return -ENOTCONN;
+	say(l->b, "load %u", interval_ms);
+	return 0;
+}
+
 int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg)
 {
 	struct bench *b = l->b;
@@ -439,7 +442,7 @@ void bench_row(struct bench *b, unsigned int slot, int state)
 void bench_agent_hello(struct bench *b, unsigned int boot)
 {
 	b->up = true;
-	b->hello = (struct msg_hello){ .features = MSG_FEATURE_HOTPLUG,
+	b->hello = (struct msg_hello){ .features = MSG_FEATURE_HOTPLUG | MSG_FEATURE_LOAD,
 				       .possible = 64,
 				       .kick = b->next_kick };
 	memset(b->hello.boot_id, (int)boot, sizeof(b->hello.boot_id));

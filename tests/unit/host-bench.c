@@ -229,6 +229,16 @@ void bench_restart(struct bench *b)
 	start_daemon(b);
 }
 
+void bench_ost(struct bench *b, unsigned int slot, int source, int status)
+{
+	b->hv_events->on_ost(b->hv_ctx, slot, source, status);
+}
+
+void bench_status(struct bench *b, enum hv_status status)
+{
+	b->hv_events->on_status(b->hv_ctx, status);
+}
+
 struct bench *bench_start(const struct bench_options *options)
 {
 	struct bench_options o = options ? *options : (struct bench_options){ 0 };

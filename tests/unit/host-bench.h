@@ -14,7 +14,7 @@
  *
  * What the domain says to either is remembered in words, to be read in order:
  *   "plug 3"  "unplug 3"  "place 3"  "unplace 3"          to QEMU
- *   "kick 3 44"  "kick 3 6 rollback"  "cancel 3"  "arm 3 9"   to the agent
+ *   "kick 3 44"  "kick 3 6 rollback"  "cancel 3"  "arm 3 9"  "load 2000"  to the agent
  * Queries, pings and acks are answered or counted without a word.
  *
  * Where @auto_qemu or @auto_agent is set that side does what it is asked, at once, except for the

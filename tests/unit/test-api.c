@@ -444,9 +444,33 @@ static void streams_events(void **state)
 			    "{\"continues\":true,\"parameters\":{\"event\":{\"type\":\"log\","
 			    "\"domain\":\"web1\",\"op\":null,\"t_us\":0,\"error_us\":0,"
 			    "\"text\":\"hello\"}}}");
+	/* The load is for those who asked. */
+	e.type = EVENT_LOAD;
+	event_publish(b->fake.manager.bus, &e);
+	assert_string_equal(receive(b), "");
+	assert_int_equal(b->fake.watched, 0);
 	close(b->fd);
 	varlink_bench_pump(&b->varlink);
 	event_publish(b->fake.manager.bus, &e);
+	b->fd = varlink_bench_connect(&b->varlink);
+}
+
+static void the_load_is_watched_as_long_as_its_events_are(void **state)
+{
+	struct bench *b = *state;
+	struct event e = { .type = EVENT_LOAD, .vcpu = -1, .text = "", .domain = &b->fake.domain };
+
+	send_call(b, "Events", "\"load_ms\":999", true);
+	assert_part(receive(b), "InvalidArgument");
+	assert_int_equal(b->fake.watched, 0);
+	send_call(b, "Events", "\"domain\":\"web1\",\"load_ms\":2000", true);
+	assert_string_equal(receive(b), "");
+	assert_int_equal(b->fake.watched, 1);
+	event_publish(b->fake.manager.bus, &e);
+	assert_part(receive(b), "{\"type\":\"load\",\"domain\":\"web1\",\"load\":null,");
+	close(b->fd);
+	varlink_bench_pump(&b->varlink);
+	assert_int_equal(b->fake.watched, 0);
 	b->fd = varlink_bench_connect(&b->varlink);
 }
 
@@ -540,6 +564,7 @@ int main(void)
 		CASE(lists_operations_newest_last),
 		CASE(lists_operations_one_by_one_to_who_asked_for_more),
 		CASE(streams_events),
+		CASE(the_load_is_watched_as_long_as_its_events_are),
 		CASE(the_daemon_stops_while_clients_wait),
 		CASE(permits_by_method),
 	};

@@ -369,7 +369,8 @@ static void info_of_a_running_domain(void **state)
 		    "\"agent\":{\"connected\":true,\"version\":\"0.1.0\",\"kernel\":\"6.1.0\","
 		    "\"boot_id\":\"00112233-4455-6677-8899-aabbccddeeff\",\"why\":null},"
 		    "\"maximum\":2,\"present\":2,\"online\":1,\"standby\":1,"
-		    "\"unsupported\":null,\"operation\":null,"
+		    "\"operation\":null,\"unsupported\":null,"
+		    "\"load\":null,\"load_why\":\"nobody has asked\","
 		    "\"vcpus\":[{\"vcpu\":0,\"cpu\":0,\"slot\":null,\"boot\":true,\"owned\":false,"
 		    "\"state\":44,\"name\":\"online\",\"ran_on\":0,\"pending\":null,"
 		    "\"drift\":null,\"since_ms\":2500},"
@@ -388,25 +389,27 @@ static void unknown_is_null(void **state)
 	d->leaving = DOMAIN_LEAVES;
 	strcpy(d->why, "cannot connect to /q: Connection refused");
 	d->n_vcpus = 0;
-	assert_json(report_summary(d),
+	assert_json(report_summary(d, 0),
 		    "{\"domain\":\"web1\",\"uuid\":null,\"hypervisor\":\"qemu\","
 		    "\"status\":\"attaching\","
 		    "\"why\":\"cannot connect to /q: Connection refused\","
 		    "\"leaving\":\"it leaves\",\"accel\":null,"
 		    "\"agent\":{\"connected\":false,\"version\":null,\"kernel\":null,"
 		    "\"boot_id\":null,\"why\":\"nobody answers\"},\"maximum\":null,"
-		    "\"present\":null,\"online\":null,\"standby\":null}");
+		    "\"present\":null,\"online\":null,\"standby\":null,\"operation\":null,"
+		    "\"load\":null,\"load_why\":\"nobody has asked\"}");
 	/* QEMU is known, the guest never spoke: what it has online is not known. */
 	d->attached = true;
 	d->leaving = DOMAIN_STAYS;
 	d->n_vcpus = 4;
 	f->vcpus[1].state = -1;
-	assert_json(report_summary(d),
+	assert_json(report_summary(d, 0),
 		    "{\"domain\":\"web1\",\"uuid\":null,\"hypervisor\":\"qemu\","
 		    "\"status\":\"running\",\"why\":null,\"leaving\":null,\"accel\":null,"
 		    "\"agent\":{\"connected\":false,\"version\":null,\"kernel\":null,"
 		    "\"boot_id\":null,\"why\":\"nobody answers\"},\"maximum\":4,"
-		    "\"present\":2,\"online\":null,\"standby\":null}");
+		    "\"present\":2,\"online\":null,\"standby\":null,\"operation\":null,"
+		    "\"load\":null,\"load_why\":\"nobody has asked\"}");
 }
 
 /* Row: an event and what it is told as. */
