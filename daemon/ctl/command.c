@@ -243,6 +243,18 @@ static int check_clashes(struct command *c)
 	return 0;
 }
 
+static int check_needs(struct command *c)
+{
+	uint64_t these = c->given & c->verb->needs.these;
+	char one[64], other[64];
+
+	if (!these || (c->given & c->verb->needs.with))
+		return 0;
+	name_options(these & -these, one, sizeof(one));
+	name_options(c->verb->needs.with, other, sizeof(other));
+	return command_error(c, "%s needs %s", one, other);
+}
+
 static int check_options(struct command *c)
 {
 	const struct verb *v = c->verb;
@@ -255,7 +267,9 @@ static int check_options(struct command *c)
 	if (v->one_needed && !one)
 		return command_error(c, "one of %s is needed", names);
 	name_options(missing & -missing, names, sizeof(names));
-	return missing ? command_error(c, "option %s is needed", names) : check_clashes(c);
+	if (missing)
+		return command_error(c, "option %s is needed", names);
+	return check_clashes(c) < 0 ? -EINVAL : check_needs(c);
 }
 
 static int check_whole(struct command *c)

@@ -44,6 +44,9 @@ enum option {
 	OPT_MAXVCPUS,
 	OPT_APPLY,
 	OPT_FORMAT,
+	OPT_LOAD,
+	OPT_INTERVAL,
+	OPT_REFRESHES,
 	OPTIONS
 };
 
@@ -98,6 +101,7 @@ enum { VERB_WORDS_MAX = 3, VERB_CLASHES_MAX = 2 };
  * @one_of: at most one of these may be given
  * @one_needed: and one must be
  * @clashes: none of @with can stand beside one of @these
+ * @needs: one of @these makes no sense without @with
  * @run: asks the daemon and prints; returns the exit code. NULL for "help".
  */
 struct verb {
@@ -114,6 +118,9 @@ struct verb {
 	struct {
 		uint64_t these, with;
 	} clashes[VERB_CLASHES_MAX];
+	struct {
+		uint64_t these, with;
+	} needs;
 	int (*run)(struct ctl *c);
 };
 
@@ -143,6 +150,7 @@ struct command {
 	const char *policy;
 	unsigned int timeout_ms;
 	unsigned int events;
+	unsigned int interval_ms;
 	const char *file;
 	const char *qmp;
 	const char *agent;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/handlers.h"
+#include "daemon/ctl/load.h"
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/step.h"
 #include "daemon/ctl/value.h"
@@ -45,6 +46,14 @@ static void print_bool(json_object *event, const char *key, const char *yes, con
 		fputs(value_bool(event, key, false) ? yes : no, stdout);
 }
 
+static void print_load(json_object *event)
+{
+	char words[256];
+
+	if (strcmp(value_string(event, "type", ""), "load") == 0)
+		printf(" %s", load_words(value_object(event, "load"), words, sizeof(words)));
+}
+
 /* Events of all kinds have the same keys, each those that fit; what is there is printed. */
 static void print_event(json_object *event)
 {
@@ -69,10 +78,22 @@ static void print_event(json_object *event)
 		printf(" failed: %s", step_format_rc((int)rc, code, sizeof(code)));
 	print_string(event, "status", " ");
 	print_string(event, "result", " ");
+	print_load(event);
 	if (!outcome_repeats_code(value_string(event, "text", ""), code))
 		print_string(event, "text", ": ");
 	putchar('\n');
 	fflush(stdout);
+}
+
+static json_object *parameters_of(const struct command *command)
+{
+	json_object *o = ctl_parameters("domain", command->domain);
+
+	if (command_has(command, OPT_LOAD))
+		ctl_add_int(o, "load_ms",
+			    command_has(command, OPT_INTERVAL) ? command->interval_ms
+							       : LOAD_INTERVAL_MS);
+	return o;
 }
 
 static void show(const struct ctl *c, json_object *event)
@@ -88,7 +109,7 @@ int run_events(struct ctl *c)
 	const struct command *command = c->command;
 	uint64_t until_us = UINT64_MAX;
 	unsigned int seen = 0;
-	int exit_code = ctl_send(c, "Events", ctl_parameters("domain", command->domain), true);
+	int exit_code = ctl_send(c, "Events", parameters_of(command), true);
 
 	if (exit_code)
 		return exit_code;

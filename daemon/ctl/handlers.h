@@ -34,6 +34,9 @@ int run_cancel(struct ctl *c);
 /* events.c */
 int run_events(struct ctl *c);
 
+/* top.c */
+int run_top(struct ctl *c);
+
 /* trace-file.c */
 int run_trace(struct ctl *c);
 

@@ -46,6 +46,9 @@ static const struct option_def table[OPTIONS] = {
 	[OPT_MAXVCPUS] = { "maxvcpus", 0, "N", "how many vCPUs it is to be able to have" },
 	[OPT_FORMAT] = { "format", 0, "FORMAT", "openmetrics (default) or prometheus" },
 	[OPT_APPLY] = { "apply", 0, NULL, "define the domain so, instead of printing it" },
+	[OPT_LOAD] = { "load", 0, NULL, "the guests' load too" },
+	[OPT_INTERVAL] = { "interval", 0, "SEC", "how often the load is told (default 2)" },
+	[OPT_REFRESHES] = { "count", 0, "N", "stop after N refreshes" },
 };
 
 const struct option_def *option_def(enum option o)
@@ -129,7 +132,13 @@ int option_take(struct command *c, enum option o, const char *value)
 			return command_error(c, "--timeout needs seconds from 1 to %d, not '%s'",
 					     WORDS_SECONDS_MAX, value);
 		return 0;
+	case OPT_INTERVAL:
+		if (words_seconds(value, &c->interval_ms) < 0)
+			return command_error(c, "--interval needs seconds from 1 to %d, not '%s'",
+					     WORDS_SECONDS_MAX, value);
+		return 0;
 	case OPT_COUNT:
+	case OPT_REFRESHES:
 		return take_number(c, value, o, 1, WORDS_EVENTS_MAX, &c->events);
 	case OPT_OP_ID:
 	case OPT_OP:
@@ -159,6 +168,7 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_CURRENT:
 	case OPT_APPLY:
 	case OPT_SVG:
+	case OPT_LOAD:
 	case OPTIONS:
 		break;
 	}

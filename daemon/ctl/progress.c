@@ -7,17 +7,11 @@
  * the time in a step is seen growing while nothing is heard. Elsewhere each step that was left is
  * written once.
  *
- * The terminal is never put into another mode: no hidden cursor, no other screen, no echo turned
- * off. After each drawing the cursor stands at the start of the line below the block, so whatever
- * ends this process, or prints next, finds the terminal as it was. The block is at most as high as
- * the window less one line, and each line is cut to its width: a line that wraps or scrolls away
- * could not be reached again. When the window got narrower, the terminal has wrapped the lines that
- * stand there; their rows are counted again from their lengths.
- *
  * Time in a step is on the daemon's clock of the operation (t_ms). Ours is related to it by the
  * message that came with the least delay.
  */
 #include "daemon/ctl/progress.h"
+#include "daemon/ctl/block.h"
 #include "daemon/ctl/lines.h"
 #include "daemon/ctl/output.h"
 #include "daemon/ctl/value.h"
@@ -25,39 +19,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-enum { TICK_US = 100000, LINE_MAX_BYTES = 512, BLOCK_ROWS_MAX = 256 };
+enum { TICK_US = 100000, LINE_MAX_BYTES = 512 };
 
 struct progress {
 	enum progress_mode mode;
 	struct lines lines;
 	bool synced;
 	double offset_ms; /* our clock less the daemon's, at least */
-	unsigned int n_drawn;
-	unsigned short drawn[BLOCK_ROWS_MAX]; /* length of each line of the block */
+	struct block block;
 };
 
 enum progress_mode progress_choose(bool json, bool quiet)
 {
-	const char *term = getenv("TERM");
-
 	if (quiet)
 		return PROGRESS_NONE;
 	if (json)
 		return PROGRESS_JSON;
-	if (!isatty(STDERR_FILENO) || !term || !*term || strcmp(term, "dumb") == 0)
-		return PROGRESS_PLAIN;
-	return PROGRESS_LIVE;
+	return block_can(stderr) ? PROGRESS_LIVE : PROGRESS_PLAIN;
 }
 
 struct progress *progress_new(enum progress_mode mode)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
-	if (p)
+	if (p) {
 		p->mode = mode;
+		p->block.to = stderr;
+	}
 	return p;
 }
 
@@ -120,44 +109,12 @@ void progress_say(struct progress *p, const char *sentence)
 		return;
 	fflush(stdout);
 	fprintf(stderr, "%s\n", output_clean(sentence, text, sizeof(text)));
-	/* What was drawn stays above it. */
-	p->n_drawn = 0;
+	block_leave(&p->block);
 }
 
 uint64_t progress_due_us(const struct progress *p, uint64_t now_us)
 {
 	return p->mode == PROGRESS_LIVE && p->lines.n > 0 ? now_us + TICK_US : UINT64_MAX;
-}
-
-static struct winsize window(void)
-{
-	struct winsize w = { 0 };
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
-		w.ws_col = 80;
-	if (w.ws_row == 0)
-		w.ws_row = 24;
-	return w;
-}
-
-/* Rows that the block takes in a window of this width. */
-static unsigned int drawn_rows(const struct progress *p, const struct winsize *w)
-{
-	unsigned int rows = 0;
-
-	for (unsigned int i = 0; i < p->n_drawn; i++)
-		rows += p->drawn[i] <= w->ws_col ? 1 : (p->drawn[i] + w->ws_col - 1u) / w->ws_col;
-	return rows < w->ws_row ? rows : w->ws_row - 1u;
-}
-
-static void draw_line(struct progress *p, FILE *f, const char *text, const struct winsize *w)
-{
-	size_t len = strlen(text), width = w->ws_col > 1 ? w->ws_col - 1u : 1;
-
-	if (len > width)
-		len = width;
-	fprintf(f, "%.*s\033[K\n", (int)len, text);
-	p->drawn[p->n_drawn++] = (unsigned short)len;
 }
 
 static size_t count_active(const struct lines *l)
@@ -169,55 +126,43 @@ static size_t count_active(const struct lines *l)
 	return n;
 }
 
+/* What a drawing needs to know. */
+struct drawing {
+	const struct lines *lines;
+	double now_ms;
+};
+
 /* Where not all fit, those that have ended are left out first, then the highest. */
-static void draw_block(struct progress *p, FILE *f, double now_ms, const struct winsize *w)
+static void draw_lines(void *ctx, struct block *b)
 {
-	size_t room = w->ws_row > 2 ? w->ws_row - 1u : 1, active = 0, shown = 0;
-	size_t ended = count_active(&p->lines); /* these come after all that are active */
+	const struct drawing *d = ctx;
+	const struct lines *lines = d->lines;
+	size_t room = block_room(b), active = 0, shown = 0;
+	size_t ended = count_active(lines); /* these come after all that are active */
 	char text[LINE_MAX_BYTES];
 
-	if (room > BLOCK_ROWS_MAX)
-		room = BLOCK_ROWS_MAX;
-	if (p->lines.n > room)
+	if (lines->n > room)
 		room--;
-	for (size_t i = 0; i < p->lines.n; i++) {
-		const struct line *line = &p->lines.v[i];
+	for (size_t i = 0; i < lines->n; i++) {
+		const struct line *line = &lines->v[i];
 
 		if ((line->mark == MARK_ENDED ? ended++ : active++) >= room)
 			continue;
-		draw_line(p, f, lines_format(line, now_ms, text, sizeof(text)), w);
+		block_line(b, lines_format(line, d->now_ms, text, sizeof(text)));
 		shown++;
 	}
-	if (shown == p->lines.n)
+	if (shown == lines->n)
 		return;
-	snprintf(text, sizeof(text), "and %zu more", p->lines.n - shown);
-	draw_line(p, f, text, w);
+	snprintf(text, sizeof(text), "and %zu more", lines->n - shown);
+	block_line(b, text);
 }
 
 void progress_redraw(struct progress *p, uint64_t now_us)
 {
-	struct winsize w = window();
-	unsigned int up = drawn_rows(p, &w);
-	char *text = NULL;
-	size_t size = 0;
-	FILE *f;
+	struct drawing d = { &p->lines, (double)now_us / 1000 - p->offset_ms };
 
-	if (p->mode != PROGRESS_LIVE || p->lines.n == 0)
-		return;
-	f = open_memstream(&text, &size);
-	if (!f)
-		return;
-	p->n_drawn = 0;
-	fputc('\r', f);
-	if (up > 0)
-		fprintf(f, "\033[%uA", up);
-	draw_block(p, f, (double)now_us / 1000 - p->offset_ms, &w);
-	fputs("\033[J", f);
-	/* One write, so that no half drawn block is seen. */
-	if (fclose(f) == 0)
-		fwrite(text, 1, size, stderr);
-	fflush(stderr);
-	free(text);
+	if (p->mode == PROGRESS_LIVE && p->lines.n > 0)
+		block_redraw(&p->block, draw_lines, &d);
 }
 
 void progress_end(struct progress *p, json_object *result, uint64_t now_us)

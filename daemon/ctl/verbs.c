@@ -176,8 +176,25 @@ static const struct verb table[] = {
 		.args = "[DOMAIN]",
 		.help = "Print what happens, as it happens.",
 		.words = { WORD_DOMAIN },
-		.options = OPT(WAIT_TIMEOUT) | OPT(COUNT),
+		.about =
+			"With --load the guests' load is among it, told each SEC seconds of --interval: the\n"
+			"agents are asked for it as long as somebody wants it.",
+		.options = OPT(WAIT_TIMEOUT) | OPT(COUNT) | OPT(LOAD) | OPT(INTERVAL),
+		.needs = { OPT(INTERVAL), OPT(LOAD) },
 		.run = run_events,
+	},
+	{
+		.name = "top",
+		.args = "[DOMAIN]",
+		.help = "Show the domains, their vCPUs and their guests' load, again and again.",
+		.words = { WORD_DOMAIN },
+		.about =
+			"On a terminal the lines are redrawn in place, at once where something happens; with a\n"
+			"domain there is a line for each vCPU too. Else a line a domain each interval, the first\n"
+			"after one; -q leaves the header out. Percentages are of the interval (BUSY, STEAL: the\n"
+			"mean of the CPUs) and of the last 10 and 60 s (PSI, the CPU pressure); '-' is unknown.",
+		.options = OPT(INTERVAL) | OPT(REFRESHES),
+		.run = run_top,
 	},
 	{
 		.name = "trace",

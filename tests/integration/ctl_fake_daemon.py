@@ -25,7 +25,7 @@ from tap import case, equal, matches
 from traces import TRACES
 
 SVG = "{http://www.w3.org/2000/svg}"
-VERBS = ("list host states info vcpucount setvcpus setvcpu target domain-xml doctor ops op wait cancel events trace "
+VERBS = ("list host states info vcpucount setvcpus setvcpu target domain-xml doctor ops op wait cancel events top trace "
          "fail attach detach metrics help").split()  # fmt: skip
 
 
@@ -160,6 +160,20 @@ ROWS = [
     ("events web1 --count 1 -o json", 0, r'^{"op":"op-1",.*"type":"step",.*}\n$', NO, {"domain": "web1"}),
     ("events web1 --timeout 1 --count 2", 0, r"^[^\n]*\n[^\n]*\n$", NO),
     ("events ends", 9, None, r"ended the events"),
+    ("events web1 --load --count 5", 0, r"\n[\d:.]+ web1 load pressure 42.1 18.05 busy 87.5 steal - load 5.12 runnable 9\n$", NO,
+     {"domain": "web1", "load_ms": 2000}),
+    ("events --load --interval 7.5 --count 1", 0, None, NO, {"domain": None, "load_ms": 7500}),
+    ("events web1 --count 1", 0, None, NO, {"load_ms": None}),
+    ("events --interval 7", 2, NO, r"^vcpuhpctl: --interval needs --load\n"),
+    ("top --count 1 --interval 1", 0, r"^DOMAIN +STATUS +MAX .*OPERATION\n"
+     r"web1 +running +8 +4 +3 +1 +0 +87.5 +- +42.1 +18.05 +5.12 +9 -\ndb +attaching +- +- +- +- +- +- +- +- +- +- +- -\n$", NO),
+    ("-q top web1 --count 2 --interval 1", 0, r"^(web1 +running +8 [^\n]* 9 -\n){2}$", NO, {"domain": "web1"}),
+    ("-o json top --count 1 --interval 1", 0, r'^{"domain":"web1",.*"load":{.*}\n{"domain":"db",.*"load":null,.*}\n$', NO),
+    ("-o json top web1 --count 1 --interval 1", 0, r'^{"domain":"web1",.*"cpus":\[.*"vcpus":\[.*}\n$', NO),
+    ("top ends", 9, NO, r"ended the events"),
+    ("top err-NoSuchDomain", 10, NO, r"^vcpuhpctl: "),
+    ("top --interval 0", 2, NO, r"^vcpuhpctl: --interval needs seconds from 1 to 86400, not '0'\n"),
+    ("top --load", 2, NO, r"unknown option --load"),
     ("trace web1 -O -", 0, r'^{"traceEvents":\[.*"displayTimeUnit":"ms"}\n$', NO),
     ("trace web1 --op x -O-", 0, None, NO, {"op": "x"}),
     ("trace web1 -O /nonexistent/f", 1, NO, r"cannot write /nonexistent/f: No such file"),

@@ -196,5 +196,39 @@ def a_dumb_terminal_gets_plain_lines_and_quiet_gets_none():
             equal((len([s for s in t.screen if s]), b"\x1b" in t.raw), (wanted, False), "%s %s" % (term, args))
 
 
+@case(deadline=SECONDS)
+def top_redraws_its_lines_at_once_and_soon_after_an_event():
+    with server() as (daemon, path, _):
+        t = Terminal(24, 140)
+        p = subprocess.Popen([CTL, "top", "web1", "--interval", "600"], stdin=subprocess.DEVNULL, stdout=t.slave,
+                             env=dict(environment(path), TERM="xterm"), stderr=subprocess.PIPE)  # fmt: skip
+        try:
+            t.read_until(lambda: len(t.screen) > 6, "the lines")
+            matches(r"^DOMAIN +STATUS +MAX", t.screen[0])
+            matches(r"^web1 +running +8 +4 +3 +1 +0 +87.5 ", t.screen[1])
+            matches(r"^  vcpu 0 +cpu 0 +online +busy +75.0 %  steal +- %$", t.screen[2])
+            matches(r"^  vcpu 3 +cpu 3 +standby +busy +- % .*  drift: the guest brought it online itself$", t.screen[5])
+            t.read_until(lambda: len([c for c in daemon.calls if c["method"].endswith("GetDomain")]) == 2,
+                         "a second look, after the events")  # fmt: skip
+            p.send_signal(signal.SIGINT)
+            t.finish(p)
+            equal(p.returncode, 130)
+            equal((t.row, len(t.screen)), (6, 7), "the lines stand, the cursor below them")
+        finally:
+            p.kill()
+            p.wait()
+
+
+@case(deadline=SECONDS)
+def top_on_a_small_terminal_stays_inside_it():
+    with server() as (_, path, _f):
+        t = Terminal(4, 30)
+        p = subprocess.Popen([CTL, "top", "web1", "--interval", "1", "--count", "2"], stdin=subprocess.DEVNULL,
+                             stdout=t.slave, env=dict(environment(path), TERM="xterm"))  # fmt: skip
+        t.finish(p)
+        equal((p.returncode, len(t.screen)), (0, 4))
+        matches("^web1 ", t.screen[1])
+
+
 if __name__ == "__main__":
     tap.main(before=why_not)

@@ -10,14 +10,20 @@ AGENT = {
     "boot_id": "5a1e8a9c-0f3d-4c57-9a53-2f6f8ce0b7d1", "why": None,
 }  # fmt: skip
 
+LOAD = {
+    "age_ms": 250, "span_ms": 2000, "pressure": {"avg10": 42.1, "avg60": 18.05, "total_us": 123456789},
+    "average": [5.12, 2.56, 1.28], "runnable": 9, "busy": 87.5, "steal": None,
+}  # fmt: skip
+
 SUMMARY = {
     "domain": "web1", "uuid": "c7a5fdbd-edaf-9455-926a-d65c16db1809", "hypervisor": "qemu",
     "status": "running", "why": None, "accel": "kvm", "agent": AGENT,
-    "maximum": 8, "present": 4, "online": 3, "standby": 1,
+    "maximum": 8, "present": 4, "online": 3, "standby": 1, "operation": None, "load": LOAD, "load_why": None,
 }  # fmt: skip
 
 ATTACHING = dict(SUMMARY, domain="db", uuid=None, status="attaching", accel=None, maximum=None,
                  present=None, online=None, standby=None, why="cannot connect to /q: Connection refused",
+                 load=None, load_why="no agent is connected",
                  agent=dict(AGENT, connected=False, version=None, kernel=None, boot_id=None,
                             why="no agent has answered"))  # fmt: skip
 
@@ -32,7 +38,9 @@ def info_vcpu(vcpu, state, name, **keys):
     return dict(v, **keys)
 
 
-INFO = dict(SUMMARY, unsupported=None, operation=None, vcpus=[
+CPU_LOADS = [{"vcpu": 0, "cpu": 0, "busy": 75.0, "steal": None}, {"vcpu": 2, "cpu": 2, "busy": None, "steal": 0.5}]
+
+INFO = dict(SUMMARY, unsupported=None, load=dict(LOAD, cpus=CPU_LOADS), vcpus=[
     info_vcpu(0, 44, "online"), info_vcpu(1, 44, "online"), info_vcpu(2, 44, "online"),
     info_vcpu(3, 6, "standby", pending="unplug", drift="the guest brought it online itself"),
     info_vcpu(4, 0, "offline"),
@@ -44,7 +52,7 @@ HOST = {
             "max_vcpu_id": 4096},
     "domains": 1, "uptime_ms": 5000,
     "config": {"allow_fault_injection": False, "operators": ["vcpuhp-ops"],
-               "deadlines": {"qmp_reply_ms": 5000, "operation_ms": 120000}},
+               "deadlines": {"qmp_reply_ms": 5000, "operation_ms": 120000}, "load_interval_ms": 0},
 }  # fmt: skip
 
 STATES = [
@@ -176,6 +184,8 @@ EVENTS = [
      "text": "\033]0;owned\007a line of the guest"},
     {"type": "operation", "domain": "web1", "result": "done", "running": False, "op": "op-1",
      "t_us": 8, "error_us": 0, "text": None},
+    {"type": "load", "domain": "web1", "load": dict(LOAD, cpus=CPU_LOADS), "op": None, "t_us": 9, "error_us": 0,
+     "text": None},
 ]  # fmt: skip
 
 FINDINGS = [

@@ -271,6 +271,9 @@ static const struct {
 	  "one of --enable, --disable or --standby is needed" },
 	{ { "ctl", "trace", "w" }, NULL, "option -O is needed" },
 	{ { "ctl", "attach", "w", "--qmp", "/q" }, NULL, "option --agent is needed" },
+	{ { "ctl", "events", "--load", "--interval", "1.5" }, "events", NULL },
+	{ { "ctl", "events", "--interval", "5" }, NULL, "--interval needs --load" },
+	{ { "ctl", "top", "--interval", "5", "--count", "1" }, "top", NULL },
 };
 
 static void command_lines_are_read_as_the_tables_say(void **ctx)
@@ -305,10 +308,11 @@ static void every_row_of_the_verbs_is_whole(void **ctx)
 		assert_true(n <= VERB_WORDS_MAX && v->min_words <= n);
 		assert_ptr_equal(verb_find(v->name), v);
 		assert_true(v->args && v->help && v->help[strlen(v->help) - 1] == '.');
-		assert_int_equal((v->needed | v->one_of) & ~v->options, 0);
+		assert_int_equal(
+			(v->needed | v->one_of | v->needs.these | v->needs.with) & ~v->options, 0);
 		assert_true(v->run || strcmp(v->name, "help") == 0);
 	}
-	assert_int_equal(OPTIONS <= 32, 1);
+	assert_int_equal(OPTIONS <= 64, 1);
 	for (int o = 0; o < OPTIONS; o++)
 		assert_true(
 			option_def((enum option)o)->help &&
