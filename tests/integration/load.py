@@ -3,8 +3,10 @@
 """The guest's load through a real daemon and a real agent on a folder for /: told while somebody wants
 it and no longer, what is not there as null, and nothing a guest makes up."""
 
+import contextlib
 import select
 import sys
+import threading
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import badinputs as table
@@ -17,7 +19,7 @@ from qtestvm import QtestVM, why_not
 from scene import done
 from tap import case, equal
 from vm import wait_for
-from witness import Control
+from witness import Control, Meter
 
 PSI = "some avg10=42.10 avg60=18.05 avg300=1.00 total=123456789\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 AVERAGE = "5.12 2.56 1.28 10/80 11206\n"
@@ -235,6 +237,28 @@ def a_guest_that_tells_its_load_all_the_time_is_heard_at_its_pace():
         # And what comes unasked is no word.
         agent.report((wire.LOAD_ALL, ALL))
         equal(d.info()["load"], None)
+
+
+@case()
+def a_flood_of_loads_costs_the_daemon_and_those_who_watch_little():
+    with LyingScene(LoadLiar) as (d, agent):
+        watching = [d.begin("events", "web1", "--load", "--interval", "1") for _ in range(4)]
+        wait_for(lambda: agent.asked, 5, "the request")
+
+        def flood():
+            with contextlib.suppress(OSError):
+                while True:
+                    agent.report(*[row(n % 2, n, n) for n in range(300)], *[(wire.LOAD_ALL, ALL)] * 35)
+
+        threading.Thread(target=flood, daemon=True).start()
+        select.select([], [], [], 0.5)  # the burst that is anybody's
+        meter = Meter(d)
+        select.select([], [], [], 3)
+        equal(meter.breach(), "")
+        for w in watching:
+            w.interrupt()
+        told = [len([e for e in w.wait().lines if e["type"] == "load"]) for w in watching]
+        assert all(3 <= n <= 4 * 6 for n in told), told
 
 
 class OldAgent(LoadLiar):
