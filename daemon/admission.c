@@ -252,7 +252,7 @@ static bool refuse_state(struct admission *a)
 	const struct domain *d = a->domain;
 	char text[OP_TEXT_MAX];
 
-	if (d->leaving && a->needs != ADMISSION_MOVE) {
+	if (d->leaving && a->needs == ADMISSION_CHANGE) {
 		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
 	} else if (d->status == HV_SHUT_DOWN) {
 		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");

@@ -14,6 +14,7 @@ enum admission_needs {
 	ADMISSION_QEMU,   /* QEMU, and with it the slots */
 	ADMISSION_AGENT,  /* and the agent's table */
 	ADMISSION_CHANGE, /* and a VM that can be changed now, a live agent, and a plan */
+	ADMISSION_VET, /* the same, of an operation that has been accepted and is to be judged first */
 	ADMISSION_MOVE, /* the same, and the plan will be carried out: a word of it to the agent */
 };
 

@@ -14,6 +14,7 @@
 #include "daemon/load.h"
 #include "daemon/log-budget.h"
 #include "daemon/op.h"
+#include "daemon/vet.h"
 #include "proto/ladder.h"
 #include "proto/walk.h"
 #include <sys/queue.h>
@@ -188,6 +189,7 @@ struct domain {
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
  * @load_watches: who wants to know the guests' load
+ * @vet, @vet_ctx: who is asked before an operation begins; hooks.c puts itself there. NULL nobody
  * @changes: of persistent configurations, sent or waiting (persist-gate.c)
  * @libvirt_up: the connection by which libvirt's domains are found is there; else @libvirt_rc and
  *              @libvirt_why say why not, as on_connection() told; 0 and "" it was not tried yet
@@ -202,6 +204,8 @@ struct manager {
 	int (*libvirt_advise)(void *discovery, const char *word, unsigned int maximum, bool define,
 			      advise_done_fn done, void *arg);
 	void *discovery;
+	const struct vet_ops *vet;
+	void *vet_ctx;
 	TAILQ_HEAD(, persist_gate) changes;
 	LIST_HEAD(, load_watch) load_watches;
 	bool libvirt_up;

@@ -4,7 +4,7 @@
  *
  * An operation is a transaction over several vCPUs. It is first admitted (admission.c), which
  * changes nothing and ends with a plan of what is known at that moment; every line of it becomes a
- * move.
+ * move. Where the host has hooks that may object they are asked before that: op-vet.c.
  *
  * Climb. All moves start at once and overlap as the guest allows: those going up go all the way,
  * those going down go to standby (or to where they rest above it). Nothing is taken from QEMU
@@ -155,6 +155,8 @@ static void on_admitted(void *ctx, const struct verdict *v)
 		run->op->denied = v->denied;
 		run->op->denial = v->denial;
 		end_with(run, v->result, v->refused_by, v->text);
+	} else if (!run->vetted) {
+		op_vet_begin(run, v->plan);
 	} else if (op_moves_add(run, v->plan) < 0) {
 		end_with(run, OP_FAILED, NULL, "out of memory");
 	} else {
@@ -296,6 +298,7 @@ static void go_on(struct op_run *run)
 			stretch_deadline(run);
 		return;
 	case RUN_LOOK:
+	case RUN_VET:
 	case RUN_PERSIST:
 	case RUN_OVER:
 		return;
@@ -334,8 +337,10 @@ int op_run_admit(struct op_run *run)
 	struct op *op = run->op;
 	int rc;
 
+	op_vet_look(run);
 	run->phase = RUN_ADMIT;
-	rc = admission_start(&run->admission, op->domain, ADMISSION_MOVE, &op->request, 0,
+	rc = admission_start(&run->admission, op->domain,
+			     run->vetted ? ADMISSION_MOVE : ADMISSION_VET, &op->request, 0,
 			     on_admitted, run);
 	if (rc >= 0)
 		op_run_look_again(run);
@@ -378,6 +383,10 @@ void op_run_stop(struct op *op, int rc)
 		op_persist_stop(run, rc);
 		return;
 	}
+	if (run->phase == RUN_VET) {
+		op_vet_stop(run, rc);
+		return;
+	}
 	if (run->phase == RUN_ADMIT) {
 		if (rc == -ECANCELED)
 			end_with(run, OP_CANCELLED, NULL, "cancelled before anything was changed");
@@ -417,6 +426,7 @@ void op_run_drop(struct op *op)
 		return;
 	run->phase = RUN_OVER;
 	op_persist_drop(run);
+	op_vet_drop(run);
 	admission_drop(&run->admission);
 	sd_event_source_disable_unref(run->give_up);
 	sd_event_source_disable_unref(run->next);

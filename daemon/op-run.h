@@ -7,12 +7,21 @@
 
 /*
  * The engine: takes a running operation through its phases. RUN_LOOK, where the persistent
- * configuration is to be changed as well, and RUN_ADMIT only wait and change nothing; RUN_RESUME
+ * configuration is to be changed as well, RUN_ADMIT and RUN_VET only wait and change nothing; RUN_RESUME
  * waits for QEMU to go on with what an earlier daemon has begun (op-resume.c); RUN_CLIMB moves
  * every vCPU but takes nothing away from QEMU; RUN_SETTLE removes what is to be removed, or undoes;
  * RUN_PERSIST changes the configuration.
  */
-enum run_phase { RUN_LOOK, RUN_ADMIT, RUN_RESUME, RUN_CLIMB, RUN_SETTLE, RUN_PERSIST, RUN_OVER };
+enum run_phase {
+	RUN_LOOK,
+	RUN_ADMIT,
+	RUN_VET,
+	RUN_RESUME,
+	RUN_CLIMB,
+	RUN_SETTLE,
+	RUN_PERSIST,
+	RUN_OVER
+};
 
 /**
  * struct move - one vCPU of a running operation
@@ -46,11 +55,13 @@ struct op_run {
 	unsigned int n_moves;
 	int stop_rc;       /* -ECANCELED, -ETIMEDOUT: the operation is being stopped */
 	bool planned_anew; /* the count was missed once, and what was left has been planned again */
+	bool vetted;       /* nobody objects, or nobody is to be asked */
 	sd_event_source *give_up; /* what cannot be undone without an agent */
 	sd_event_source *next;    /* a look at what can go on, from the loop */
 	uint32_t kick_base;       /* the highest kick number before its first */
 	struct op_resume *resume; /* op-resume.c: what an earlier daemon has begun, NULL not */
 	struct waiting *waiting;  /* op-persist.c: what libvirt has been asked for it */
+	struct vetting *vetting;  /* op-vet.c: hooks have been asked, NULL not */
 };
 
 /* Begin; the domain's running operation is @op. Return: 0 or -errno. */
@@ -92,6 +103,15 @@ void op_persist_begin(struct op_run *run);
 void op_persist_stop(struct op_run *run, int rc);
 /* The operation ends: what waits for an earlier change is not made. */
 void op_persist_drop(struct op_run *run);
+
+/* op-vet.c: is anybody to be asked before it begins? Noted in run->vetted. */
+void op_vet_look(struct op_run *run);
+/* Ask; it is admitted once more when nobody objects, and ends where somebody does. */
+void op_vet_begin(struct op_run *run, const struct plan *plan);
+/* -ECANCELED or -ETIMEDOUT, in RUN_VET. */
+void op_vet_stop(struct op_run *run, int rc);
+/* The operation ends: the answer is not waited for. */
+void op_vet_drop(struct op_run *run);
 
 /* op-resume.c: the vCPUs are there: make its moves of what was remembered. False: not yet. */
 bool op_resume_bind(struct op_run *run);
