@@ -47,12 +47,21 @@ static void add_options(json_object *o, const struct command *command, const cha
 	ctl_add_string(o, "op", id);
 }
 
+static void say_inside(const struct command *c)
+{
+	if (c->inside && !c->quiet)
+		fputs("vcpuhpctl: called by a hook (VCPUHP_OP is set), so as with --no-wait\n",
+		      stderr);
+}
+
 /* @parameters: taken */
 static int change(struct ctl *c, const char *method, json_object *parameters)
 {
 	char made[2 * OP_ID_BYTES + 1];
 	const char *id = c->command->op;
 
+	if (command_has(c->command, OPT_NO_WAIT))
+		say_inside(c->command);
 	if (!id) {
 		if (make_id(made) < 0) {
 			json_object_put(parameters);

@@ -284,6 +284,21 @@ static int check_whole(struct command *c)
 	return check_options(c);
 }
 
+/*
+ * A hook is waited for, or at least ended at its deadline: it must not wait in turn for what may come
+ * after it.
+ */
+static void note_hook(struct command *c)
+{
+	const char *env = getenv("VCPUHP_OP");
+
+	if (!env || !*env)
+		return;
+	c->inside = env;
+	if (c->verb->options & OPT(NO_WAIT) && !command_has(c, OPT_DRY_RUN))
+		c->given |= OPT(NO_WAIT);
+}
+
 /* No option is a digit, so "-1" is a number, and told to be none that is taken. */
 static bool is_option(const char *word)
 {
@@ -327,5 +342,8 @@ int command_parse(int argc, char **argv, struct command *ret)
 
 	if (rc < 0 || ret->given & (OPT(HELP) | OPT(VERSION)))
 		return rc;
-	return check_whole(ret);
+	rc = check_whole(ret);
+	if (rc == 0)
+		note_hook(ret);
+	return rc;
 }

@@ -128,6 +128,7 @@ struct verb {
  * struct command - the command line, read
  * @given: mask of the options that were given
  * @out_of_range: a LIST or VCPU was well-formed, but no domain has such a vCPU; @error says so
+ * @inside: the operation in whose hook it is called (VCPUHP_OP), so that nothing is waited for; NULL none
  * @error: a sentence, where command_parse() failed
  * Strings are borrowed from argv and the environment; NULL where not given.
  */
@@ -144,6 +145,7 @@ struct command {
 	unsigned int vcpu;
 	const char *state;
 	const char *op;
+	const char *inside;
 	const struct verb *topic;
 	unsigned int standby;
 	unsigned int maximum;

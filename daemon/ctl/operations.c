@@ -85,10 +85,31 @@ int run_op(struct ctl *c)
 	return 0;
 }
 
+/* How it stands now, and as it ended or as if the time was over. */
+static int wait_no_longer(struct ctl *c)
+{
+	_cleanup_client_reply_ struct client_reply reply = { 0 };
+	int r = ctl_ask(c, "GetOperation", ctl_parameters("op", c->command->op), &reply);
+	json_object *result = value_object(reply.parameters, "result");
+
+	if (r)
+		return r;
+	if (!result)
+		return ctl_bad_reply(c, "no result");
+	fputs("vcpuhpctl: called by a hook (VCPUHP_OP is set), so operations are not waited for\n",
+	      stderr);
+	result_print(c, result);
+	r = op_result_find(value_string(result, "result", NULL));
+	return r == OP_ACCEPTED ? EXIT_PENDING : result_exit(c, result);
+}
+
 int run_wait(struct ctl *c)
 {
-	json_object *o = ctl_parameters("op", c->command->op);
+	json_object *o;
 
+	if (c->command->inside)
+		return wait_no_longer(c);
+	o = ctl_parameters("op", c->command->op);
 	ctl_add_bool(o, "wait", true);
 	if (command_has(c->command, OPT_WAIT_TIMEOUT))
 		ctl_add_int(o, "timeout_ms", c->command->timeout_ms);
