@@ -143,6 +143,33 @@ int config_value_listen(const char *text, void *field)
 	return 0;
 }
 
+/* A part that leads elsewhere than it is written. */
+static bool has_dots(const char *path)
+{
+	while (*(path += strspn(path, "/"))) {
+		size_t len = strcspn(path, "/");
+
+		if (len <= 2 && strspn(path, ".") >= len)
+			return true;
+		path += len;
+	}
+	return false;
+}
+
+int config_value_folder(const char *text, void *field)
+{
+	char **folder = field;
+
+	if (!*text) {
+		free(*folder);
+		*folder = NULL;
+		return 0;
+	}
+	if (text[0] != '/' || strlen(text) > CONFIG_FOLDER_MAX || has_dots(text))
+		return -EINVAL;
+	return replace(text, folder);
+}
+
 /* SCHEME:REST without blanks; what it means is libvirt's to say. */
 int config_value_uri(const char *text, void *field)
 {

@@ -15,6 +15,7 @@ int config_value_interval(const char *text, void *field);   /* struct load_inter
 int config_value_count(const char *text, void *field);      /* unsigned int, 1 to 65535 */
 int config_value_path(const char *text, void *field);       /* char *, fits a socket's address */
 int config_value_listen(const char *text, void *field);     /* char *, NULL for none */
+int config_value_folder(const char *text, void *field);     /* char *, NULL for "" */
 int config_value_names(const char *text, void *field);      /* char **, each maybe with an @ */
 int config_value_place(const char *text, void *field);      /* struct domain_config */
 int config_value_uri(const char *text, void *field);        /* char *, replaced */

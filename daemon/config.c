@@ -38,6 +38,7 @@ struct row {
 #define DOMAIN(field) offsetof(struct domain_config, field)
 #define PATH "an absolute path of at most 107 bytes"
 #define LISTEN "an absolute path of at most 103 bytes, 127.0.0.1:PORT or [::1]:PORT"
+#define FOLDER "an absolute path of at most 255 bytes, or nothing"
 
 static const struct row rows[] = {
 	{ { "Daemon", "AllowFaultInjection", "boolean", "no",
@@ -82,6 +83,14 @@ static const struct row rows[] = {
 	    "How often the agents tell their guest's load; 0: only while a client watches it." },
 	  config_value_interval,
 	  DAEMON(load_interval) },
+	{ { "Daemon", "HookDirectory", FOLDER, "/etc/vcpuhp/hooks.d",
+	    "Folder of the programs that may refuse operations and are told of what happens." },
+	  config_value_folder,
+	  DAEMON(hook_dir) },
+	{ { "Daemon", "HookTimeout", "seconds", "10",
+	    "How long one of them may run before it is ended." },
+	  config_value_seconds,
+	  DAEMON(hook_timeout_ms) },
 	{ { "Libvirt", "URI", "URI", "qemu:///system",
 	    "The libvirtd whose running domains with the channel org.vcpuhp.agent.0 are managed." },
 	  config_value_uri,
@@ -211,6 +220,7 @@ struct config *config_free(struct config *c)
 	config_names_free(c->operators);
 	free(c->metrics_listen);
 	free(c->libvirt_uri);
+	free(c->hook_dir);
 	free(c);
 	return NULL;
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONFIG_NAME_MAX = 64, CONFIG_UUID_MAX = 36 };
+enum { CONFIG_NAME_MAX = 64, CONFIG_UUID_MAX = 36, CONFIG_FOLDER_MAX = 255 };
 
 /*
  * Theory of a reload: a configuration never changes; another one takes its place. Who works by one
@@ -74,6 +74,7 @@ struct deadlines {
  * @metrics_listen: MetricsListen=, where metrics are served over HTTP; NULL nowhere
  * @load_interval: LoadIntervalSec=, 0 never
  * @libvirt: there is a [Libvirt] section; @libvirt_uri its URI=
+ * @hook_dir: HookDirectory=, NULL none; @hook_timeout_ms: HookTimeout=
  * @domains: NULL-terminated array, each owned
  * @runtime_dir: where what is to be done is kept; main()'s, borrowed; NULL nowhere
  * @refs: who hold it besides its first owner
@@ -86,6 +87,8 @@ struct config {
 	char *libvirt_uri;
 	struct deadlines deadlines;
 	struct load_interval load_interval;
+	char *hook_dir;
+	unsigned int hook_timeout_ms;
 	struct domain_config **domains;
 	size_t n_domains;
 	const char *runtime_dir;

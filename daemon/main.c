@@ -2,6 +2,7 @@
 #include "daemon/api.h"
 #include "daemon/discovery.h"
 #include "daemon/domain.h"
+#include "daemon/hooks.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/metrics-server.h"
@@ -27,7 +28,8 @@
  * stop goes the other way: the socket's name first, then the clients, then the domains; operations
  * under way are left as they stand in QEMU and in the guest, and the next daemon goes on with them:
  * a stop is no other end than a kill. SIGHUP has the configuration read again, at whatever time; what
- * follows from that is manager-reload.c's. Everything runs on one event loop in one thread; the daemon never forks.
+ * follows from that is manager-reload.c's. Everything runs on one event loop in one thread; the daemon forks for
+ * hooks alone.
  *
  * The folders are made 0700 when they are missing. Packages make them beforehand, with a runtime
  * folder that the group may pass through; a socket in a folder closed to its group is reported.
@@ -47,6 +49,7 @@ struct program {
 	struct config *config; /* until the manager has it */
 	struct manager *manager;
 	struct discovery *discovery;
+	struct hooks *hooks;
 	struct api *api;
 	struct varlink_server *server;
 	struct control_socket socket;
@@ -154,6 +157,7 @@ static void reload(struct program *p)
 			    error ? error : strerror(-r));
 		config_free(c);
 	} else {
+		hooks_reload(p->hooks);
 		log_outcome(JOURNAL_CONFIGURATION_TAKEN, NULL, NULL,
 			    "the configuration was read again");
 		metrics_server_follow(p->metrics);
@@ -192,6 +196,8 @@ static int prepare_event(struct program *p)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	/* The end of a hook is an event of the loop. */
+	sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	r = sd_event_default(&p->event);
@@ -220,6 +226,9 @@ static int prepare_manager(struct program *p)
 	if (r < 0)
 		return r;
 	p->config = NULL;
+	r = hooks_new(&p->hooks, p->manager);
+	if (r < 0)
+		return r;
 	r = discovery_new(&p->discovery, p->manager);
 	if (r < 0)
 		return r;
@@ -309,6 +318,7 @@ static void program_done(struct program *p)
 	/* libvirt's last answers go to requests that know the manager and the API. */
 	if (p->manager)
 		manager_drop_domains(p->manager);
+	hooks_free(p->hooks);
 	discovery_free(p->discovery);
 	api_free(p->api);
 	manager_free(p->manager);

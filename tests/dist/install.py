@@ -125,6 +125,7 @@ def what_an_administrator_has_written_stays():
         install(dest)
         equal(os.readlink(path), "/nowhere/mine")
         assert os.path.isdir(os.path.join(dest, "etc/vcpuhp/cpuhp.d"))
+        assert os.path.isdir(os.path.join(dest, "etc/vcpuhp/hooks.d"))
     finally:
         shutil.rmtree(dest)
 

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A hook is a child in a process group of its own (hook-child.c), and nothing that it does holds the daemon:
+ * its input is a file in memory, written before it starts, so it may read it or not; its output is read
+ * when the loop has nothing else to do, and no further than HOOK_OUTPUT_MAX: what it writes beyond that is
+ * refused to it (EPIPE). When its time is over its end is told at once, its group gets SIGTERM, and
+ * HOOK_TERM_US later SIGKILL. One that has ended takes along what it has left in its group.
+ *
+ * Its leader is not reaped before the group has been killed, so the group's number is nobody else's.
+ */
+#include "daemon/hook-run.h"
+#include "daemon/hook-child.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { HOOK_OUTPUT_MAX = 65536, HOOK_KEPT_MAX = 4096, HOOK_TERM_US = 1000000 };
+
+/**
+ * struct hook_run - one under way
+ * @pid: of the leader, and its group's number
+ * @output: our end, -1 closed
+ * @seen: bytes of output read; @kept the first of them
+ * @told: its outcome was told, or is not wanted
+ * @warned: its group got SIGTERM
+ */
+struct hook_run {
+	sd_event *event;
+	struct hook_ends ends;
+	pid_t pid;
+	int output;
+	unsigned int timeout_ms;
+	sd_event_source *child, *reader, *timer;
+	size_t seen, n_kept;
+	char kept[HOOK_KEPT_MAX];
+	bool told, warned;
+};
+
+static void free_run(struct hook_run *r)
+{
+	sd_event_source_disable_unref(r->child);
+	sd_event_source_disable_unref(r->reader);
+	sd_event_source_disable_unref(r->timer);
+	if (r->output >= 0)
+		close(r->output);
+	free(r);
+}
+
+static void tell(struct hook_run *r, struct hook_outcome *o)
+{
+	if (r->told)
+		return;
+	r->told = true;
+	hook_first_line(r->kept, r->n_kept, o->reason);
+	r->ends.ended(r->ends.arg, o);
+}
+
+static void close_output(struct hook_run *r)
+{
+	r->reader = sd_event_source_disable_unref(r->reader);
+	if (r->output >= 0)
+		close(r->output);
+	r->output = -1;
+}
+
+/* Return: whether there may be more. */
+static bool read_output(struct hook_run *r)
+{
+	char bytes[4096];
+	ssize_t n = r->output < 0 ? 0 : read(r->output, bytes, sizeof(bytes));
+	size_t keep;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n > 0) {
+		keep = (size_t)n < HOOK_KEPT_MAX - r->n_kept ? (size_t)n
+							     : HOOK_KEPT_MAX - r->n_kept;
+		memcpy(r->kept + r->n_kept, bytes, keep);
+		r->n_kept += keep;
+		r->seen += (size_t)n;
+	}
+	if (n > 0 && r->seen < HOOK_OUTPUT_MAX)
+		return true;
+	close_output(r);
+	return false;
+}
+
+static int on_output(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	(void)read_output(userdata);
+	return 0;
+}
+
+static int on_ended(sd_event_source *s, const siginfo_t *si, void *userdata)
+{
+	struct hook_run *r = userdata;
+	struct hook_outcome o = { .how = si->si_code == CLD_EXITED ? HOOK_EXITED : HOOK_KILLED,
+				  .code = si->si_status };
+	struct hook_ends ends = r->ends;
+
+	kill(-r->pid, SIGKILL);
+	while (read_output(r))
+		;
+	tell(r, &o);
+	/* The leader is reaped when this has returned. */
+	free_run(r);
+	ends.gone(ends.arg);
+	return 0;
+}
+
+static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct hook_run *r = userdata;
+	struct hook_outcome late = { .how = HOOK_LATE, .code = (int)r->timeout_ms };
+
+	kill(-r->pid, r->warned ? SIGKILL : SIGTERM);
+	if (!r->warned) {
+		r->warned = true;
+		(void)sd_event_source_set_time_relative(s, HOOK_TERM_US);
+		(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	}
+	while (!r->told && read_output(r))
+		;
+	tell(r, &late);
+	return 0;
+}
+
+void hook_run_drop(struct hook_run *r)
+{
+	r->told = true;
+	(void)sd_event_source_set_time_relative(r->timer, 0);
+}
+
+void hook_run_kill(struct hook_run *r)
+{
+	kill(-r->pid, SIGKILL);
+	kill(r->pid, SIGKILL);
+	free_run(r);
+}
+
+/* Above the standard streams, which dup2() will replace. */
+static int raise_fd(int fd)
+{
+	int r = fd < 0 ? -errno : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return r;
+	if (r < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* A file of its own for each call, since all who have it share its position. */
+static int make_input(const char *text)
+{
+	int fd = raise_fd(memfd_create("vcpuhp-hook", MFD_CLOEXEC));
+	size_t len = strlen(text);
+
+	if (fd < 0)
+		return fd;
+	if (write(fd, text, len) == (ssize_t)len && write(fd, "\n", 1) == 1 &&
+	    lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	close(fd);
+	return -ENOMEM;
+}
+
+static int launch(struct hook_run *r, const struct hook_call *call)
+{
+	struct hook_child c = { .daemon = getpid() };
+	struct hook_words w;
+	int ends[2];
+
+	hook_words_make(&w, &c, call);
+	c.input = make_input(call->text);
+	if (c.input < 0)
+		return c.input;
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		close(c.input);
+		return -EMFILE;
+	}
+	r->output = ends[0];
+	c.output = raise_fd(ends[1]);
+	if (c.output >= 0 && fcntl(r->output, F_SETFL, O_NONBLOCK) == 0)
+		r->pid = fork();
+	else
+		errno = EMFILE;
+	if (r->pid == 0)
+		hook_child_be(&c);
+	if (r->pid < 0)
+		r->pid = -errno;
+	close(c.input);
+	if (c.output >= 0)
+		close(c.output);
+	return r->pid < 0 ? (int)r->pid : 0;
+}
+
+static int watch(struct hook_run *r)
+{
+	int e = sd_event_add_child(r->event, &r->child, r->pid, WEXITED, on_ended, r);
+
+	if (e >= 0)
+		e = sd_event_add_io(r->event, &r->reader, r->output, EPOLLIN, on_output, r);
+	/* The loop's other work comes first, whatever a hook prints. */
+	if (e >= 0)
+		e = sd_event_source_set_priority(r->reader, SD_EVENT_PRIORITY_IDLE);
+	if (e >= 0)
+		e = sd_event_add_time_relative(r->event, &r->timer, CLOCK_MONOTONIC,
+					       (uint64_t)r->timeout_ms * 1000, 1000, on_time, r);
+	return e < 0 ? e : 0;
+}
+
+int hook_run_start(struct hook_run **ret, sd_event *event, const struct hook_call *call,
+		   const struct hook_ends *ends)
+{
+	struct hook_run *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	*r = (struct hook_run){ .event = event,
+				.ends = *ends,
+				.pid = -1,
+				.output = -1,
+				.timeout_ms = call->timeout_ms };
+	e = launch(r, call);
+	if (e == 0) {
+		e = watch(r);
+		/* It has hardly begun. */
+		if (e < 0) {
+			kill(-r->pid, SIGKILL);
+			kill(r->pid, SIGKILL);
+			waitpid(r->pid, NULL, 0);
+		}
+	}
+	if (e < 0) {
+		free_run(r);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
