@@ -2,16 +2,19 @@
 /*
  * Theory of operation
  *
- * A hook is a child in a process group of its own (hook-child.c), and nothing that it does holds the daemon:
+ * A hook is a child in a process group of its own (hook-child.c), or runs in a unit of its own where the service
+ * manager listens for that (hook-unit.c), and nothing that it does holds the daemon:
  * its input is a file in memory, written before it starts, so it may read it or not; its output is read
  * when the loop has nothing else to do, and no further than HOOK_OUTPUT_MAX: what it writes beyond that is
  * refused to it (EPIPE). When its time is over its end is told at once, its group gets SIGTERM, and
  * HOOK_TERM_US later SIGKILL. One that has ended takes along what it has left in its group.
  *
- * Its leader is not reaped before the group has been killed, so the group's number is nobody else's.
+ * Its leader is not reaped before the group has been killed, so the group's number is nobody else's. With a unit
+ * it is the connection that is left instead: the program there, and then the service manager, see to the rest.
  */
 #include "daemon/hook-run.h"
 #include "daemon/hook-child.h"
+#include "daemon/hook-unit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +30,8 @@ enum { HOOK_OUTPUT_MAX = 65536, HOOK_KEPT_MAX = 4096, HOOK_TERM_US = 1000000 };
 
 /**
  * struct hook_run - one under way
- * @pid: of the leader, and its group's number
+ * @pid: of the leader, and its group's number; -1 with a unit
+ * @unit: the connection to it, -1 without
  * @output: our end, -1 closed
  * @seen: bytes of output read; @kept the first of them
  * @told: its outcome was told, or is not wanted
@@ -36,9 +41,10 @@ struct hook_run {
 	sd_event *event;
 	struct hook_ends ends;
 	pid_t pid;
+	int unit;
 	int output;
 	unsigned int timeout_ms;
-	sd_event_source *child, *reader, *timer;
+	sd_event_source *end, *reader, *timer;
 	size_t seen, n_kept;
 	char kept[HOOK_KEPT_MAX];
 	bool told, warned;
@@ -46,11 +52,13 @@ struct hook_run {
 
 static void free_run(struct hook_run *r)
 {
-	sd_event_source_disable_unref(r->child);
+	sd_event_source_disable_unref(r->end);
 	sd_event_source_disable_unref(r->reader);
 	sd_event_source_disable_unref(r->timer);
 	if (r->output >= 0)
 		close(r->output);
+	if (r->unit >= 0)
+		close(r->unit);
 	free(r);
 }
 
@@ -99,37 +107,66 @@ static int on_output(sd_event_source *s, int fd, uint32_t revents, void *userdat
 	return 0;
 }
 
+static void finish(struct hook_run *r, struct hook_outcome *o)
+{
+	struct hook_ends ends = r->ends;
+
+	while (read_output(r))
+		;
+	tell(r, o);
+	free_run(r);
+	ends.gone(ends.arg);
+}
+
+/* The leader is reaped when this has returned. */
 static int on_ended(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
 	struct hook_run *r = userdata;
 	struct hook_outcome o = { .how = si->si_code == CLD_EXITED ? HOOK_EXITED : HOOK_KILLED,
 				  .code = si->si_status };
-	struct hook_ends ends = r->ends;
 
 	kill(-r->pid, SIGKILL);
-	while (read_output(r))
-		;
-	tell(r, &o);
-	/* The leader is reaped when this has returned. */
-	free_run(r);
-	ends.gone(ends.arg);
+	finish(r, &o);
 	return 0;
+}
+
+static int on_unit(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct hook_outcome o = { 0 };
+
+	hook_unit_receive(fd, &o);
+	finish(userdata, &o);
+	return 0;
+}
+
+static void end_unit(struct hook_run *r, bool at_once)
+{
+	struct hook_outcome lost = { .how = HOOK_LOST };
+
+	shutdown(r->unit, SHUT_WR);
+	/* Whatever is left there is not ours to wait for. */
+	if (at_once)
+		finish(r, &lost);
 }
 
 static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct hook_run *r = userdata;
 	struct hook_outcome late = { .how = HOOK_LATE, .code = (int)r->timeout_ms };
+	bool again = r->warned;
 
-	kill(-r->pid, r->warned ? SIGKILL : SIGTERM);
-	if (!r->warned) {
-		r->warned = true;
-		(void)sd_event_source_set_time_relative(s, HOOK_TERM_US);
-		(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-	}
+	r->warned = true;
 	while (!r->told && read_output(r))
 		;
 	tell(r, &late);
+	if (!again) {
+		(void)sd_event_source_set_time_relative(s, HOOK_TERM_US);
+		(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+	}
+	if (r->unit >= 0)
+		end_unit(r, again);
+	else
+		kill(-r->pid, again ? SIGKILL : SIGTERM);
 	return 0;
 }
 
@@ -141,8 +178,10 @@ void hook_run_drop(struct hook_run *r)
 
 void hook_run_kill(struct hook_run *r)
 {
-	kill(-r->pid, SIGKILL);
-	kill(r->pid, SIGKILL);
+	if (r->pid > 0) {
+		kill(-r->pid, SIGKILL);
+		kill(r->pid, SIGKILL);
+	}
 	free_run(r);
 }
 
@@ -174,39 +213,58 @@ static int make_input(const char *text)
 	return -ENOMEM;
 }
 
-static int launch(struct hook_run *r, const struct hook_call *call)
+static int start_child(struct hook_run *r, const struct hook_call *call, int input, int output)
 {
-	struct hook_child c = { .daemon = getpid() };
+	struct hook_child c = { .input = input, .output = output, .daemon = getpid() };
 	struct hook_words w;
-	int ends[2];
 
 	hook_words_make(&w, &c, call);
-	c.input = make_input(call->text);
-	if (c.input < 0)
-		return c.input;
+	r->pid = fork();
+	if (r->pid == 0)
+		hook_child_be(&c);
+	return r->pid < 0 ? -errno : 0;
+}
+
+/* A socket that nobody serves, or not for this user, is as none. */
+static int start(struct hook_run *r, const struct hook_call *call, int input, int output)
+{
+	const char *socket = hook_unit_socket();
+
+	r->unit = socket ? hook_unit_send(socket, call, input, output) : -ENOENT;
+	if (r->unit >= 0)
+		return 0;
+	if (r->unit == -ENOENT || r->unit == -ECONNREFUSED || r->unit == -EACCES)
+		return start_child(r, call, input, output);
+	return r->unit;
+}
+
+static int launch(struct hook_run *r, const struct hook_call *call)
+{
+	int input = make_input(call->text), output, ends[2], e;
+
+	if (input < 0)
+		return input;
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		close(c.input);
+		close(input);
 		return -EMFILE;
 	}
 	r->output = ends[0];
-	c.output = raise_fd(ends[1]);
-	if (c.output >= 0 && fcntl(r->output, F_SETFL, O_NONBLOCK) == 0)
-		r->pid = fork();
-	else
-		errno = EMFILE;
-	if (r->pid == 0)
-		hook_child_be(&c);
-	if (r->pid < 0)
-		r->pid = -errno;
-	close(c.input);
-	if (c.output >= 0)
-		close(c.output);
-	return r->pid < 0 ? (int)r->pid : 0;
+	output = raise_fd(ends[1]);
+	e = output < 0 ? output : 0;
+	if (e == 0 && fcntl(r->output, F_SETFL, O_NONBLOCK) < 0)
+		e = -errno;
+	if (e == 0)
+		e = start(r, call, input, output);
+	close(input);
+	if (output >= 0)
+		close(output);
+	return e;
 }
 
 static int watch(struct hook_run *r)
 {
-	int e = sd_event_add_child(r->event, &r->child, r->pid, WEXITED, on_ended, r);
+	int e = r->unit >= 0 ? sd_event_add_io(r->event, &r->end, r->unit, EPOLLIN, on_unit, r)
+			     : sd_event_add_child(r->event, &r->end, r->pid, WEXITED, on_ended, r);
 
 	if (e >= 0)
 		e = sd_event_add_io(r->event, &r->reader, r->output, EPOLLIN, on_output, r);
@@ -230,13 +288,14 @@ int hook_run_start(struct hook_run **ret, sd_event *event, const struct hook_cal
 	*r = (struct hook_run){ .event = event,
 				.ends = *ends,
 				.pid = -1,
+				.unit = -1,
 				.output = -1,
 				.timeout_ms = call->timeout_ms };
 	e = launch(r, call);
 	if (e == 0) {
 		e = watch(r);
 		/* It has hardly begun. */
-		if (e < 0) {
+		if (e < 0 && r->pid > 0) {
 			kill(-r->pid, SIGKILL);
 			kill(r->pid, SIGKILL);
 			waitpid(r->pid, NULL, 0);

@@ -88,5 +88,10 @@ void hook_explain(const char *name, bool asked, const struct hook_outcome *o,
 		snprintf(ret, HOOK_SENTENCE_MAX, "hook %s cannot be run: %s%s", name,
 			 strerrordesc_np(-o->code), rest);
 		break;
+	case HOOK_LOST:
+		snprintf(ret, HOOK_SENTENCE_MAX,
+			 "hook %s went with its unit (journalctl -u 'vcpuhp-hook@*' may say why)%s",
+			 name, rest);
+		break;
 	}
 }

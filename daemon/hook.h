@@ -21,11 +21,12 @@ const char *hook_event_name(enum hook_event e); /* "prepare" "progress" ... */
 
 /**
  * struct hook_outcome - how a hook's program ended
+ * @how: HOOK_LOST: its unit has gone and did not say
  * @code: HOOK_EXITED its status; HOOK_KILLED the signal; HOOK_LATE ms that it had; HOOK_UNSTARTED -errno
  * @reason: the first line that it printed, printable, cut; "" none
  */
 struct hook_outcome {
-	enum { HOOK_EXITED, HOOK_KILLED, HOOK_LATE, HOOK_UNSTARTED } how;
+	enum { HOOK_EXITED, HOOK_KILLED, HOOK_LATE, HOOK_UNSTARTED, HOOK_LOST } how;
 	int code;
 	char reason[HOOK_REASON_MAX + 1];
 };

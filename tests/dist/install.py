@@ -15,9 +15,10 @@ from container import install
 from guest import ROOT
 from tap import case, equal
 
-UNITS = ("vcpuhp-agent.service", "vcpuhpd.service", "vcpuhpd.socket")
+UNITS = ("vcpuhp-agent.service", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-hook.socket", "vcpuhp-hook@.service")
 HOST_ONLY = {"vcpuhpd", "vcpuhpctl", "vcpuhpd.service", "vcpuhpd.socket", "vcpuhpd-place.conf", "vcpuhpd-metrics.conf",
-             "vcpuhp-dashboard.json", "vcpuhp.conf", "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish"}  # fmt: skip
+             "vcpuhp-dashboard.json", "vcpuhp.conf", "vcpuhp.catalog", "_vcpuhpctl", "vcpuhpctl.fish",
+             "vcpuhp-hook.socket", "vcpuhp-hook@.service", "vcpuhp-run-hook"}  # fmt: skip
 
 
 def folders(*options, man="disabled"):
@@ -74,7 +75,7 @@ def below_another_prefix_all_is_below_it():
 @case()
 def each_folder_can_be_named_or_left_out():
     found = folders("-Dprefix=/usr", "-Dunitdir=/u", "-Dudevdir=no", "-Dsysusersdir=no", "-Dtmpfilesdir=/t")
-    equal([found[unit] for unit in UNITS], [{"/u"}] * 3)
+    equal([found[unit] for unit in UNITS], [{"/u"}] * len(UNITS))
     equal((found["vcpuhp.conf"], "99-vcpuhp-agent.rules" in found), ({"/t"}, False))
     found = folders("-Dunitdir=no", "-Dcatalogdir=no", "-Dbashcompletiondir=no", "-Dzshcompletiondir=/z",
                     "-Dfishcompletiondir=no")  # fmt: skip

@@ -7,15 +7,19 @@ import json
 import os
 import shutil
 import signal
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from bench_rig import cpu_time_ms
 from daemon import VCPUHPCTL, Daemon
+from guest import BUILD
 from qtestvm import QtestVM, why_not
 from scene import done, nothing_plugged, result
 from tap import case, equal, matches
@@ -116,7 +120,8 @@ def scene(two=False, timeout=TIMEOUT, **options):
         keys = {"HookDirectory": hooks.folder, "HookTimeout": timeout}
         d = stack.enter_context(Daemon(vm, daemon=keys, others=others, **options))
         d.other = others[0] if others else None
-        d.wait_idle_online(1)
+        if options.get("start", True):
+            d.wait_idle_online(1)
         for other in others:
             wait_for(lambda: d.ctl("info", other.name).result["online"] == 1, 10, "web2")
         yield vm, d, hooks
@@ -453,6 +458,91 @@ def a_reload_has_another_folder_and_another_time():
         hooks.put("10-x", "[ $2 != prepare ] || sleep 300")
         a = d.setvcpus(3)
         matches("had not ended after 0.2 s", a.result["error"])
+
+
+class Units:
+    """What the service manager does with vcpuhp-hook.socket: a program for each connection, with that as fd 3."""
+
+    HELPER = os.path.join(BUILD, "daemon", "vcpuhp-run-hook")
+
+    def __init__(self, path, config):
+        self.config = config
+        self.started = 0
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(path)
+        self.listener.listen(16)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.start(connection)
+
+    def start(self, connection):
+        self.started += 1
+        script = 'exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --config "$1"'
+        p = subprocess.Popen(["sh", "-c", script, self.HELPER, self.config], stdin=connection)
+        connection.close()
+        threading.Thread(target=p.wait, daemon=True).start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@case(deadline=90)
+def units_of_their_own_do_the_same():
+    path = "/run/vcpuhp-hooks-test-%d" % os.getpid()
+    with scene(start=False, env={"VCPUHP_HOOK_SOCKET": path}) as (vm, d, hooks):
+        units = Units(path, d.config)
+        try:
+            d.start()
+            d.wait_idle_online(1)
+            by_units(vm, d, hooks, units)
+        finally:
+            units.close()
+            os.unlink(path)
+
+
+def by_units(vm, d, hooks, units):
+    hooks.note()
+    done(d.setvcpus(3, "--op-id", "up"), online=3)
+    told = hooks.wait_calls("done", 1)[0]
+    equal((told[1], told[2]["result"]["online"], told[2]["op"]), ("up", 3, "up"))
+    assert units.started >= len(hooks.calls()) >= 3, units.started
+    hooks.put("20-veto", VETO % "not here")
+    vetoed(d.setvcpus(4), "hook 20-veto: not here")
+    hooks.put("20-veto", "[ $2 != prepare ] || kill -SEGV $$")
+    matches("hook 20-veto was killed by signal 11 ", vetoed_why(d.setvcpus(4)))
+    hooks.put("20-veto", '[ $2 != prepare ] || { echo $$ > pid; sleep 300 & echo $! > child; wait; }')
+    matches("hook 20-veto had not ended after 1 s", vetoed_why(d.setvcpus(4)))
+    for name in ("pid", "child"):
+        dies(hooks.pid(name))
+    # The daemon's death is the hook's, here as well.
+    for name in ("pid", "child"):
+        os.unlink(os.path.join(hooks.said, name))
+    equal(d.setvcpus(4, "--no-wait", "--op-id", "x").exit, 0)
+    pids = [hooks.pid(name) for name in ("pid", "child")]
+    d.stop(signal.SIGKILL)
+    for pid in pids:
+        dies(pid)
+    hooks.take_away("20-veto")
+    d.start()
+    d.wait_idle_online(3)
+    equal(d.ctl("wait", "x").result["error"], "daemon restarted")
+    # A unit that goes without a word.
+    hooks.put("20-veto", "[ $2 != prepare ] || kill -KILL $(ps -o ppid= $(ps -o ppid= $$))")
+    matches("hook 20-veto went with its unit", vetoed_why(d.setvcpus(4)))
+    hooks.take_away("20-veto")
+    done(d.setvcpus(1), online=1)
+    equal(vm.qemu_present(), [0])
+
+
+def vetoed_why(answer):
+    result(answer, 4, "refused")
+    equal(answer.result["refused_by"], "hook")
+    return answer.result["error"]
 
 
 if __name__ == "__main__":

@@ -582,5 +582,68 @@ def libvirts_domains_need_two_groups():
              lambda: "its channel: %s" % libvirt_info()["agent"], pause=0.2)  # fmt: skip
 
 
+HOOK = """\
+#!/bin/sh
+echo "$2 $(id -un) $(sed -En 's,^(0:|[0-9]+:name=systemd):.*/,,p' /proc/self/cgroup | head -n1)" >> /var/lib/vcpuhp/hooks
+[ "$2" = prepare ] || exit 0
+%s
+"""
+
+
+def put_hook(body):
+    with open("/etc/vcpuhp/hooks.d/10-new.x", "w", encoding="ascii") as f:
+        f.write(HOOK % body)
+    os.chmod("/etc/vcpuhp/hooks.d/10-new.x", 0o755)
+    os.rename("/etc/vcpuhp/hooks.d/10-new.x", "/etc/vcpuhp/hooks.d/10-new")
+
+
+def hooks_said():
+    with open("/var/lib/vcpuhp/hooks", encoding="ascii") as f:
+        return [line.split() for line in f]
+
+
+def hook_units():
+    return run("systemctl", "list-units", "--all", "--plain", "--no-legend", "vcpuhp-hook@*").split("\n")[:-1]
+
+
+@case(deadline=180)
+@inside
+def hooks_are_units_of_their_own():
+    os.makedirs("/etc/vcpuhp/vcpuhpd.conf.d", exist_ok=True)
+    with open("/etc/vcpuhp/vcpuhpd.conf.d/hooks.conf", "w", encoding="ascii") as f:
+        f.write("[Daemon]\nHookTimeout=2\n")
+    put_hook("exit 0")
+    with running() as (vm, d):
+        done(d.setvcpus(3), online=3)
+        wait_for(lambda: any(word == "done" for word, *_ in hooks_said()), 10, "it to be told")
+        for _, user, unit in hooks_said():
+            equal(user, "vcpuhp")
+            matches(r"^vcpuhp-hook@\d+-\d+-\d+\.service$", unit)
+        assert len({unit for *_, unit in hooks_said()}) == len(hooks_said())
+        wait_for(lambda: not hook_units(), 10, lambda: "no unit of a hook: %s" % hook_units())
+        assert "vcpuhp-hook@" not in run("journalctl", "--no-pager"), "a line for each call"
+        times = [done(d.setvcpus(count), online=count).ms for count in (1, 3) * 8]
+        wait_for(lambda: sum(word == "done" for word, *_ in hooks_said()) == 17, 20, "all results to be told")
+        print("# operations with units took %.0f to %.0f ms; %d calls" % (min(times), max(times), len(hooks_said())))
+        put_hook("echo not in here; exit 1")
+        a = d.setvcpus(1)
+        equal((a.exit, a.result["refused_by"], a.result["error"]), (4, "hook", "hook 10-new: not in here"))
+        # One that hangs goes with all that it has started, also what has left its group.
+        put_hook("setsid sleep 300 & sleep 300")
+        asking = d.begin("setvcpus", "web1", 1)
+        wait_for(hook_units, 10, "the unit")
+        unit = hook_units()[0].split()[0]
+        equal((show(unit, "MemoryMax"), show(unit, "TasksMax")), (str(256 << 20), "64"))
+        a = asking.wait()
+        matches("hook 10-new had not ended after 2 s", a.result["error"])
+        wait_for(lambda: not hook_units(), 10, lambda: "no unit of a hook: %s" % hook_units())
+        equal(run("pgrep", "-x", "sleep", check=False), "")
+        # Where nobody listens they are the daemon's children.
+        run("systemctl", "stop", "vcpuhp-hook.socket")
+        put_hook("exit 0")
+        done(d.setvcpus(1), online=1)
+        equal(hooks_said()[-1][1:], ["vcpuhp", SERVICE])
+
+
 if __name__ == "__main__":
     tap.main(why_not)

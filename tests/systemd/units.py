@@ -17,10 +17,10 @@ from container import install
 from guest import ROOT
 from tap import case, equal, matches
 
-UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service")
-MOST = {"vcpuhpd.service": 15, "vcpuhp-agent.service": 30}  # tenths
+UNITS = ("vcpuhpd.service", "vcpuhpd.socket", "vcpuhp-agent.service", "vcpuhp-hook.socket", "vcpuhp-hook@.service")
+MOST = {"vcpuhpd.service": 15, "vcpuhp-agent.service": 30, "vcpuhp-hook@.service": 15}  # tenths
 WITH_METRICS = 15
-EXEC = re.compile(r"(?m)^(Exec(?:Start|Reload)=)(\S*/sbin/)")
+EXEC = re.compile(r"(?m)^(Exec(?:Start|Reload)=)(\S*/(?:sbin|libexec|vcpuhp)/)")
 
 
 class Installed:

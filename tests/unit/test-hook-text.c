@@ -85,6 +85,10 @@ static void an_end_is_told_in_a_sentence(void **ctx)
 		{ false,
 		  { HOOK_UNSTARTED, -EAGAIN, "" },
 		  "hook 10-q cannot be run: Resource temporarily unavailable" },
+		{ true,
+		  { HOOK_LOST, 0, "" },
+		  "hook 10-q went with its unit (journalctl -u 'vcpuhp-hook@*' may say why); it is taken to "
+		  "object, and nothing was changed" },
 	};
 	char sentence[HOOK_SENTENCE_MAX];
 
@@ -104,7 +108,7 @@ static void a_sentence_has_room(void **ctx)
 
 	memset(name, 'n', HOOK_NAME_MAX);
 	memset(o.reason, 'r', HOOK_REASON_MAX);
-	for (o.how = HOOK_EXITED; o.how <= HOOK_UNSTARTED; o.how++)
+	for (o.how = HOOK_EXITED; o.how <= HOOK_LOST; o.how++)
 		for (int asked = 0; asked < 2; asked++) {
 			o.code = o.how == HOOK_UNSTARTED ? -EPROTONOSUPPORT
 				 : o.how == HOOK_LATE    ? 86400000
