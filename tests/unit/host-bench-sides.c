@@ -510,8 +510,7 @@ void bench_done(struct bench *b, unsigned int slot, int state, int rc, int faile
 	};
 
 	b->guest_state[slot] = state;
-	/* As the agent has it, the row comes before the result. */
-	if (rc == 0 && b->guest_present[slot])
+	if (rc == 0 && b->guest_present[slot]) /* as the agent has it: the row comes first */
 		send_row(b, slot, "");
 	bench_record_done(b, &r);
 }
