@@ -14,6 +14,8 @@
 #include "daemon/deferred.h"
 #include "daemon/hooks-internal.h"
 #include "daemon/log.h"
+#include "daemon/report.h"
+#include "daemon/vcpu.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -126,6 +128,14 @@ static bool is_heard(struct hooks *h, enum hook_event event)
 	return h->any;
 }
 
+/* As often as the configuration says; a client that watches may have it told more often. */
+static void on_load(struct hooks *h, const struct domain *d)
+{
+	if (load_is_due(d, load_configured_ms(d)) && is_heard(h, HOOK_LOAD))
+		hooks_put(h, d, d->config->name, HOOK_LOAD, NULL,
+			  hook_json_other(d, HOOK_LOAD, report_load(d, true, now_us())));
+}
+
 static void on_event(void *ctx, const struct event *e)
 {
 	struct hooks *h = ctx;
@@ -137,20 +147,14 @@ static void on_event(void *ctx, const struct event *e)
 	if (e->type == EVENT_DRIFT && e->domain && is_heard(h, HOOK_DRIFT))
 		hooks_put(h, e->domain, e->domain->config->name, HOOK_DRIFT, NULL,
 			  hook_json_drift(e));
+	if (e->type == EVENT_LOAD)
+		on_load(h, e->domain);
 	if (e->type != EVENT_OPERATION || !e->op || !e->op->ended)
 		return;
 	event = hook_event_of_result(e->op);
 	if (is_heard(h, event))
 		hooks_put(h, e->op->domain, e->op->domain_name, event, e->op->id,
 			  hook_json_result(e->op));
-}
-
-void hooks_tell(struct hooks *h, const struct domain *d, enum hook_event event, json_object *o)
-{
-	if (is_heard(h, event))
-		hooks_put(h, d, d->config->name, event, NULL, hook_json_other(d, event, o));
-	else
-		json_object_put(o);
 }
 
 static void forget_said(struct hooks *h)

@@ -25,7 +25,7 @@ enum {
 };
 #define LATE_US UINT64_C(2000000)
 
-static unsigned int configured_ms(const struct domain *d)
+unsigned int load_configured_ms(const struct domain *d)
 {
 	const struct load_interval *own = &d->config->load_interval;
 
@@ -39,7 +39,7 @@ static bool is_about(const struct load_watch *w, const struct domain *d)
 
 static unsigned int wanted_ms(const struct domain *d)
 {
-	unsigned int ms = configured_ms(d);
+	unsigned int ms = load_configured_ms(d);
 	const struct load_watch *w;
 
 	LIST_FOREACH(w, &d->manager->load_watches, entry)

@@ -68,6 +68,9 @@ void load_forget(struct domain *d);
 void load_on_cpu(struct domain *d, const struct record_load_cpu *r);
 void load_on_report(struct domain *d, const struct record_load *r);
 
+/* LoadIntervalSec= in force, 0 never: then it is told only while somebody watches. */
+unsigned int load_configured_ms(const struct domain *d);
+
 /* The load of @d as told last; NULL: none is known, or it is too old. Borrowed. */
 const struct load *domain_load(const struct domain *d);
 /* Why none is known; NULL it is. Static. */

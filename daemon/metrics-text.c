@@ -24,15 +24,25 @@ static char *add_number(char *at, uint64_t n)
 	return mempcpy(at, first, (size_t)(text + sizeof(text) - first));
 }
 
+/* @n, of which the last @decimals digits are behind the point. */
+static char *add_fixed(char *at, uint64_t n, unsigned int decimals)
+{
+	uint64_t one = 1;
+	char *rest;
+
+	for (unsigned int i = 0; i < decimals; i++)
+		one *= 10;
+	rest = add_number(at, n / one);
+	n %= one;
+	rest[0] = '.';
+	for (unsigned int i = decimals; i > 0; i--, n /= 10)
+		rest[i] = (char)('0' + n % 10);
+	return rest + decimals + 1;
+}
+
 static char *add_seconds(char *at, uint64_t us)
 {
-	char *rest = add_number(at, us / 1000000);
-
-	us %= 1000000;
-	rest[0] = '.';
-	for (size_t i = 6; i > 0; i--, us /= 10)
-		rest[i] = (char)('0' + us % 10);
-	return rest + 7;
+	return add_fixed(at, us, 6);
 }
 
 /* NAME_SUFFIX, and {LABELS where there are any, still open. */
@@ -113,14 +123,29 @@ void metrics_begin(struct metrics_text *t, const struct metrics_family *m)
 	fprintf(t->f, "# HELP %s%s %s.\n", m->name, suffix, m->help);
 }
 
-void metrics_put(struct metrics_text *t, const struct metrics_labels *l, uint64_t n)
+static char *begin_sample(char *line, const struct metrics_text *t, const struct metrics_labels *l)
 {
-	char line[LINE_SIZE], *at = add_series(line, t->family, suffix_of(t->family), l);
+	char *at = add_series(line, t->family, suffix_of(t->family), l);
 
 	if (l->len)
 		*at++ = '}';
 	*at++ = ' ';
-	put_line(t, line, add_number(at, n));
+	return at;
+}
+
+void metrics_put(struct metrics_text *t, const struct metrics_labels *l, uint64_t n)
+{
+	char line[LINE_SIZE];
+
+	put_line(t, line, add_number(begin_sample(line, t, l), n));
+}
+
+void metrics_put_fixed(struct metrics_text *t, const struct metrics_labels *l, uint64_t n,
+		       unsigned int decimals)
+{
+	char line[LINE_SIZE];
+
+	put_line(t, line, add_fixed(begin_sample(line, t, l), n, decimals));
 }
 
 static void put_buckets(struct metrics_text *t, const struct metrics_labels *l,

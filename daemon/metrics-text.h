@@ -50,6 +50,9 @@ struct metrics_labels metrics_labels_with(const struct metrics_labels *l, const 
 void metrics_begin(struct metrics_text *t, const struct metrics_family *family);
 /* One sample of a gauge or a counter. */
 void metrics_put(struct metrics_text *t, const struct metrics_labels *l, uint64_t n);
+/* The same of @n / 10^@decimals, 1 to 18. */
+void metrics_put_fixed(struct metrics_text *t, const struct metrics_labels *l, uint64_t n,
+		       unsigned int decimals);
 /* @l: there are some */
 void metrics_put_histogram(struct metrics_text *t, const struct metrics_labels *l,
 			   const struct histogram *h);

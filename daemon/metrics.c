@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/metrics.h"
 
+#include "daemon/metrics-load.h"
 #include <stdlib.h>
 
 /*
@@ -330,6 +331,24 @@ static const struct row rows[] = {
 	{ { "vcpuhp_throttled", METRICS_COUNTER, NULL,
 	    "Times the guest's frames were made to wait" },
 	  put_throttled },
+	{ { "vcpuhp_guest_pressure_ratio", METRICS_GAUGE, "ratio",
+	    "Share of the last 10 s in which tasks of the guest waited for a CPU" },
+	  metrics_put_pressure },
+	{ { "vcpuhp_guest_pressure_seconds", METRICS_COUNTER, "seconds",
+	    "Time in which tasks of the guest waited for a CPU, since it booted" },
+	  metrics_put_pressure_time },
+	{ { "vcpuhp_guest_load_average", METRICS_GAUGE, NULL,
+	    "Load average of the guest, of 1 min" },
+	  metrics_put_average },
+	{ { "vcpuhp_guest_tasks_runnable", METRICS_GAUGE, NULL,
+	    "Tasks of the guest that run or want to" },
+	  metrics_put_runnable },
+	{ { "vcpuhp_guest_busy_ratio", METRICS_GAUGE, "ratio",
+	    "Share of the time in which the guest's CPUs ran something, their mean" },
+	  metrics_put_busy },
+	{ { "vcpuhp_guest_steal_ratio", METRICS_GAUGE, "ratio",
+	    "Share of the time in which they wanted to run and the host ran another" },
+	  metrics_put_steal },
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(*rows) };

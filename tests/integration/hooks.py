@@ -110,14 +110,14 @@ def dies(pid):
 
 
 @contextlib.contextmanager
-def scene(two=False, timeout=TIMEOUT, **options):
+def scene(two=False, timeout=TIMEOUT, keys=None, **options):
     """(VM, Daemon, Hooks), with @two also web2's VM as .other of the daemon."""
     with contextlib.ExitStack() as stack:
         hooks = Hooks()
         stack.callback(hooks.close)
         vm = stack.enter_context(QtestVM())
         others = [stack.enter_context(QtestVM("web2"))] if two else []
-        keys = {"HookDirectory": hooks.folder, "HookTimeout": timeout}
+        keys = {"HookDirectory": hooks.folder, "HookTimeout": timeout, **(keys or {})}
         d = stack.enter_context(Daemon(vm, daemon=keys, others=others, **options))
         d.other = others[0] if others else None
         if options.get("start", True):
@@ -185,6 +185,23 @@ def each_event_is_told_with_all_that_belongs_to_it():
         drift = hooks.wait_calls("drift", 1)[0]
         equal((drift[1], drift[2]["drift"]["vcpu"]), ("-", 5))
         matches("another|plugged|offline", drift[2]["drift"]["text"])
+
+
+@case()
+def the_load_is_told_as_often_as_the_configuration_has_it():
+    with scene(keys={"LoadIntervalSec": 1}) as (_, d, hooks):
+        hooks.note()
+        d.setvcpus(2)  # from when the folder is known to have one
+        event, op, told = hooks.wait_calls("load", 2)[-1]
+        equal((event, op, told["event"], told["domain"]), ("load", "-", "load", "web1"))
+        shown = d.info()["load"]
+        equal((sorted(told["load"]), told["load"]["pressure"]), (sorted(shown), None))
+    with scene() as (_, d, hooks):
+        hooks.note()
+        d.setvcpus(2)
+        equal(len([e for e in d.ctl("events", "web1", "--load", "--interval", "1", "--count", "2", "--timeout", "20").lines
+                   if e["type"] == "load"]), 2)  # fmt: skip
+        equal(hooks.calls("load"), [], "a client's watching is no hook's")
 
 
 @case()

@@ -47,6 +47,41 @@ static char *openmetrics(struct fake *f)
 	return text;
 }
 
+static void the_load_is_there_as_far_as_it_is_known(void **state)
+{
+	struct fake *f = *state;
+	struct domain *d = &f->domain;
+	char *text = openmetrics(f);
+
+	assert_null(strstr(text, "vcpuhp_guest_pressure_ratio{"));
+	free(text);
+	d->load = (struct load){ .number = 1,
+				 .guest = { .avg10 = 4210,
+					    .total_us = 123456789,
+					    .load1 = 512,
+					    .load5 = LOAD_NO_NUMBER,
+					    .runnable = 9 } };
+	f->vcpus[0].load = (struct load_row){ 1, 875, LOAD_NO_SHARE };
+	text = openmetrics(f);
+	assert_has(text, "vcpuhp_guest_pressure_ratio{domain=\"web1\"} 0.4210");
+	assert_has(text, "vcpuhp_guest_pressure_seconds_total{domain=\"web1\"} 123.456789");
+	assert_has(text, "vcpuhp_guest_load_average{domain=\"web1\"} 5.12");
+	assert_has(text, "vcpuhp_guest_tasks_runnable{domain=\"web1\"} 9");
+	assert_has(text, "vcpuhp_guest_busy_ratio{domain=\"web1\"} 0.875");
+	assert_null(strstr(text, "vcpuhp_guest_steal_ratio{"));
+	free(text);
+	d->load.guest = (struct record_load){ .avg10 = LOAD_NO_SHARE,
+					      .total_us = LOAD_NO_TIME,
+					      .load1 = LOAD_NO_NUMBER,
+					      .runnable = LOAD_NO_NUMBER };
+	f->vcpus[0].load.busy = LOAD_NO_SHARE;
+	text = openmetrics(f);
+	assert_null(strstr(text, "vcpuhp_guest_pressure_ratio{"));
+	assert_null(strstr(text, "vcpuhp_guest_tasks_runnable{"));
+	assert_null(strstr(text, "vcpuhp_guest_busy_ratio{"));
+	free(text);
+}
+
 static void counts_what_is_there(void **state)
 {
 	struct fake *f = *state;
@@ -348,7 +383,10 @@ static void the_table_is_complete(void **state)
 		assert_true(strlen(m->help) > 10 && m->help[strlen(m->help) - 1] != '.');
 		assert_true(len < 64);
 		assert_true(len < 6 || strcmp(m->name + len - 6, "_total") != 0);
-		assert_int_equal(m->unit != NULL, m->kind == METRICS_HISTOGRAM);
+		/* A name ends with the unit, as promtool has it. */
+		assert_true(m->unit || m->kind != METRICS_HISTOGRAM);
+		assert_true(!m->unit || (len > strlen(m->unit) &&
+					 strcmp(m->name + len - strlen(m->unit), m->unit) == 0));
 	}
 	assert_true(n > 20);
 }
@@ -358,6 +396,7 @@ static void the_table_is_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(the_load_is_there_as_far_as_it_is_known),
 		CASE(counts_what_is_there),
 		CASE(leaves_out_the_unknown),
 		CASE(escapes_labels),
