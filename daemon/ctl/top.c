@@ -42,12 +42,13 @@ struct top {
 	bool headed;
 };
 
-#define FORMAT "%-16s %-9s %4s %4s %4s %4s %5s %6s %6s %6s %6s %6s %4s %s"
+/* 77 columns with numbers of the usual size: on a terminal the operation has a line of its own. */
+#define FORMAT "%-12s %-8s %3s %4s %3s %4s %3s %5s %5s %5s %5s %5s %3s"
 
 static const char *header(char *buf, size_t size)
 {
-	snprintf(buf, size, FORMAT, "DOMAIN", "STATUS", "MAX", "PRES", "ONL", "STBY", "OTHER",
-		 "BUSY%", "STEAL%", "PSI10%", "PSI60%", "LOAD", "RUN", "OPERATION");
+	snprintf(buf, size, FORMAT, "DOMAIN", "STATUS", "MAX", "PRES", "ONL", "STBY", "OTH", "BUSY",
+		 "STEAL", "PSI10", "PSI60", "LOAD", "RUN");
 	return buf;
 }
 
@@ -67,7 +68,7 @@ static const char *format_other(json_object *domain, char *buf, size_t size)
 static const char *row(json_object *domain, char *buf, size_t size)
 {
 	json_object *load = value_object(domain, "load");
-	char n[12][NUMBER_SIZE], name[CELL_MAX], status[CELL_MAX], op[CELL_MAX];
+	char n[11][NUMBER_SIZE], name[CELL_MAX], status[CELL_MAX];
 
 	snprintf(buf, size, FORMAT, output_cell(value_get(domain, "domain"), name, sizeof(name)),
 		 output_cell(value_get(domain, "status"), status, sizeof(status)),
@@ -81,8 +82,7 @@ static const char *row(json_object *domain, char *buf, size_t size)
 		 load_number(load, "pressure", "avg10", n[7], sizeof(n[7])),
 		 load_number(load, "pressure", "avg60", n[8], sizeof(n[8])),
 		 load_average(load, n[9], sizeof(n[9])),
-		 load_number(load, NULL, "runnable", n[10], sizeof(n[10])),
-		 output_cell(value_get(domain, "operation"), op, sizeof(op)));
+		 load_number(load, NULL, "runnable", n[10], sizeof(n[10])));
 	return buf;
 }
 
@@ -105,11 +105,11 @@ static const char *vcpu_row(json_object *domain, json_object *vcpu, char *buf, s
 		drift[CELL_MAX];
 	const char *text = value_string(vcpu, "drift", "");
 
-	snprintf(buf, size, "  vcpu %-4" PRId64 " cpu %-4s %-14s busy %6s %%  steal %6s %%%s%s",
-		 number, load_number(vcpu, NULL, "cpu", cpu, sizeof(cpu)),
+	snprintf(buf, size, "  vcpu %-3" PRId64 " cpu %-3s %-12s busy %5s steal %5s%s%s", number,
+		 load_number(vcpu, NULL, "cpu", cpu, sizeof(cpu)),
 		 output_cell(value_get(vcpu, "name"), name, sizeof(name)),
 		 load_number(share, NULL, "busy", busy, sizeof(busy)),
-		 load_number(share, NULL, "steal", steal, sizeof(steal)), *text ? "  drift: " : "",
+		 load_number(share, NULL, "steal", steal, sizeof(steal)), *text ? "  " : "",
 		 output_clean(text, drift, sizeof(drift)));
 	return buf;
 }
@@ -126,6 +126,20 @@ static void draw_vcpus(struct block *b, json_object *domain)
 			block_line(b, vcpu_row(domain, value_at(vcpus, i), text, sizeof(text)));
 }
 
+static void draw_domain(struct block *b, json_object *domain)
+{
+	const char *op = value_string(domain, "operation", NULL);
+	char text[LINE_SIZE], clean[CELL_MAX];
+
+	block_line(b, row(domain, text, sizeof(text)));
+	if (op) {
+		snprintf(text, sizeof(text), "  operation %s runs",
+			 output_clean(op, clean, sizeof(clean)));
+		block_line(b, text);
+	}
+	draw_vcpus(b, domain);
+}
+
 /* @domains: an array, or one domain's info with its vCPUs. */
 static void draw(void *ctx, struct block *b)
 {
@@ -133,27 +147,26 @@ static void draw(void *ctx, struct block *b)
 	char text[LINE_SIZE];
 
 	block_line(b, header(text, sizeof(text)));
-	if (json_object_is_type(domains, json_type_object)) {
-		block_line(b, row(domains, text, sizeof(text)));
-		draw_vcpus(b, domains);
-		return;
-	}
-	for (size_t i = 0; i < value_count(domains); i++)
-		block_line(b, row(value_at(domains, i), text, sizeof(text)));
+	if (json_object_is_type(domains, json_type_object))
+		draw_domain(b, domains);
+	else
+		for (size_t i = 0; i < value_count(domains); i++)
+			draw_domain(b, value_at(domains, i));
 }
 
 static void print_one(struct top *t, json_object *domain)
 {
-	char text[LINE_SIZE];
+	char text[LINE_SIZE], op[CELL_MAX];
 
 	if (t->c->command->json) {
 		output_json(stdout, domain);
 		return;
 	}
 	if (!t->headed && !t->c->command->quiet)
-		puts(header(text, sizeof(text)));
+		printf("%s OPERATION\n", header(text, sizeof(text)));
 	t->headed = true;
-	puts(row(domain, text, sizeof(text)));
+	printf("%s %s\n", row(domain, text, sizeof(text)),
+	       output_cell(value_get(domain, "operation"), op, sizeof(op)));
 	fflush(stdout);
 }
 

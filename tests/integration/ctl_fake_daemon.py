@@ -167,7 +167,7 @@ ROWS = [
     ("events --interval 7", 2, NO, r"^vcpuhpctl: --interval needs --load\n"),
     ("top --count 1 --interval 1", 0, r"^DOMAIN +STATUS +MAX .*OPERATION\n"
      r"web1 +running +8 +4 +3 +1 +0 +87.5 +- +42.1 +18.05 +5.12 +9 -\ndb +attaching +- +- +- +- +- +- +- +- +- +- +- -\n$", NO),
-    ("-q top web1 --count 2 --interval 1", 0, r"^(web1 +running +8 [^\n]* 9 -\n){2}$", NO, {"domain": "web1"}),
+    ("-q top web1 --count 2 --interval 1", 0, r"^(web1 +running +8 [^\n]* 9 op-1\n){2}$", NO, {"domain": "web1"}),
     ("-o json top --count 1 --interval 1", 0, r'^{"domain":"web1",.*"load":{.*}\n{"domain":"db",.*"load":null,.*}\n$', NO),
     ("-o json top web1 --count 1 --interval 1", 0, r'^{"domain":"web1",.*"cpus":\[.*"vcpus":\[.*}\n$', NO),
     ("top ends", 9, NO, r"ended the events"),

@@ -40,7 +40,7 @@ def info_vcpu(vcpu, state, name, **keys):
 
 CPU_LOADS = [{"vcpu": 0, "cpu": 0, "busy": 75.0, "steal": None}, {"vcpu": 2, "cpu": 2, "busy": None, "steal": 0.5}]
 
-INFO = dict(SUMMARY, unsupported=None, load=dict(LOAD, cpus=CPU_LOADS), vcpus=[
+INFO = dict(SUMMARY, unsupported=None, operation="op-1", load=dict(LOAD, cpus=CPU_LOADS), vcpus=[
     info_vcpu(0, 44, "online"), info_vcpu(1, 44, "online"), info_vcpu(2, 44, "online"),
     info_vcpu(3, 6, "standby", pending="unplug", drift="the guest brought it online itself"),
     info_vcpu(4, 0, "offline"),
