@@ -52,6 +52,17 @@ def what_a_guest_tells_is_what_goes_on_in_it():
         assert busy["runnable"] >= idle_runnable + 4, busy
         assert busy["average"][0] > 0.2, busy
         douse(vm)
+        # Nobody asks any more: the agent sleeps.
+        wait_for(lambda: wakeups(vm) == 0, 20, "an agent that is not woken for 3 s")
+
+
+def wakeups(vm):
+    """How often the agent was woken in 3 s."""
+    look = "cat /proc/%d/status" % vm.agent_pid()
+    texts = vm.guest("%s; sleep 3; %s" % (look, look))
+    counts = [int(line.split()[1]) for line in texts.splitlines() if line.startswith("voluntary_ctxt_switches")]
+    print("# woken %d times in 3 s" % (counts[1] - counts[0]), flush=True)
+    return counts[1] - counts[0]
 
 
 @case(deadline=100)
