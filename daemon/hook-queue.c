@@ -40,11 +40,10 @@ void hook_queue_done(struct hook_queue *q)
 
 static void drop_oldest(struct hook_queue *q, enum hook_event event)
 {
-	struct hook_news *news;
+	struct hook_news *news = TAILQ_FIRST(&q->list);
 
-	TAILQ_FOREACH(news, &q->list, entry)
-	if (news->event == event)
-		break;
+	while (news && news->event != event)
+		news = TAILQ_NEXT(news, entry);
 	if (!news)
 		return;
 	take_out(q, news);

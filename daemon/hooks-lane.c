@@ -15,12 +15,11 @@
 
 static struct hook_lane *find(struct hooks *h, const char *domain)
 {
-	struct hook_lane *l;
+	struct hook_lane *l = TAILQ_FIRST(&h->lanes);
 
-	TAILQ_FOREACH(l, &h->lanes, entry)
-	if (strcmp(l->domain, domain) == 0)
-		return l;
-	return NULL;
+	while (l && strcmp(l->domain, domain) != 0)
+		l = TAILQ_NEXT(l, entry);
+	return l;
 }
 
 static struct hook_lane *find_or_make(struct hooks *h, const char *domain)

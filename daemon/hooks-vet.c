@@ -75,11 +75,9 @@ static int on_go(sd_event_source *s, void *userdata)
 /* Each looks for himself whether it is his turn. */
 void hooks_vet_next(struct hooks *h)
 {
-	struct vetting *v;
-
-	TAILQ_FOREACH(v, &h->vettings, entry)
-	if (!v->job)
-		deferred_call(v->go);
+	for (struct vetting *v = TAILQ_FIRST(&h->vettings); v; v = TAILQ_NEXT(v, entry))
+		if (!v->job)
+			deferred_call(v->go);
 }
 
 static bool is_due(void *ctx)

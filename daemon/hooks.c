@@ -58,12 +58,14 @@ int hooks_look(struct hooks *h, struct hook_list *ret)
 
 static void on_ended(void *arg, const struct hook_outcome *o)
 {
-	const struct hook_job *job = arg;
+	struct hook_job *job = arg;
+	struct vetting *v = job->vetting;
 
+	job->vetting = NULL;
 	if (job->lane)
 		hooks_on_told(job->lane, o);
-	else if (job->vetting)
-		hooks_on_judged(job->vetting, o);
+	else if (v)
+		hooks_on_judged(v, o);
 }
 
 static void free_job(struct hook_job *job)

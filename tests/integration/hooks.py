@@ -22,11 +22,13 @@ from daemon import VCPUHPCTL, Daemon
 from guest import BUILD
 from qtestvm import QtestVM, why_not
 from scene import done, nothing_plugged, result
+from simfleet import SimFleet, ask, is_known, linked, summaries
 from tap import case, equal, matches
 from vm import wait_for
 
 TIMEOUT = 1  # seconds, of the hooks here
 ROUNDS = 6  # of another domain's operations
+FLEET = 32  # simulated domains
 SLOW_MS = 400  # what one of them may take longer than by itself, on a busy machine
 VETO = '[ "$2" != prepare ] || { echo "%s"; exit 1; }\n'
 
@@ -475,6 +477,40 @@ def a_reload_has_another_folder_and_another_time():
         hooks.put("10-x", "[ $2 != prepare ] || sleep 300")
         a = d.setvcpus(3)
         matches("had not ended after 0.2 s", a.result["error"])
+
+
+def most_at_once(lines):
+    """Of lines "+ NAME" and "- NAME": the most of all, and of one name."""
+    now, most, most_of_one = {}, 0, 0
+    for sign, name in lines:
+        now[name] = now.get(name, 0) + (1 if sign == "+" else -1)
+        most, most_of_one = max(most, sum(now.values())), max(most_of_one, now[name])
+    return most, most_of_one
+
+
+@case(deadline=120)
+def of_many_domains_sixteen_are_told_at_once():
+    """Of each one, and all in the end; their operations do not wait for that, nor for those that are asked."""
+    with contextlib.closing(Hooks()) as hooks, SimFleet(FLEET) as fleet:
+        keys = {"HookDirectory": hooks.folder, "HookTimeout": 10}
+        with Daemon(fleet.domains[0], others=fleet.domains[1:], daemon=keys) as d, linked(d.socket) as link:
+            wait_for(lambda: all(is_known(s) for s in summaries(link).values()), 20, "all domains", pause=0.1)
+            hooks.put("10-slow", "[ $2 = done ] || exit 0; echo + $1 >> log; sleep 1; echo - $1 >> log")
+            begun = time.monotonic()
+            for count in (3, 2):
+                for domain in fleet.domains:
+                    ask(link, "SetVcpus", domain=domain.name, count=count, op="%s-%d" % (domain.name, count), wait=False)
+                for domain in fleet.domains:
+                    r = ask(link, "GetOperation", op="%s-%d" % (domain.name, count), wait=True)["result"]
+                    equal((r["result"], r["online"]), ("done", count))
+            took = time.monotonic() - begun
+            wait_for(lambda: hooks.read("log").count("-") == 2 * FLEET, 30, "all to be told", pause=0.1)
+            told = time.monotonic() - begun
+            most, most_of_one = most_at_once([line.split() for line in hooks.read("log").splitlines()])
+            print("# %d operations took %.1f s, telling of them %.1f s; %d at once, %d of a domain" % (
+                2 * FLEET, took, told, most, most_of_one))  # fmt: skip
+            equal(most_of_one, 1)
+            assert 12 <= most <= 16, most
 
 
 class Units:

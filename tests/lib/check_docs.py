@@ -80,13 +80,20 @@ def names(path, pattern):
     return found
 
 
-def check_metrics():
-    """Each of the table, and no other, is in the manual."""
-    page, table = "daemon/man/vcpuhpd.8.scd", "daemon/metrics.c"
-    wrong = names(page, r"\*(vcpuhp_[a-z_]+)\*") ^ names(table, r'\{ \{ "(vcpuhp_\w+)", METRICS_')
-    for name in sorted(wrong):
-        print("%s: %s is not in both, this page and %s" % (page, name, table))
-    return len(wrong)
+# page, what its text is searched for, table, what that is searched for: both have the same names
+NAMES = (
+    ("daemon/man/vcpuhpd.8.scd", r"\*(vcpuhp_[a-z_]+)\*", "daemon/metrics.c", r'\{ \{ "(vcpuhp_\w+)", METRICS_'),
+    ("daemon/man/vcpuhp-hooks.7.scd", r"(?m)^\*([a-z]+)\*$", "daemon/hook-text.c", r'\[HOOK_\w+\] = "([a-z]+)"'),
+)  # fmt: skip
+
+
+def check_names():
+    wrong = 0
+    for page, shown, table, rows in NAMES:
+        for name in sorted(names(page, shown) ^ names(table, rows)):
+            print("%s: %s is not in both, this page and %s" % (page, name, table))
+            wrong += 1
+    return wrong
 
 
 TROUBLES = "daemon/doc/troubleshooting.md"
@@ -107,7 +114,7 @@ def check_troubles():
 
 
 def main():
-    sys.exit(1 if check_threats() + check_mutants() + check_outcomes() + check_metrics() + check_troubles() else 0)
+    sys.exit(1 if check_threats() + check_mutants() + check_outcomes() + check_names() + check_troubles() else 0)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,16 @@ static const struct {
 	  "main.conf:2: LoadIntervalSec= takes seconds, 1 or more, or 0, not \"0.5\"" },
 	{ "[Daemon]\nLoadIntervalSec=off\n",
 	  "main.conf:2: LoadIntervalSec= takes seconds, 1 or more, or 0, not \"off\"" },
+	{ "[Daemon]\nHookDirectory=hooks.d\n",
+	  "main.conf:2: HookDirectory= takes an absolute path of at most 255 bytes, or nothing, not "
+	  "\"hooks.d\"" },
+	{ "[Daemon]\nHookDirectory=/etc/../x\n",
+	  "main.conf:2: HookDirectory= takes an absolute path of at most 255 bytes, or nothing, not "
+	  "\"/etc/../x\"" },
+	{ "[Daemon]\nHookDirectory=/etc/.\n",
+	  "main.conf:2: HookDirectory= takes an absolute path of at most 255 bytes, or nothing, not "
+	  "\"/etc/.\"" },
+	{ "[Daemon]\nHookTimeout=0\n", "main.conf:2: HookTimeout= takes seconds, not \"0\"" },
 	{ "[Daemon]\nOperators=a,b\n", "main.conf:2: Operators= takes groups, not \"a,b\"" },
 	{ "[Daemon]\nOperators=@@a\n", "main.conf:2: Operators= takes groups, not \"@@a\"" },
 	{ "[Daemon]\nOperators=a @\n", "main.conf:2: Operators= takes groups, not \"a @\"" },
@@ -199,6 +209,8 @@ static const char full[] =
 	"AgentPingSec=0.001\n"
 	"OperationSec=86400\n"
 	"LoadIntervalSec=2.5\n"
+	"HookDirectory=/srv/.hooks/x\n"
+	"HookTimeout=2.5\n"
 	"\n"
 	"[Libvirt]\n"
 	"[Domain web1]\n"
@@ -230,6 +242,8 @@ static void every_key_arrives(void **state)
 	assert_true(d->load_interval.set);
 	assert_int_equal(d->load_interval.ms, 0);
 	assert_false(c->domains[1]->load_interval.set);
+	assert_string_equal(c->hook_dir, "/srv/.hooks/x");
+	assert_int_equal(c->hook_timeout_ms, 2500);
 	assert_int_equal(c->n_domains, 2);
 	assert_null(c->domains[2]);
 	assert_string_equal(d->name, "web1");
@@ -246,6 +260,18 @@ static void every_key_arrives(void **state)
 	assert_int_equal(strlen(c->domains[1]->name), CONFIG_NAME_MAX);
 	assert_string_equal(c->domains[1]->qmp, "/run/web2.qmp");
 	assert_int_equal(c->domains[1]->foreign, FOREIGN_DEFAULT);
+	config_free(c);
+}
+
+static void hooks_are_where_they_are_by_default_or_nowhere(void **state)
+{
+	struct config *c = parse_good("[Daemon]\n", NULL);
+
+	assert_string_equal(c->hook_dir, "/etc/vcpuhp/hooks.d");
+	assert_int_equal(c->hook_timeout_ms, 10000);
+	config_free(c);
+	c = parse_good("[Daemon]\nHookDirectory=/a\n", "[Daemon]\nHookDirectory=\n");
+	assert_null(c->hook_dir);
 	config_free(c);
 }
 
@@ -393,6 +419,7 @@ int main(void)
 		cmocka_unit_test(without_a_line_the_defaults_hold),
 		cmocka_unit_test(libvirt_s_domains_need_no_sockets),
 		cmocka_unit_test(every_key_arrives),
+		cmocka_unit_test(hooks_are_where_they_are_by_default_or_nowhere),
 		cmocka_unit_test(a_drop_in_changes_what_it_names),
 		cmocka_unit_test(a_drop_in_is_named_in_its_mistakes),
 		cmocka_unit_test(a_line_has_an_end),

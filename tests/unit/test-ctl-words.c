@@ -295,6 +295,40 @@ static void command_lines_are_read_as_the_tables_say(void **ctx)
 	}
 }
 
+static void a_hook_does_not_wait(void **ctx)
+{
+	static const struct {
+		const char *op;
+		const char *argv[8];
+		bool no_wait;
+	} cases[] = {
+		{ "a", { "ctl", "setvcpus", "w", "2" }, true },
+		{ "a", { "ctl", "setvcpu", "w", "2", "--enable" }, true },
+		{ "a", { "ctl", "target", "w", "2", "44" }, true },
+		{ "a", { "ctl", "setvcpus", "w", "2", "--dry-run" }, false },
+		{ "a", { "ctl", "info", "w" }, false },
+		{ "", { "ctl", "setvcpus", "w", "2" }, false },
+		{ NULL, { "ctl", "setvcpus", "w", "2", "--no-wait" }, true },
+	};
+
+	for (size_t i = 0; i < N(cases); i++) {
+		struct command c;
+		int argc = 0;
+
+		if (cases[i].op)
+			setenv("VCPUHP_OP", cases[i].op, 1);
+		else
+			unsetenv("VCPUHP_OP");
+		while (cases[i].argv[argc])
+			argc++;
+		assert_int_equal(command_parse(argc, (char **)(uintptr_t)cases[i].argv, &c), 0);
+		if (command_has(&c, OPT_NO_WAIT) != cases[i].no_wait)
+			fail_msg("row %zu", i);
+		assert_int_equal(c.inside != NULL, cases[i].op && *cases[i].op);
+	}
+	unsetenv("VCPUHP_OP");
+}
+
 /* Every verb's row is whole, and no word after an optional one is needed. */
 static void every_row_of_the_verbs_is_whole(void **ctx)
 {
@@ -382,6 +416,7 @@ int main(void)
 		cmocka_unit_test(a_list_has_slots_and_a_newline_is_none),
 		cmocka_unit_test(a_list_says_what_can_follow),
 		cmocka_unit_test(command_lines_are_read_as_the_tables_say),
+		cmocka_unit_test(a_hook_does_not_wait),
 		cmocka_unit_test(every_row_of_the_verbs_is_whole),
 		cmocka_unit_test(text_of_others_cannot_steer_a_terminal),
 		cmocka_unit_test(codes_and_times_are_readable),
