@@ -125,7 +125,8 @@ static bool diagnose_port(const struct diagnose_host *h, const struct diagnose_d
 			is_libvirt(d) ? "QEMU makes it when it starts: start the domain again"
 				      : "start QEMU with -chardev socket,id=vcpuhp,path=PATH,"
 					"server=on,wait=off -device virtserialport,chardev=vcpuhp,"
-					"name=" CHANNEL ", or correct Agent= in vcpuhpd.conf",
+					"name=" CHANNEL ",id=vcpuhp-port, or correct Agent= in "
+					"vcpuhpd.conf",
 			f);
 	return false;
 }

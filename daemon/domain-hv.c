@@ -223,6 +223,26 @@ static void on_reset(void *ctx)
 	link_reset(d->link);
 }
 
+static void on_port_asked(void *arg, int rc)
+{
+	struct domain *d = arg;
+
+	d->port_asked = false;
+	if (rc == -ETIMEDOUT && d->status == HV_RUNNING && link_is_silent(d->link))
+		link_abandon(d->link);
+}
+
+/* It may have been the agent, which is asked whether it is there still. */
+static void on_port_closed(void *ctx)
+{
+	struct domain *d = ctx;
+	uint64_t wait_us =
+		(uint64_t)d->settings->deadlines.agent_ping_ms * 1000 * domain_slow_factor(d);
+
+	if (!d->port_asked)
+		d->port_asked = link_ping(d->link, wait_us, on_port_asked, d) == 0;
+}
+
 /* Its process answers, and yet it cannot be attached: that is no end of the VM. */
 static bool is_there_still(struct domain *d, sd_event_source *s)
 {
@@ -296,4 +316,5 @@ const struct hv_events domain_hv_events = {
 	.on_unplug_error = on_unplug_error,
 	.on_reset = on_reset,
 	.on_gone = on_gone,
+	.on_port_closed = on_port_closed,
 };

@@ -139,6 +139,7 @@ struct domain {
 	enum hv_status status;
 	struct link *link;
 	bool agent_up;
+	bool port_asked;        /* whether the agent is there still */
 	struct msg_hello hello; /* of the last agent heard of this VM */
 	bool hello_known;
 	bool hello_doubted; /* it may be of a VM that is gone: its port has not been closed yet */

@@ -67,6 +67,15 @@ static void on_reset(struct hv_qmp *hv, json_object *data)
 	hv->events->on_reset(hv->ctx);
 }
 
+/* Told of ports that have an id, and of each at most once a second. */
+static void on_port(struct hv_qmp *hv, json_object *data)
+{
+	bool open;
+
+	if (json_in_bool(data, "open", &open) == 0 && !open)
+		hv->events->on_port_closed(hv->ctx);
+}
+
 /* What each event makes be read again, and what of it is passed on. */
 static const struct event_row {
 	const char *name;
@@ -87,6 +96,7 @@ static const struct event_row {
 	{ "GUEST_PANICKED", REFRESH_STATUS, NULL },
 	{ "GUEST_CRASHLOADED", REFRESH_STATUS, NULL },
 	{ "MIGRATION", REFRESH_STATUS, NULL },
+	{ "VSERPORT_CHANGE", 0, on_port },
 };
 
 void hv_event(struct hv_qmp *hv, const char *name, json_object *data)

@@ -112,6 +112,14 @@ static void on_reset(struct hv_lv *hv, json_object *data)
 	hv->events->on_reset(hv->ctx);
 }
 
+static void on_port(struct hv_lv *hv, json_object *data)
+{
+	bool open;
+
+	if (json_in_bool(data, "open", &open) == 0 && !open)
+		hv->events->on_port_closed(hv->ctx);
+}
+
 /* Source: QEMU qapi/migration.json, MigrationStatus. */
 static void on_migration(struct hv_lv *hv, json_object *data)
 {
@@ -144,6 +152,7 @@ static const struct event_row {
 	{ "WAKEUP", true, NULL },
 	{ "SHUTDOWN", true, NULL },
 	{ "GUEST_PANICKED", true, NULL },
+	{ "VSERPORT_CHANGE", false, on_port },
 };
 
 static void call_row(struct hv_lv *hv, const struct event_row *row, const char *details)

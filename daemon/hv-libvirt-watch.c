@@ -209,7 +209,7 @@ static void on_close(virConnectPtr conn, int reason, void *opaque)
 /* The rows of hv-libvirt-event.c. */
 static const char monitor_events[] =
 	"^(ACPI_DEVICE_OST|DEVICE_DELETED|DEVICE_UNPLUG_GUEST_ERROR|RESET|MIGRATION|STOP|RESUME|"
-	"SUSPEND|SUSPEND_DISK|WAKEUP|SHUTDOWN|GUEST_PANICKED)$";
+	"SUSPEND|SUSPEND_DISK|WAKEUP|SHUTDOWN|GUEST_PANICKED|VSERPORT_CHANGE)$";
 
 /* A callback that could not be registered holds nothing. */
 static int keep(struct watch *w, int id, char text[static CALL_TEXT_MAX])

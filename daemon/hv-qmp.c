@@ -70,6 +70,7 @@ static const struct hv_events nobody = {
 	.on_unplug_error = no_slot,
 	.on_reset = no_reset,
 	.on_gone = no_gone,
+	.on_port_closed = no_reset,
 };
 
 uint64_t hv_now_us(void)

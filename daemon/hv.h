@@ -82,6 +82,7 @@ enum hv_ost_source { HV_OST_ADD = 1, HV_OST_REMOVE = 3 };
  * @on_unplug_error: DEVICE_UNPLUG_GUEST_ERROR or MEM-like refusals for a device id of a CPU
  * @on_reset: the guest was reset
  * @on_gone: connection lost or QEMU exited; it is being tried again
+ * @on_port_closed: somebody in the guest has closed a virtio-serial port, whichever it is
  */
 struct hv_events {
 	void (*on_status)(void *ctx, enum hv_status status);
@@ -91,6 +92,7 @@ struct hv_events {
 	void (*on_unplug_error)(void *ctx, unsigned int slot);
 	void (*on_reset)(void *ctx);
 	void (*on_gone)(void *ctx, const char *why);
+	void (*on_port_closed)(void *ctx);
 };
 
 /*

@@ -225,6 +225,12 @@ void link_reset(struct link *l)
 		link_break(l, "the guest was reset");
 }
 
+void link_abandon(struct link *l)
+{
+	if (l->up)
+		link_break(l, "the agent has gone");
+}
+
 static int on_hangup(sd_event_source *s, void *userdata)
 {
 	struct link *l = userdata;

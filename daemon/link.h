@@ -132,6 +132,9 @@ void link_measure_clock(struct link *l);
  */
 void link_reset(struct link *l);
 
+/* Nobody answers there any more: the same. */
+void link_abandon(struct link *l);
+
 /**
  * struct link_stats - counted since link_new()
  * @bytes_dropped: bytes in no frame: torn, damaged, alien

@@ -94,8 +94,12 @@ static void on_gone(void *ctx, const char *why)
 	snprintf(rig->why, sizeof(rig->why), "%s", why);
 }
 
+static void on_port_closed(void *ctx)
+{
+}
+
 static const struct hv_events events = { on_status,       on_attached, on_table, on_ost,
-					 on_unplug_error, on_reset,    on_gone };
+					 on_unplug_error, on_reset,    on_gone,  on_port_closed };
 
 static void on_done(void *arg, int rc, const char *text)
 {

@@ -121,8 +121,9 @@ def break_it(shell):
     matches("no licence", ctl("op", "broken"))
     matches("operation broken: failed", run("journalctl", "-u", "vcpuhpd", "-o", "cat"))
     shell.run("touch /run/hold-agent; kill -9 $(cat /run/agent.pid)", 20)
-    matches("the agent does not answer; nothing was sent to QEMU", ctl("setvcpus", "web1", "3", wanted=6))
-    matches("did not answer.*in the guest: systemctl status vcpuhp-agent", ctl("doctor", "web1", wanted=4))
+    wait_for(lambda: "No agent:" in ctl("info", "web1"), 20, lambda: ctl("info", "web1"))
+    matches("no agent answers in the guest", ctl("setvcpus", "web1", "3", wanted=6))
+    matches("no agent in the guest.*in the guest: systemctl status vcpuhp-agent", ctl("doctor", "web1", wanted=4))
     shell.run("rm /run/hold-agent", 20)
     ctl("setvcpus", "web1", "3")
 

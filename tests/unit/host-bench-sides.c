@@ -259,10 +259,6 @@ static bool play_qemu(struct bench *b)
 
 /* The agent: daemon/link.h */
 
-struct link {
-	struct bench *b;
-};
-
 int link_new(struct link **ret, sd_event *event, const char *path, const struct link_ops *ops,
 	     void *ctx)
 {

@@ -65,6 +65,11 @@ struct bench_ping {
 	void *arg;
 };
 
+/* The agent's port, of which the bench is the other side. */
+struct link {
+	struct bench *b;
+};
+
 struct bench {
 	sd_event *event;
 	struct manager *manager;
@@ -104,7 +109,8 @@ struct bench {
 	int guest_state[BENCH_SLOTS_MAX];
 	uint32_t next_kick;
 	struct bench_ping pings[16];
-	unsigned int n_pings, acks, agent_queries;
+	unsigned int n_pings, acks, agent_queries, abandoned;
+	bool silent; /* of the agent's port: see link_is_silent() */
 	struct msg_arm arm;
 	/* what was said and heard */
 	char words[BENCH_WORDS_MAX][40];

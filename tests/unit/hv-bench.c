@@ -82,8 +82,13 @@ static void on_gone(void *ctx, const char *why)
 	note(ctx, "gone %s", why);
 }
 
+static void on_port_closed(void *ctx)
+{
+	note(ctx, "port closed");
+}
+
 static const struct hv_events events = { on_status,       on_attached, on_table, on_ost,
-					 on_unplug_error, on_reset,    on_gone };
+					 on_unplug_error, on_reset,    on_gone,  on_port_closed };
 
 void hv_bench_done(void *arg, int rc, const char *text)
 {

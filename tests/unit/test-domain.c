@@ -103,6 +103,43 @@ static void it_is_known_why_nobody_is_there(void **ctx)
 	bench_stop(b);
 }
 
+/* Row: what the agent that was asked says, and what becomes of its session. */
+static const struct {
+	const char *what;
+	int rc;
+	bool silent;
+	enum hv_status status;
+	unsigned int abandoned;
+} asked[] = {
+	{ "it answers", 0, false, HV_RUNNING, 0 },
+	{ "it does not", -ETIMEDOUT, true, HV_RUNNING, 1 },
+	{ "it does not in time, but has said something else", -ETIMEDOUT, false, HV_RUNNING, 0 },
+	{ "the guest is paused meanwhile", -ETIMEDOUT, true, HV_PAUSED, 0 },
+	{ "another agent has begun", -ENOTCONN, false, HV_RUNNING, 0 },
+};
+
+static void an_agent_is_asked_when_a_port_was_closed(void **ctx)
+{
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct bench *b = bench_start(NULL);
+		struct bench_ping ping;
+
+		print_message("# %s\n", asked[i].what);
+		b->mute = true;
+		b->silent = asked[i].silent;
+		for (int n = 0; n < 2; n++)
+			b->hv_events->on_port_closed(b->hv_ctx);
+		assert_int_equal(b->n_pings, 1);
+		b->hv_events->on_status(b->hv_ctx, asked[i].status);
+		ping = b->pings[--b->n_pings];
+		ping.cb(ping.arg, asked[i].rc);
+		assert_int_equal(b->abandoned, asked[i].abandoned);
+		b->hv_events->on_port_closed(b->hv_ctx);
+		assert_int_equal(b->n_pings, 1);
+		bench_stop(b);
+	}
+}
+
 static void a_socket_is_one_domains(void **ctx)
 {
 	static char paths[][8] = { "/qmp2", "/agent2" };
@@ -128,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agents_word_is_not_another_vms),
+		cmocka_unit_test(an_agent_is_asked_when_a_port_was_closed),
 		cmocka_unit_test(it_is_known_why_nobody_is_there),
 		cmocka_unit_test(a_socket_is_one_domains),
 	};

@@ -148,6 +148,21 @@ static void an_ost_is_told_and_the_table_read_when_it_may_have_changed(void **st
 	hv_bench_expect(rig, "reset; table br..");
 }
 
+#define PORT(open) "{\"event\":\"VSERPORT_CHANGE\",\"data\":{\"id\":\"p\",\"open\":" open "}}"
+
+/* Whoever opened it: that one opens says nothing, and neither does what is no word. */
+static void a_port_that_is_closed_is_told(void **state)
+{
+	struct hv_bench *rig = *state;
+
+	hv_bench_attach(rig);
+	hv_bench_say(rig, PORT("true"));
+	hv_bench_say(rig, PORT("0"));
+	hv_bench_say(rig, "{\"event\":\"VSERPORT_CHANGE\"}");
+	hv_bench_say(rig, PORT("false"));
+	hv_bench_expect(rig, "port closed");
+}
+
 /* There is no event for a device_add; the guest's word for it comes at once. */
 static void the_guest_takes_a_vcpu_that_another_plugged(void **state)
 {
@@ -515,6 +530,7 @@ int main(void)
 		TEST(a_refused_plug_tells_why),
 		TEST(an_unplug_is_known_by_the_table_alone),
 		TEST(an_ost_is_told_and_the_table_read_when_it_may_have_changed),
+		TEST(a_port_that_is_closed_is_told),
 		TEST(the_guest_takes_a_vcpu_that_another_plugged),
 		TEST(an_old_ost_is_not_told_again),
 		TEST(queries_share_a_reading),

@@ -197,6 +197,10 @@ static void a_guest_that_was_reset_is_met_anew(void **ctx)
 	link_reset(b->link);
 	bench_play(b, script);
 	assert_int_not_equal(b->link_session, first);
+	first = b->link_session;
+	link_abandon(b->link);
+	bench_play(b, script);
+	assert_int_not_equal(b->link_session, first);
 }
 
 static void a_torn_frame_costs_nothing_but_itself(void **ctx)
