@@ -263,15 +263,14 @@ static uint32_t options_left(const struct command *c)
 	return left;
 }
 
-static void offer_options(const struct completion *c)
+static void offer_options(const struct completion *c, uint32_t mask)
 {
-	uint32_t left = options_left(&c->command);
 	char word[64];
 
 	for (int o = 0; o < OPTIONS; o++) {
 		const struct option_def *d = option_def((enum option)o);
 
-		if (!(left >> o & 1))
+		if (!(mask >> o & 1))
 			continue;
 		if (d->name)
 			snprintf(word, sizeof(word), "--%s", d->name);
@@ -304,7 +303,10 @@ static void offer_all(struct completion *c, const struct command_rest *rest)
 	} else if (rest->options && strncmp(c->word, "--", 2) == 0 && equal) {
 		offer_value(c, equal);
 	} else if (rest->options && (c->word[0] == '-' || next == WORD_NONE)) {
-		offer_options(c);
+		uint32_t left = options_left(command);
+
+		offer_options(c, left & ~GLOBAL_OPTIONS);
+		offer_options(c, left & GLOBAL_OPTIONS);
 	} else {
 		offer_word(c, next, NULL);
 	}
