@@ -170,7 +170,7 @@ def ping_is_answered_and_hello_names_kernel_boot_and_features():
         equal(pong["host_ns"], 77)
         h = b.peer.hello
         equal(h["boot_id"].hex(), "6c1d9e0a2f3b4c559d7e8a90b1c2d3e4")
-        equal(h["features"], wire.FEATURE_HOTPLUG | wire.FEATURE_FAULTS | wire.FEATURE_OTHERS)
+        equal(h["features"], wire.FEATURE_HOTPLUG | wire.FEATURE_FAULTS | wire.FEATURE_OTHERS | wire.FEATURE_LOAD)
         equal((h["possible"], h["kernel"]), (16, os.uname().release))
 
 
@@ -180,7 +180,7 @@ def hello_tells_of_a_udev_rule_that_onlines_cpus_and_of_irqbalance():
     b.write("usr/lib/udev/rules.d/40-redhat.rules", 'SUBSYSTEM=="cpu", ACTION=="add", ATTR{online}="1"\n')
     b.write("proc/417/comm", "irqbalance\n")
     with b:
-        equal(b.peer.hello["features"] & ~wire.FEATURE_HOTPLUG,
+        equal(b.peer.hello["features"] & ~(wire.FEATURE_HOTPLUG | wire.FEATURE_LOAD),
               wire.FEATURE_OTHERS | wire.FEATURE_UDEV_ONLINES | wire.FEATURE_IRQBALANCE)  # fmt: skip
 
 
