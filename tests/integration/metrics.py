@@ -237,13 +237,14 @@ def nothing_left(d):
     """What is done in here holds up nobody else, and leaves nothing behind."""
     with linked(d.socket) as link:
         text_of(d.where)
-        descriptors, threads, kib = d.descriptors(), d.status_field("Threads"), private_kib_of(d.process.pid)
+        descriptors, threads, kib = d.descriptors(), d.status_field("Threads"), d.status_field("RssAnon")
         yield link
         serves_others(d, link)
         wait_for(lambda: d.descriptors() <= descriptors, 2 * DEADLINE_S, "the connections' ends")
         equal(d.status_field("Threads"), threads)
-        grown = private_kib_of(d.process.pid) - kib
-        assert SANITIZED or grown < 1024, "%d KiB more" % grown
+        grown = d.status_field("RssAnon") - kib  # what a library's pages are depends on who else has it
+        print("# %d KiB more" % grown, flush=True)
+        assert SANITIZED or grown < 2048, "%d KiB more" % grown
 
 
 @case(deadline=120)
