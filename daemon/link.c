@@ -128,7 +128,13 @@ static bool link_on_hello(struct link *l, const struct msg_hello *m, bool *ret_u
 	return true;
 }
 
-static bool link_on_report(struct link *l, const struct frame *f)
+/* What may be older than what has been said of it since; a result is none the worse for being late. */
+static bool grows_old(const struct record *r)
+{
+	return r->type == RECORD_CPU || r->type == RECORD_STATE || r->type == RECORD_END;
+}
+
+static bool link_on_report(struct link *l, const struct frame *f, bool late)
 {
 	struct record r;
 	size_t pos = 0;
@@ -141,7 +147,8 @@ static bool link_on_report(struct link *l, const struct frame *f)
 		return false;
 	/* The owner's answer to a record can break the connection: then the rest is void. */
 	for (pos = 0; link_is_up(l) && record_decode(f->payload, f->length, &pos, &r) > 0;)
-		l->ops->on_record(l->ctx, &r);
+		if (!late || !grows_old(&r))
+			l->ops->on_record(l->ctx, &r);
 	return true;
 }
 
@@ -152,13 +159,13 @@ union message {
 	struct msg_armed armed;
 };
 
-static bool link_take_message(struct link *l, const struct frame *f)
+static bool link_take_message(struct link *l, const struct frame *f, bool late)
 {
 	union message m;
 
 	switch (f->type) {
 	case MSG_REPORT:
-		return link_on_report(l, f);
+		return link_on_report(l, f, late);
 	case MSG_PONG:
 	case MSG_KICKED:
 	case MSG_ARMED:
@@ -177,14 +184,14 @@ static bool link_take_message(struct link *l, const struct frame *f)
 	return true;
 }
 
-/* One that comes twice, or late, is none that is missing. */
-static bool is_frame_missing(struct link *l, const struct frame *f)
+/* Return: how many are missing before it; negative where it comes twice, or late. */
+static int32_t count_missing(struct link *l, const struct frame *f)
 {
 	int32_t ahead = (int32_t)(f->seq - l->next_seq);
 
 	if (ahead >= 0)
 		l->next_seq = f->seq + 1;
-	return ahead > 0;
+	return ahead;
 }
 
 static bool take_hello(struct link *l, const struct frame *f)
@@ -198,7 +205,7 @@ static bool take_hello(struct link *l, const struct frame *f)
 	/* One that is said again in the session is a frame of it. */
 	if (up || !link_is_up(l))
 		l->next_seq = f->seq + 1;
-	else if (is_frame_missing(l, f))
+	else if (count_missing(l, f) > 0)
 		l->ops->on_missed(l->ctx);
 	return true;
 }
@@ -211,9 +218,11 @@ void link_take_frame(struct link *l, const struct frame *f)
 	if (f->type == MSG_HELLO) {
 		taken = take_hello(l, f);
 	} else if (link_is_up(l) && f->session == session_key(&l->session)) {
-		if (is_frame_missing(l, f))
+		int32_t ahead = count_missing(l, f);
+
+		if (ahead > 0)
 			l->ops->on_missed(l->ctx);
-		taken = link_is_up(l) && link_take_message(l, f);
+		taken = link_is_up(l) && link_take_message(l, f, ahead < 0);
 	}
 	if (!taken) {
 		l->stats.frames_dropped++;

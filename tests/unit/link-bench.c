@@ -56,6 +56,8 @@ static void on_record(void *ctx, const struct record *r)
 		hear(ctx, "log", r->log.level, r->log.text);
 	else if (r->type == RECORD_DONE)
 		hear(ctx, "done", r->done.kick, "");
+	else if (r->type == RECORD_CPU)
+		hear(ctx, "row", r->cpu.slot, "");
 }
 
 static void on_armed(void *ctx, const struct msg_armed *m)
@@ -286,6 +288,13 @@ static void agent_sends_done(struct bench *b, uint64_t session, unsigned int kic
 	agent_reports(b, session, &r);
 }
 
+static void agent_sends_row(struct bench *b, unsigned int slot)
+{
+	struct record r = { .type = RECORD_CPU, .cpu = { .slot = (uint16_t)slot } };
+
+	agent_reports(b, bench_key(b), &r);
+}
+
 struct record bench_log_record(const char *text)
 {
 	struct record r = { .type = RECORD_LOG, .log = { .level = 6 } };
@@ -342,8 +351,14 @@ static void agent_sends(struct bench *b, const char *what, const char *rest)
 		struct record r = bench_log_record(rest);
 
 		agent_reports(b, bench_key(b), &r);
+	} else if (strcmp(what, "row") == 0) {
+		agent_sends_row(b, n);
 	} else if (strcmp(what, "lost") == 0) {
 		b->seq++;
+	} else if (strcmp(what, "older") == 0) {
+		b->seq -= n;
+	} else if (strcmp(what, "newer") == 0) {
+		b->seq += n;
 	} else if (strcmp(what, "torn") == 0) {
 		agent_tears(b);
 	} else if (strcmp(what, "junk") == 0) {

@@ -17,10 +17,11 @@
  *   > hello X       the link sends HELLO, naming the agent's session X (0: none known)
  *   > kick N, ack N, cancel N, query
  *   < hello X Y [N] the agent sends HELLO: session X, naming ours (mine, 0, other), kick number N
- *   < kicked N, done N, log TEXT
+ *   < kicked N, done N, log TEXT, row SLOT
  *                   the agent sends this in the session
  *   < stale done N  the same under the key of the session before
  *   < torn, junk TEXT, version N, lost
+ *   < older N, newer N  the numbers of the next frames are that much lower, or higher
  *                   half a frame; bytes that are no frame; HELLO of another protocol version; a
  *                   frame that never arrives
  *   ! close, accept, mute

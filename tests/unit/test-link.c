@@ -102,6 +102,18 @@ static void a_frame_that_was_lost_is_missed_once(void **ctx)
 	bench_play(*ctx, script);
 }
 
+/* It may be older than what has been said since; a result is none the worse for that. */
+static void of_a_frame_that_comes_late_only_results_are_taken(void **ctx)
+{
+	static const char *const script[] = {
+		"< row 3",   "= row 3", "< lost", "< lost",    "< row 5",   "= missed 0", "= row 5",
+		"< older 3", "< row 3", "= -",    "< done 41", "= done 41", NULL,
+	};
+
+	bench_play(*ctx, handshake);
+	bench_play(*ctx, script);
+}
+
 static void R7_kick_numbers_are_above_the_highest_seen(void **ctx)
 {
 	static const char *const restart[] = { "< hello B mine 900", "= down 0", "> hello B",
@@ -429,6 +441,7 @@ int main(void)
 		LINK_TEST(an_agent_restarts_on_the_same_connection),
 		LINK_TEST(R7_a_result_of_an_old_session_is_never_delivered),
 		LINK_TEST(a_frame_that_was_lost_is_missed_once),
+		LINK_TEST(of_a_frame_that_comes_late_only_results_are_taken),
 		LINK_TEST(R7_kick_numbers_are_above_the_highest_seen),
 		LINK_TEST(an_agent_that_invents_kick_numbers_is_not_taken),
 		LINK_TEST(an_agent_of_another_version_is_named),
