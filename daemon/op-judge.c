@@ -59,7 +59,7 @@ static enum op_result judge_failure(const struct op_run *run)
 
 enum op_result op_judge(const struct op_run *run)
 {
-	bool stuck = false, pending = false, gone = false;
+	bool stuck = false, pending = false, gone = false, called_back = false;
 	unsigned int ok = 0;
 
 	for (unsigned int i = 0; i < run->n_moves; i++) {
@@ -68,6 +68,7 @@ enum op_result op_judge(const struct op_run *run)
 		gone |= m->gone;
 		stuck |= m->stuck;
 		pending |= m->pending;
+		called_back |= m->called_back;
 		ok += reached(m);
 	}
 	if (gone)
@@ -78,7 +79,8 @@ enum op_result op_judge(const struct op_run *run)
 		return OP_PENDING;
 	if (ok == run->n_moves)
 		return OP_DONE;
-	if (!op_policy_met(run) || run->stop_rc)
+	/* To stop it may have come too late for all of it. */
+	if (!op_policy_met(run) || (run->stop_rc && called_back))
 		return judge_failure(run);
 	return run->op->request.policy == OP_POLICY_BEST_EFFORT ? OP_PARTIAL : OP_DONE;
 }

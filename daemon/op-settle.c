@@ -71,12 +71,30 @@ static bool can_turn_round(const struct op_run *run, const struct move *m)
 	       (run->phase != RUN_SETTLE || !m->resumed || m->goal < CPUHP_STANDBY);
 }
 
-/* It has come up for good, and a removal of the same operation has failed: nothing has been kept. */
-static bool is_to_go_back(const struct op_run *run, const struct move *m)
+/*
+ * Nothing of the operation is kept any more: with policy "all" one has failed, or it was stopped, and
+ * that has turned another round.
+ */
+static bool is_all_to_go_back(const struct op_run *run)
 {
-	return run->phase == RUN_SETTLE && !run->stop_rc && !m->resumed && m->started &&
-	       !m->walking && !m->todo && move_judge(m) == VCPU_OK &&
-	       m->entry->to > m->entry->from && m->at != m->entry->from;
+	bool failed = false, called_back = false;
+
+	for (unsigned int i = 0; i < run->n_moves; i++) {
+		failed |= run->moves[i].failed;
+		called_back |= run->moves[i].called_back;
+	}
+	return run->phase == RUN_SETTLE && ((failed && run->op->request.policy == OP_POLICY_ALL) ||
+					    (called_back && run->stop_rc));
+}
+
+/* It has come where it was to rest. */
+static void take_back(struct move *m)
+{
+	if (m->resumed || !m->started || m->walking || m->todo || move_judge(m) != VCPU_OK ||
+	    m->entry->to < CPUHP_STANDBY || m->at == m->entry->from)
+		return;
+	m->called_back = m->undoing = m->todo = true;
+	m->goal = m->entry->from;
 }
 
 static void call_back(struct op_run *run, struct move *m, int rc)
@@ -89,9 +107,6 @@ static void call_back(struct op_run *run, struct move *m, int rc)
 		m->called_back = true;
 		m->goal = m->entry->from;
 		m->undoing = m->todo = run->phase == RUN_SETTLE && m->at != m->goal;
-	} else if (is_to_go_back(run, m)) {
-		m->called_back = m->undoing = m->todo = true;
-		m->goal = m->entry->from;
 	} else if (m->walking && run->phase == RUN_CLIMB) {
 		m->called_back = true;
 		hostwalk_cancel(m->v, rc);
@@ -104,6 +119,8 @@ void op_moves_call_back(struct op_run *run, int rc)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		call_back(run, &run->moves[i], rc);
+	for (unsigned int i = 0; is_all_to_go_back(run) && i < run->n_moves; i++)
+		take_back(&run->moves[i]);
 	op_resume_recall(run);
 }
 

@@ -236,6 +236,20 @@ static void a_refused_removal_takes_back_what_has_come_up(void **ctx)
 	bench_stop(b);
 }
 
+/* The same, of one that was taken down to rest at standby. */
+static void a_refused_removal_takes_back_what_has_gone_to_standby(void **ctx)
+{
+	struct op_request r = { .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 1, CPUHP_ONLINE);
+	bench_put(b, 2, CPUHP_ONLINE);
+	b->qemu_refuses[2] = true;
+	bench_ends(b, bench_submit(b, &r), OP_REFUSED, "2:refused 1:rolled-back");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
 static bool is_out_of_reach(struct bench *b, void *arg)
 {
 	return b->d->out_of_reach;
@@ -308,6 +322,7 @@ int main(void)
 		cmocka_unit_test(the_others_are_enough_where_that_was_asked),
 		cmocka_unit_test(so_they_are_at_the_very_end),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_come_up),
+		cmocka_unit_test(a_refused_removal_takes_back_what_has_gone_to_standby),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
 	};

@@ -255,6 +255,48 @@ static void what_leaves_the_guest_before_its_way_back_is_removed(void **ctx)
 	bench_stop(b);
 }
 
+/* One of two removals is out, and one is not: without that the rest has not come true either. */
+static void a_cancel_that_turns_one_round_takes_back_what_rests(void **ctx)
+{
+	struct op_request r = { .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 3);
+	b->qemu_silent[3] = true;
+	o = bench_submit(b, &r);
+	bench_wait_word(b, "unplug 3");
+	bench_turn(b);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_eject(b, 3);
+	bench_ends(b, o, OP_CANCELLED, "3:ok 2:rolled-back 1:rolled-back");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
+/* What it came too late for is as it would be without it. */
+static void a_cancel_beside_a_removal_takes_nothing_back(void **ctx)
+{
+	struct op_request r = {
+		.goal = OP_GOAL_COUNT, .count = 1, .standby = 1, .policy = OP_POLICY_BEST_EFFORT
+	};
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put(b, 1, CPUHP_ONLINE);
+	bench_put(b, 2, CPUHP_ONLINE);
+	b->qemu_silent[2] = true;
+	o = bench_submit(b, &r);
+	bench_wait_word(b, "unplug 2");
+	bench_turn(b);
+	assert_int_equal(domain_cancel(o), 0);
+	bench_ost(b, 2, HV_OST_REMOVE, 130);
+	bench_ends(b, o, OP_PARTIAL, "2:refused 1:ok");
+	assert_int_equal(bench_state(b, 1), CPUHP_STANDBY);
+	assert_int_equal(bench_state(b, 2), CPUHP_ONLINE);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +310,8 @@ int main(void)
 		cmocka_unit_test(a_removal_from_standby_that_is_not_sent_is_no_success),
 		cmocka_unit_test(a_deadline_at_the_last_consent_is_no_refusal),
 		cmocka_unit_test(what_leaves_the_guest_before_its_way_back_is_removed),
+		cmocka_unit_test(a_cancel_beside_a_removal_takes_nothing_back),
+		cmocka_unit_test(a_cancel_that_turns_one_round_takes_back_what_rests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
