@@ -303,10 +303,25 @@ void hostwalk_take_result(struct hostwalk *h)
 	sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
 	if (!is_contradicted(h))
 		believe(h);
-	if (r->rc)
+	/* Refused, a removal has failed already, and has only come back to standby by this. */
+	if (h->w.rc)
+		hostwalk_finish_walk(h);
+	else if (r->rc)
 		ap_failed(h);
 	else
 		ap_succeeded(h);
+}
+
+bool hostwalk_awaits_standby(struct hostwalk *h)
+{
+	const struct vcpu *v = h->v;
+
+	if (!h->kick || h->ap_done || h->w.state != CPUHP_STANDBY || !v->guest_present ||
+	    v->guest_state <= CPUHP_STANDBY)
+		return false;
+	hostwalk_arm(h,
+		     v->domain->settings->deadlines.operation_ms * domain_slow_factor(v->domain));
+	return true;
 }
 
 void hostwalk_on_done(struct vcpu *v, const struct record_done *r)

@@ -110,6 +110,14 @@ void hostwalk_recall(struct hostwalk *h);
 /* h->ap is the kick's result: go on with it, or end. */
 void hostwalk_take_result(struct hostwalk *h);
 
+/*
+ * A removal that was refused is back at standby for the host, and its agent, which had found the CPU
+ * further up, is still at the kick for that: the next one waits until it is not.
+ */
+bool hostwalk_awaits_standby(struct hostwalk *h);
+/* The host's own stretch is over: with an error, at standby with a kick out, or down where asked. */
+void hostwalk_finish_walk(struct hostwalk *h);
+
 /* Run what the walker gives next, up to a step that has to be waited for, or the end. */
 void hostwalk_run(struct hostwalk *h);
 

@@ -108,12 +108,13 @@ void hostwalk_finish(struct hostwalk *h, int rc, int failed_at, bool teardown)
 	finish(h);
 }
 
-/* The host's own stretch is over: with an error, at standby with a kick out, or down where asked. */
-static void finish_walk(struct hostwalk *h)
+void hostwalk_finish_walk(struct hostwalk *h)
 {
 	const struct walk *w = &h->w;
 
 	if (w->rc) {
+		if (hostwalk_awaits_standby(h))
+			return;
 		hostwalk_finish(h, w->rc, w->failed_at >= 0 ? w->failed_at : h->call.state,
 				w->target < w->from);
 		snprintf(h->outcome.text, sizeof(h->outcome.text), "%s", h->why);
@@ -194,7 +195,7 @@ void hostwalk_run(struct hostwalk *h)
 		answer(h, rc);
 	}
 	hostwalk_reach(h, h->w.state);
-	finish_walk(h);
+	hostwalk_finish_walk(h);
 }
 
 void hostwalk_complete(struct hostwalk *h, int rc)

@@ -59,6 +59,25 @@ static void R9_a_refusal_with_the_slot_still_filled_is_taken_back(void **ctx)
 	bench_stop(b);
 }
 
+/* Such as by a reset, which does not sweep the request away: the agent has a way to go to standby. */
+static void R9_one_refused_that_was_brought_up_meanwhile_is_waited_for(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+
+	bench_answer_unplug(b, 3, 0, "");
+	bench_row(b, 3, CPUHP_ONLINE);
+	bench_ost(b, 3, HV_OST_REMOVE, 130);
+	bench_said(b, "kick 3 6 rollback");
+	bench_kicked(b, 3, 0);
+	bench_turn(b);
+	assert_int_equal(w.n_done, 0);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	bench_walk_ends(b, &w, -EBUSY, CPUHP_QEMU_DEVICE);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	bench_stop(b);
+}
+
 static void R9_a_refusal_that_overtakes_qemus_reply_is_not_lost(void **ctx)
 {
 	struct bench_walk w;
@@ -321,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R9_device_del_that_qemu_refuses_is_taken_back),
 		cmocka_unit_test(R9_a_refusal_with_the_slot_still_filled_is_taken_back),
+		cmocka_unit_test(R9_one_refused_that_was_brought_up_meanwhile_is_waited_for),
 		cmocka_unit_test(R9_a_refusal_that_overtakes_qemus_reply_is_not_lost),
 		cmocka_unit_test(R9_a_refusal_of_a_slot_that_is_empty_is_a_removal),
 		cmocka_unit_test(R9_no_startup_once_device_del_is_out_and_unanswered),

@@ -215,6 +215,9 @@ static void a_reset_does_not_end_the_way_back_from_a_refusal(void **ctx)
 	bench_agent_up(b, 2);
 	bench_said(b, "kick 3 6 rollback");
 	bench_kicked(b, 3, 0);
+	bench_silent(b);
+	assert_int_equal(w.n_done, 0);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
 	bench_walk_ends(b, &w, -EIO, CPUHP_QEMU_DEVICE);
 	bench_stop(b);
 }
