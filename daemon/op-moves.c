@@ -250,6 +250,7 @@ static struct reconcile_answer next_of(const struct move *m)
 		.intent = RECONCILE_MOVE,
 		.goal = m->goal,
 		.undoing = m->undoing,
+		.found = m->entry->from >= CPUHP_QEMU_DEVICE,
 		.asked = m->asked,
 		.present = m->v->present,
 		.state = m->v->state,
@@ -311,6 +312,20 @@ static void pass_over(struct op_run *run, struct move *m)
 	op_run_look_again(run);
 }
 
+/*
+ * What was there is not plugged anew: who took it away meanwhile has wished it so. One that was to
+ * leave has left, if it was only on its way to standby.
+ */
+static void lose(struct op_run *run, struct move *m)
+{
+	if (m->undoing || m->entry->to >= CPUHP_QEMU_DEVICE) {
+		give_up(run, m);
+		return;
+	}
+	m->at = CPUHP_OFFLINE;
+	op_run_look_again(run);
+}
+
 /* Its worker has run on it; else a kick to where it is has that shown (R4). */
 static bool is_proved(const struct vcpu *v)
 {
@@ -333,9 +348,8 @@ static void start_walk(struct op_run *run, struct move *m)
 		pass_over(run, m);
 		return;
 	}
-	/* A way back never plugs: who took the vCPU away meanwhile has wished it so. */
 	if (next == RECONCILE_LOST) {
-		give_up(run, m);
+		lose(run, m);
 		return;
 	}
 	/* It has come there while no daemon was looking. */

@@ -9,7 +9,8 @@
  *
  * A step is never repeated from memory. Whoever asks has QEMU's table and the guest's word before
  * him; where one of them is missing the answer is to wait. A removal that was asked for is watched
- * and not asked for again; what is plugged is not plugged; and a way back never plugs.
+ * and not asked for again; what is plugged is not plugged; and what the operation has found in QEMU is not plugged anew, nor is
+ * it by a way back.
  */
 #include "daemon/reconcile.h"
 #include "proto/ladder.h"
@@ -33,7 +34,8 @@ static struct reconcile_answer decide_move(const struct reconcile_view *v)
 		return just(RECONCILE_WAIT);
 	if (v->state == v->goal)
 		return just(RECONCILE_NOTHING);
-	if (v->undoing && v->state < CPUHP_QEMU_DEVICE && v->goal >= CPUHP_QEMU_DEVICE)
+	if ((v->undoing || v->found) && v->state < CPUHP_QEMU_DEVICE &&
+	    v->goal >= CPUHP_QEMU_DEVICE)
 		return just(RECONCILE_LOST);
 	if (v->no_agent && v->goal > v->state)
 		return just(RECONCILE_WAIT);

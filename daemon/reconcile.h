@@ -16,6 +16,7 @@ enum reconcile_intent {
  * struct reconcile_view - what is intended with a vCPU, what QEMU shows of it, and what the guest says
  * @goal: of RECONCILE_MOVE and RECONCILE_RETURN
  * @undoing: that is a way back
+ * @found: the operation has found it in QEMU
  * @asked: its removal was asked for, by an earlier daemon: nothing leads back up but the guest's refusal
  * @wish: of RECONCILE_REST; -1 nothing is wished
  * @no_agent: nobody is there in the guest to go up with
@@ -33,7 +34,7 @@ enum reconcile_intent {
 struct reconcile_view {
 	enum reconcile_intent intent;
 	int goal;
-	bool undoing, asked, no_agent;
+	bool undoing, found, asked, no_agent;
 	int wish;
 	bool present, boot, owned, arrived, removal_pending;
 	int state;
@@ -48,7 +49,7 @@ enum reconcile_action {
 	RECONCILE_WALK,    /* take it to @target */
 	RECONCILE_AWAIT,   /* a removal that was asked for: watch it, ask for nothing */
 	RECONCILE_SETTLED, /* what was pending has come to its end: it is to stay where it is */
-	RECONCILE_LOST,    /* the way back would be a plug: it is not made */
+	RECONCILE_LOST,    /* it has left, and the way would be a plug: it is not made */
 	RECONCILE_DRIFT,   /* it is not where it is wished: @why */
 	RECONCILE_OPERATE, /* that is ours to mend, once, by an operation to @target; until then @why */
 	RECONCILE_ACTIONS

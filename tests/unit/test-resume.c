@@ -200,6 +200,27 @@ static bool is_pending(struct bench *b, void *arg)
 }
 
 /* The operation has ended, and its removal has not: it is watched, and asked for nothing. */
+/* On its way to standby, or to be brought up from there, and ejected while nobody looked. */
+static void what_has_left_meanwhile_is_not_plugged_anew(void **state)
+{
+	for (int up = 0; up < 2; up++) {
+		struct bench *b = start(false);
+
+		bench_put(b, 1, up ? CPUHP_STANDBY : CPUHP_ONLINE);
+		b->agent_silent[1] = true;
+		op_unref(submit(b, up ? 2 : 1, up ? "up" : "down"));
+		bench_wait_word(b, up ? "kick 1 44" : "kick 1 6");
+		bench_turn(b);
+		bench_restart(b);
+		b->slots[1].present = b->guest_present[1] = false;
+		bench_attach(b);
+		bench_agent_up(b, 1);
+		ends(b, up ? "up" : "down", up ? OP_STUCK : OP_DONE, up ? "1:failed" : "1:ok");
+		assert_int_equal(bench_count(b, "plug 1"), 0);
+		bench_stop(b);
+	}
+}
+
 static void a_removal_left_pending_is_watched(void **state)
 {
 	struct bench *b = start(false);
@@ -546,6 +567,7 @@ int main(void)
 		IN_FOLDER(also_where_the_agent_comes_before_qemu),
 		IN_FOLDER(what_the_agent_is_still_at_is_waited_for),
 		IN_FOLDER(a_removal_goes_on_to_its_end),
+		IN_FOLDER(what_has_left_meanwhile_is_not_plugged_anew),
 		IN_FOLDER(a_removal_left_pending_is_watched),
 		IN_FOLDER(what_only_waited_has_failed),
 		IN_FOLDER(a_result_is_the_same_in_the_next_daemon),
