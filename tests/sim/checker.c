@@ -23,9 +23,6 @@
 /* A drift is shown within 5 s; one second more is how coarsely it is looked at here. */
 enum { CALM_US = 6000000 };
 
-/* An event is followed by a look at QEMU's table: these are limited to 20 a second. */
-enum { HEARD_US = 200000 };
-
 /* Whatever happens, a run is over long before this. */
 static const uint64_t END_US = 24ULL * 3600 * 1000000;
 
@@ -67,74 +64,6 @@ static bool is_heard(const struct sim_domain *d)
 	       wire_is_open(&d->a.wire) && !d->a.frames.left && d->a.lie == LIE_NONE;
 }
 
-/*
- * What others have changed meanwhile cannot be in the result if the daemon has not heard of it;
- * when it could hear all the time and it has been so for longer than that takes, it has.
- */
-static bool is_excused(const struct sim_domain *d, const struct track *t, unsigned int slot)
-{
-	const struct watch *w = d->watch;
-	uint64_t since_us = w->since_us[slot];
-
-	if (!(t->moved & UINT32_C(1) << slot))
-		return false;
-	if (w->deaf_us > since_us)
-		since_us = w->deaf_us;
-	return clock_us() <= since_us + HEARD_US;
-}
-
-static void check_claim(struct sim_domain *d, const struct track *t, const struct op_vcpu *e,
-			int claim)
-{
-	int truth = truth_of(d, e->vcpu);
-
-	/* Between offline and standby it was only found, by a table that a slow QEMU may have let
-	 * grow old. */
-	if (claim == CPUHP_OFFLINE && truth >= CPUHP_QEMU_DEVICE)
-		sim_breach(d, "op %u: vcpu %u is said to be away and QEMU has it", t->number,
-			   e->vcpu);
-	if (claim >= CPUHP_STANDBY && d->trusted && !d->deaf && truth != claim)
-		sim_breach(d, "op %u: vcpu %u is said to be at %d and is at %d", t->number, e->vcpu,
-			   claim, truth);
-	if (claim >= CPUHP_STANDBY && !d->m.slots[e->vcpu].present)
-		sim_breach(d, "op %u: vcpu %u is said to be at %d, QEMU does not have it",
-			   t->number, e->vcpu, claim);
-}
-
-/* It is said that these vCPUs are where they were to go: they are. */
-static void check_claims(struct sim_domain *d, const struct track *t, const struct op *op)
-{
-	for (unsigned int i = 0; i < op->n_vcpus; i++) {
-		const struct op_vcpu *e = &op->vcpus[i];
-
-		if ((e->result == VCPU_OK || e->result == VCPU_ROLLED_BACK) &&
-		    !is_excused(d, t, e->vcpu))
-			check_claim(d, t, e, e->result == VCPU_OK ? e->to : e->from);
-	}
-}
-
-/* What could not be written down was not begun either. */
-static void check_refusal(struct sim_domain *d, const struct track *t, const struct op *op)
-{
-	if (op->result == OP_REFUSED && strstr(op->error, "cannot be written") &&
-	    t->hits[PHASE_ADD_SENT])
-		sim_breach(d, "op %u was refused, and something was sent for it: %s", t->number,
-			   op->error);
-}
-
-/* How an operation may end that was never taken from the queue. */
-static void check_unbegun(struct sim_domain *d, const struct track *t, const struct op *op)
-{
-	bool well = op->result == OP_VM_GONE ||
-		    (op->result == OP_CANCELLED &&
-		     strcmp(op->error, "cancelled before it began") == 0) ||
-		    (op->result == OP_FAILED && strstr(op->error, "its deadline passed while"));
-
-	if (!t->begun && !well)
-		sim_breach(d, "op %u never began, and is %s: %s", t->number,
-			   op_result_name(op->result), op->error);
-}
-
 static void on_ended(struct sim_domain *d, const struct op *op)
 {
 	struct track *t = find_track(d, op->id);
@@ -143,16 +72,19 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 		d->watch->running[0] = '\0';
 	if (!t)
 		return; /* the daemon's own */
-	if (t->ends++ > 0 || t->end == TRACK_ENDED)
+	/* An end that could not be written down is told once more, also where the domain was let go and is
+	 * taken up again. */
+	if ((t->ends++ > 0 || t->end == TRACK_ENDED) && !t->unwritten)
 		sim_breach(d, "op %u has ended twice", t->number);
 	if (op->result == OP_ACCEPTED || op->result >= OP_RESULTS)
 		sim_breach(d, "op %u has ended without a result", t->number);
-	check_claims(d, t, op);
-	check_refusal(d, t, op);
-	check_unbegun(d, t, op);
-	if (t->number >= 1000000 && op->result != OP_DONE)
+	checker_watch(d);
+	claims_check(d, t, op);
+	if (t->number >= FIRST_DRILL && op->result != OP_DONE)
 		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
 			   op_result_name(op->result), op->error);
+	if (t->number >= FIRST_DRILL)
+		claims_drill(d, t->number - FIRST_DRILL);
 	world_ended(d, t, op);
 }
 
@@ -175,7 +107,9 @@ static void on_running(struct sim_domain *d, const struct op *op)
 
 	if (t) {
 		check_order(d, t);
+		checker_watch(d);
 		t->begun = true;
+		t->begun_us = t->begun_us ? t->begun_us : clock_us();
 		t->begun_written = store_written(d);
 	}
 	if (*running && strcmp(running, op->id) != 0)
@@ -223,17 +157,34 @@ static void turn_of(struct sim_domain *sim, const struct domain *d)
 		sim_breach(sim, "more operations are kept than may be");
 }
 
-static void watch_slots(struct sim_domain *d)
+static void count(struct watch *w)
+{
+	w->present = w->online = w->standby = 0;
+	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
+		w->present += w->was[i] != CPUHP_OFFLINE;
+		w->online += w->was[i] == CPUHP_ONLINE;
+		w->standby += w->was[i] == CPUHP_STANDBY;
+	}
+}
+
+void checker_watch(struct sim_domain *d)
 {
 	struct watch *w = d->watch;
+	bool moved = false;
 
 	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
 		int truth = truth_of(d, i);
 
-		if (truth != w->was[i])
-			w->since_us[i] = clock_us();
+		if (truth == w->was[i])
+			continue;
+		moved = true;
+		w->since_us[i] = w->last_us[i][w->was[i]] = clock_us();
+		if (truth == CPUHP_OFFLINE)
+			w->there_us[i] = clock_us();
 		w->was[i] = truth;
 	}
+	if (moved)
+		count(w);
 	/* What is lost with an event is seen with the next table of the tick's. */
 	if (is_spoilt(d))
 		w->deaf_us = clock_us() + CALM_US;
@@ -245,7 +196,7 @@ static void watch_slots(struct sim_domain *d)
 void checker_turn(struct world *w)
 {
 	for (unsigned int n = 0; n < w->n; n++)
-		watch_slots(&w->domains[n]);
+		checker_watch(&w->domains[n]);
 	if (w->n == 0)
 		return;
 	/* One domain a turn: there are many turns to each change, and they take turns too. */
@@ -334,6 +285,8 @@ void checker_final(struct world *w)
 
 		if (sim->trusted)
 			compare(sim, d);
+		if (w->drill > 0)
+			claims_drill(sim, w->drill - 1);
 		if (store_is_behind(sim))
 			sim_breach(sim, "what is to be done has not been written down");
 		for (unsigned int s = 0; s < SIM_SLOTS; s++) {

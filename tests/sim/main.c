@@ -153,7 +153,7 @@ static uint64_t sum_up(const struct script_options *so, struct run_result *r)
 			const struct track *k = &w.drivers[i].tracks[t];
 
 			/* The last operations come when all are healed. */
-			if (k->number < 1000000)
+			if (k->number < FIRST_DRILL)
 				sum = sum * 31 + k->accepted_us * 7 + k->ended_us +
 				      (uint64_t)k->result;
 		}

@@ -301,8 +301,10 @@ void world_cancel(struct sim_domain *d)
 	struct track *t = d->driver->current;
 	struct op *op = t && d->world->manager ? manager_find_op(d->world->manager, t->id) : NULL;
 
-	if (op)
-		(void)domain_cancel(op);
+	if (!op)
+		return;
+	t->cancelled = true;
+	(void)domain_cancel(op);
 }
 
 void world_client_goes(struct sim_domain *d)
@@ -337,6 +339,7 @@ static void strike(struct sim_domain *d, uint64_t at)
 	sim_log(d, "FAULT: %s", k->name);
 	d->world->result->faults++;
 	d->watch->calm_us = clock_us();
+	checker_watch(d);
 	if (k->flags & FAULT_MOVES)
 		moved(d, UINT32_MAX);
 	k->strike(d, i);
@@ -404,7 +407,7 @@ static void begin_drill(struct world *w)
 		struct op_request q = drill_request(d, w->drill);
 
 		d->driver->done = false;
-		if (!submit(d, &q, 1000000 + w->drill))
+		if (!submit(d, &q, FIRST_DRILL + w->drill))
 			sim_breach(d, "the last operations are not accepted");
 	}
 	w->drill++;

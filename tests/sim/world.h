@@ -4,6 +4,12 @@
 
 #include "tests/sim/faults.h"
 
+/* An event is followed by a look at QEMU's table: these are limited to 20 a second. */
+enum { HEARD_US = 200000 };
+
+/* The last operations of all have numbers from here on. */
+enum { FIRST_DRILL = 1000000 };
+
 /* How the daemon stands to an operation that it has accepted. Lost: its record could not be read. */
 enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
 
@@ -12,8 +18,9 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
  * @moved: slots, as bits, that others changed while it ran
- * @begun: it was taken from the queue; @begun_written: how often its domain's record had been written
- *	by then
+ * @begun: it was taken from the queue, at @begun_us; @begun_written: how often its domain's record had
+ *	been written by then
+ * @cancelled: a client wanted that
  * @unwritten: its end could not be written by then; @written: how often its domain's record had been
  * @again: that daemon was killed before it could, so the next one has to end it once more; @twice: it
  *	has
@@ -26,9 +33,9 @@ struct track {
 	enum track_end end;
 	unsigned int ends;
 	enum op_result result;
-	uint64_t accepted_us, ended_us;
+	uint64_t accepted_us, begun_us, ended_us;
 	unsigned int hits[PHASES];
-	bool begun, unwritten, again, twice;
+	bool begun, cancelled, unwritten, again, twice;
 	unsigned int written, begun_written;
 	uint32_t moved;
 };
@@ -52,11 +59,16 @@ struct driver {
 /**
  * struct watch - what the checker remembers of one domain
  * @was, @since_us: where each slot really stands, and since when
+ * @last_us: when it stood last where it stands no more, by state; 0 never. @there_us: the same of a
+ *	device in an empty slot
+ * @present, @online, @standby: how many slots do now
  * @deaf_us: when the daemon could last not know it
  */
 struct watch {
 	int was[SIM_SLOTS];
-	uint64_t since_us[SIM_SLOTS], deaf_us;
+	uint64_t since_us[SIM_SLOTS], last_us[SIM_SLOTS][CPUHP_STATES], there_us[SIM_SLOTS],
+		deaf_us;
+	unsigned int present, online, standby;
 	uint64_t truth, calm_us;
 	char running[MSG_OP_MAX + 1];
 };
@@ -115,6 +127,8 @@ void reload_strikes(struct sim_domain *d, const struct item *i);
 void reload_heal(struct world *w);
 
 /* checker.c */
+/* What has really changed since the last time; whoever is about to change it otherwise calls this. */
+void checker_watch(struct sim_domain *d);
 void checker_on_event(struct world *w, const struct event *e);
 /* After every turn of the loop. */
 void checker_turn(struct world *w);
@@ -125,6 +139,11 @@ const char *checker_unrest(const struct sim_domain *d);
 /* Everything is as it should be at the end. */
 void checker_final(struct world *w);
 void checker_count(struct world *w);
+
+/* claims.c: an operation has ended: what its result says is so, and is what was asked for. */
+void claims_check(struct sim_domain *d, const struct track *t, const struct op *op);
+/* At the end, and when all is at rest after it: exactly what the drill has asked for. */
+void claims_drill(struct sim_domain *d, unsigned int drill);
 
 /* Where a slot really stands: the ladder's state, by QEMU and the guest. */
 int truth_of(const struct sim_domain *d, unsigned int slot);
