@@ -80,6 +80,7 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 		sim_breach(d, "op %u has ended without a result", t->number);
 	checker_watch(d);
 	claims_check(d, t, op);
+	undisturbed_end(d, t, op);
 	if (t->number >= FIRST_DRILL && op->result != OP_DONE)
 		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
 			   op_result_name(op->result), op->error);
@@ -111,6 +112,7 @@ static void on_running(struct sim_domain *d, const struct op *op)
 		t->begun = true;
 		t->begun_us = t->begun_us ? t->begun_us : clock_us();
 		t->begun_written = store_written(d);
+		undisturbed_begin(d, t, op);
 	}
 	if (*running && strcmp(running, op->id) != 0)
 		sim_breach(d, "operation %s begins while %s runs", op->id, running);

@@ -77,7 +77,7 @@ static double seconds(void)
 static int run_seeds(const struct options *o)
 {
 	unsigned int failed = 0;
-	unsigned long operations = 0, faults = 0;
+	unsigned long operations = 0, faults = 0, undisturbed = 0;
 	double begin = seconds();
 	size_t fds = count_entries("/proc/self/fd"), heap = 0;
 
@@ -93,6 +93,7 @@ static int run_seeds(const struct options *o)
 		world_done(&w);
 		operations += r.operations;
 		faults += r.faults;
+		undisturbed += r.undisturbed;
 		if (r.breach[0]) {
 			failed++;
 			report(s, &r, o);
@@ -112,9 +113,9 @@ static int run_seeds(const struct options *o)
 		printf("the heap has grown from %zu to %zu bytes\n", heap, mallinfo2().uordblks);
 		failed++;
 	}
-	printf("%u seeds, %u failed; %lu operations, %lu faults, %.1f s, %.0f operations/s, heap "
-	       "%zu KiB\n",
-	       o->seeds, failed, operations, faults, seconds() - begin,
+	printf("%u seeds, %u failed; %lu operations (%lu undisturbed), %lu faults, %.1f s, %.0f "
+	       "operations/s, heap %zu KiB\n",
+	       o->seeds, failed, operations, undisturbed, faults, seconds() - begin,
 	       (double)operations / (seconds() - begin), mallinfo2().uordblks / 1024);
 	return failed ? 1 : 0;
 }

@@ -68,6 +68,7 @@ void script_print(const struct script *s, FILE *out);
 struct run_result {
 	char breach[512]; /* "" none */
 	unsigned int operations, faults;
+	unsigned int undisturbed; /* operations, of those */
 };
 
 typedef void (*script_run_fn)(const struct script *s, struct run_result *ret);

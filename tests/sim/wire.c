@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -228,6 +229,15 @@ void wire_send(struct wire *w, const void *bytes, size_t n)
 	w->out_len += n;
 	if (!w->full)
 		flush(w);
+}
+
+size_t wire_unread(const struct wire *w)
+{
+	int n = 0;
+
+	if (w->fd >= 0 && ioctl(w->fd, TIOCOUTQ, &n) < 0)
+		abort();
+	return w->out_len + (size_t)n;
 }
 
 void wire_seed(uint64_t seed)

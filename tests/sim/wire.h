@@ -75,6 +75,9 @@ static inline size_t wire_backlog(const struct wire *w)
 	return w->out_len;
 }
 
+/* Bytes that the client has not read yet, kept here or by the kernel. */
+size_t wire_unread(const struct wire *w);
+
 /* The random numbers that the daemon is given from now on. */
 void wire_seed(uint64_t seed);
 

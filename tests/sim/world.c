@@ -152,6 +152,7 @@ static void lose_daemon(struct sim_domain *d)
 {
 	struct driver *v = d->driver;
 
+	undisturbed_over(d);
 	for (unsigned int t = 0; t < v->n_tracks; t++) {
 		v->tracks[t].op = op_unref(v->tracks[t].op);
 		forget_unwritten(d, &v->tracks[t]);
@@ -342,6 +343,8 @@ static void strike(struct sim_domain *d, uint64_t at)
 	checker_watch(d);
 	if (k->flags & FAULT_MOVES)
 		moved(d, UINT32_MAX);
+	if (!(k->flags & FAULT_CLIENTS))
+		undisturbed_over(d);
 	k->strike(d, i);
 }
 

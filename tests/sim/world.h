@@ -21,6 +21,7 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * @begun: it was taken from the queue, at @begun_us; @begun_written: how often its domain's record had
  *	been written by then
  * @cancelled: a client wanted that
+ * @undisturbed: nothing was broken since it began (undisturbed.c); @refusal: the plan's then, "" none
  * @unwritten: its end could not be written by then; @written: how often its domain's record had been
  * @again: that daemon was killed before it could, so the next one has to end it once more; @twice: it
  *	has
@@ -35,7 +36,8 @@ struct track {
 	enum op_result result;
 	uint64_t accepted_us, begun_us, ended_us;
 	unsigned int hits[PHASES];
-	bool begun, cancelled, unwritten, again, twice;
+	bool begun, cancelled, undisturbed, unwritten, again, twice;
+	char refusal[OP_TEXT_MAX];
 	unsigned int written, begun_written;
 	uint32_t moved;
 };
@@ -139,6 +141,12 @@ const char *checker_unrest(const struct sim_domain *d);
 /* Everything is as it should be at the end. */
 void checker_final(struct world *w);
 void checker_count(struct world *w);
+
+/* undisturbed.c: of an operation that begins, and of one that ends. */
+void undisturbed_begin(struct sim_domain *d, struct track *t, const struct op *op);
+void undisturbed_end(struct sim_domain *d, const struct track *t, const struct op *op);
+/* Something is broken in this domain now. */
+void undisturbed_over(struct sim_domain *d);
 
 /* claims.c: an operation has ended: what its result says is so, and is what was asked for. */
 void claims_check(struct sim_domain *d, const struct track *t, const struct op *op);
