@@ -368,7 +368,7 @@ static void foreign_unplug(struct sim_domain *d, const struct item *i)
 		machine_unplug(d, slot);
 }
 
-enum { UP = FAULT_UP, DOWN = FAULT_DOWN, BOTH = FAULT_UP | FAULT_DOWN, MOVES = FAULT_MOVES };
+enum { UP = FAULT_UP, DOWN = FAULT_DOWN, BOTH = FAULT_UP | FAULT_DOWN };
 
 const struct fault_kind fault_kinds[] = {
 	{ "daemon killed", daemon_kill, BOTH | FAULT_ALL, 1, 500, "done, rolled back",
@@ -380,8 +380,8 @@ const struct fault_kind fault_kinds[] = {
 	{ "wall clock jumps", clock_jumps, BOTH, 0, 0, "done", "done" },
 	{ "deadline passes", guest_hangs, BOTH | FAULT_TIMEOUT, 6000, 9000, "rolled back, done",
 	  "rolled back, pending, done" },
-	{ "agent killed", agent_dies, BOTH | MOVES, 50, 3000, "done", "done" },
-	{ "agent upgraded", agent_is_upgraded, BOTH | MOVES, 0, 0, "done", "done" },
+	{ "agent killed", agent_dies, BOTH, 50, 3000, "done", "done" },
+	{ "agent upgraded", agent_is_upgraded, BOTH, 0, 0, "done", "done" },
 	{ "agent mute", agent_is_mute, BOTH, 100, 20000, "done, rolled back", "done" },
 	{ "port closed", port_closes, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
 	{ "port gone", port_goes, BOTH, 100, 5000, "done, rolled back", "done, rolled back" },
@@ -406,12 +406,9 @@ const struct fault_kind fault_kinds[] = {
 	{ "guest hangs", guest_hangs, BOTH, 100, 40000, "done, rolled back", "done, pending" },
 	{ "guest paused", guest_is_paused, BOTH, 100, 20000, "done, rolled back", "done" },
 	/* A kick under way is void, and the rest goes back; a removal goes on in the next boot. */
-	{ "guest reset", guest_is_reset, BOTH | MOVES, 0, 0, "rolled back, done",
-	  "rolled back, done" },
-	{ "guest shut down", guest_shuts_down, BOTH | MOVES, 500, 5000, "vm-gone, done",
-	  "vm-gone, done" },
-	{ "guest panics", guest_panics, BOTH | MOVES, 500, 5000, "rolled back, done",
-	  "rolled back, done" },
+	{ "guest reset", guest_is_reset, BOTH, 0, 0, "rolled back, done", "rolled back, done" },
+	{ "guest shut down", guest_shuts_down, BOTH, 500, 5000, "vm-gone, done", "vm-gone, done" },
+	{ "guest panics", guest_panics, BOTH, 500, 5000, "rolled back, done", "rolled back, done" },
 	{ "unplug refused", unplug_refused, DOWN, 3000, 20000, "done", "refused, done" },
 	{ "unplug ignored", unplug_ignored, DOWN, 3000, 60000, "done", "done, pending" },
 	{ "unplug late", unplug_late, DOWN, 3000, 20000, "done", "done" },
@@ -419,7 +416,7 @@ const struct fault_kind fault_kinds[] = {
 	/* The last of an add that has been kept may be taken before its end is told: partial. */
 	{ "unasked eject", cpu_is_ejected, BOTH, 0, 0, "done, rolled back, partial", "done" },
 	{ "unasked switch", cpu_is_switched, BOTH, 0, 0, "done, rolled back", "done" },
-	{ "QEMU exits", qemu_exits, BOTH | MOVES, 100, 5000, "vm-gone, done", "vm-gone, done" },
+	{ "QEMU exits", qemu_exits, BOTH, 100, 5000, "vm-gone, done", "vm-gone, done" },
 	/* A device_add without an answer cannot be recalled: pending. */
 	{ "QEMU stopped", qemu_stops, BOTH, 100, 20000, "done, rolled back, pending", "done" },
 	{ "QMP closed", qmp_closes, BOTH, 0, 0, "done, rolled back", "done" },

@@ -5,12 +5,11 @@
 #include "tests/sim/script.h"
 
 enum {
-	FAULT_UP = 1,       /* makes sense while vCPUs go up */
-	FAULT_DOWN = 2,     /* while they go down */
-	FAULT_ALL = 4,      /* meets every domain: no use where others are to be unaffected */
-	FAULT_MOVES = 8,    /* others change what QEMU or the guest has, in whatever slot */
-	FAULT_TIMEOUT = 16, /* the operation it belongs to gets a short deadline */
-	FAULT_CLIENTS = 32  /* nothing breaks: other clients ask */
+	FAULT_UP = 1,      /* makes sense while vCPUs go up */
+	FAULT_DOWN = 2,    /* while they go down */
+	FAULT_ALL = 4,     /* meets every domain: no use where others are to be unaffected */
+	FAULT_TIMEOUT = 8, /* the operation it belongs to gets a short deadline */
+	FAULT_CLIENTS = 16 /* nothing breaks: other clients ask */
 };
 
 /**

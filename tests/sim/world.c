@@ -318,16 +318,11 @@ void world_client_goes(struct sim_domain *d)
 
 /* Faults */
 
-static void moved(struct sim_domain *d, uint32_t slots)
+void world_moved(struct sim_domain *d, unsigned int slot)
 {
 	for (unsigned int t = 0; t < d->driver->n_tracks; t++)
 		if (d->driver->tracks[t].end == TRACK_OPEN)
-			d->driver->tracks[t].moved |= slots;
-}
-
-void world_moved(struct sim_domain *d, unsigned int slot)
-{
-	moved(d, UINT32_C(1) << slot);
+			d->driver->tracks[t].moved |= UINT32_C(1) << slot;
 }
 
 static void strike(struct sim_domain *d, uint64_t at)
@@ -341,8 +336,6 @@ static void strike(struct sim_domain *d, uint64_t at)
 	d->world->result->faults++;
 	d->watch->calm_us = clock_us();
 	checker_watch(d);
-	if (k->flags & FAULT_MOVES)
-		moved(d, UINT32_MAX);
 	if (!(k->flags & FAULT_CLIENTS))
 		undisturbed_over(d);
 	k->strike(d, i);
