@@ -9,8 +9,9 @@
  * healed (the same at once; nothing left walking or pending; every vCPU accounted for).
  *
  * The truth is the simulation's own: the slots of the scripted QEMU, the CPUs of the scripted
- * kernel, and the honest agent's states. Of a guest that lies only QEMU's part counts until it has
- * booted anew.
+ * kernel, and the honest agent's states. Of a guest that lies only QEMU's part counts until an honest
+ * agent has told its table. Where frames were spoilt what is shown may be old until the next session,
+ * but nothing is a success by that.
  */
 #include "daemon/op-run.h"
 #include "daemon/vcpu.h"
@@ -61,7 +62,7 @@ static bool is_heard(const struct sim_domain *d)
 {
 	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !is_spoilt(d) &&
 	       guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flood &&
-	       wire_is_open(&d->a.wire) && !d->a.frames.left && d->a.lie == LIE_NONE;
+	       wire_is_open(&d->a.wire) && !d->a.frames.left;
 }
 
 static void on_ended(struct sim_domain *d, const struct op *op)
@@ -190,8 +191,8 @@ void checker_watch(struct sim_domain *d)
 	/* What is lost with an event is seen with the next table of the tick's. */
 	if (is_spoilt(d))
 		w->deaf_us = clock_us() + CALM_US;
-	else if (w->deaf_us < clock_us() &&
-		 (!is_heard(d) || !world_domain(d) || !world_domain(d)->agent_up))
+	else if (w->deaf_us < clock_us() && (d->deaf || !d->trusted || !is_heard(d) ||
+					     !world_domain(d) || !world_domain(d)->agent_up))
 		w->deaf_us = clock_us();
 }
 
@@ -285,8 +286,7 @@ void checker_final(struct world *w)
 		struct sim_domain *sim = &w->domains[i];
 		const struct domain *d = world_domain(sim);
 
-		if (sim->trusted)
-			compare(sim, d);
+		compare(sim, d);
 		if (w->drill > 0)
 			claims_drill(sim, w->drill - 1);
 		if (store_is_behind(sim))

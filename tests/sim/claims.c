@@ -213,7 +213,7 @@ static void check_goal(struct sim_domain *d, const struct track *t, const struct
 {
 	const struct tally y = tally_of(op);
 
-	if (op->result != OP_DONE || y.of[VCPU_OK] != y.n || !d->trusted || d->deaf)
+	if (op->result != OP_DONE || y.of[VCPU_OK] != y.n || !d->trusted)
 		return;
 	if (op->request.goal == OP_GOAL_COUNT)
 		check_count(d, t, op);
@@ -234,7 +234,7 @@ static void check_counts(struct sim_domain *d, const struct track *t, const stru
 		sim_breach(d, "op %u: of its numbers only some are known", t->number);
 	if (op->result == OP_VM_GONE && c->present >= 0)
 		sim_breach(d, "op %u: the VM is gone and has %d vCPUs", t->number, c->present);
-	if (!present || (!guest && d->trusted && !d->deaf))
+	if (!present || (!guest && d->trusted))
 		sim_breach(d,
 			   "op %u: %d present, %d online, %d standby are told, and there are %u, "
 			   "%u and %u",
@@ -265,7 +265,7 @@ static void check_claim(struct sim_domain *d, const struct track *t, const struc
 	    !is_fresh(d, t, w->there_us[e->vcpu]))
 		sim_breach(d, "op %u: vcpu %u is said to be at %d, QEMU does not have it",
 			   t->number, e->vcpu, claim);
-	if (claim >= CPUHP_STANDBY && d->trusted && !d->deaf)
+	if (claim >= CPUHP_STANDBY && d->trusted)
 		sim_breach(d, "op %u: vcpu %u is said to be at %d and is at %d", t->number, e->vcpu,
 			   claim, truth);
 }

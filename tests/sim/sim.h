@@ -322,7 +322,8 @@ unsigned int callback_state(unsigned int i);
 /**
  * struct sim_domain - one domain of the simulation
  * @rng: of this domain alone, so that others do not change what happens here
- * @trusted: its guest has not lied since it booted; else only QEMU's part can be checked
+ * @trusted: its guest has not lied since it booted, or has told all again since; else only QEMU's part
+ *	can be checked
  * @threads: this process's, by slot, which the vCPUs have and are pinned as; NULL: numbers that are
  *        no threads
  * @deaf: frames were spoilt in this session, which the host cannot know before the next one;
