@@ -54,14 +54,15 @@ void qmp_hang_up(struct sim_domain *d)
 	wire_hang_up(&d->m.wire);
 }
 
-void qmp_say(struct sim_domain *d, bool event, const char *format, ...)
+bool qmp_say(struct sim_domain *d, bool event, const char *format, ...)
 {
 	char *line;
+	bool whole;
 	va_list ap;
 	int n;
 
 	if (!wire_is_open(&d->m.wire) && !d->m.on_line)
-		return;
+		return false;
 	va_start(ap, format);
 	n = vasprintf(&line, format, ap);
 	va_end(ap);
@@ -70,8 +71,10 @@ void qmp_say(struct sim_domain *d, bool event, const char *format, ...)
 		d->m.on_line(d, line);
 	line[n] = '\n';
 	d->m.lost |= !event && d->m.replies.left;
-	tamper(d, event ? &d->m.events : &d->m.replies, line, (size_t)n + 1, append, qmp_hang_up);
+	whole = tamper(d, event ? &d->m.events : &d->m.replies, line, (size_t)n + 1, append,
+		       qmp_hang_up);
 	free(line);
+	return whole;
 }
 
 void machine_event(struct sim_domain *d, const char *name, const char *data)
@@ -92,15 +95,15 @@ void machine_event(struct sim_domain *d, const char *name, const char *data)
 
 /* Replies */
 
-static void say_return(struct sim_domain *d, const struct qmp_command *c, const char *value)
+static bool say_return(struct sim_domain *d, const struct qmp_command *c, const char *value)
 {
-	qmp_say(d, false, "{\"return\": %s, \"id\": %lld}\r", value, c->id);
+	return qmp_say(d, false, "{\"return\": %s, \"id\": %lld}\r", value, c->id);
 }
 
-static void say_error(struct sim_domain *d, const struct qmp_command *c, const char *class,
+static bool say_error(struct sim_domain *d, const struct qmp_command *c, const char *class,
 		      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void say_error(struct sim_domain *d, const struct qmp_command *c, const char *class,
+static bool say_error(struct sim_domain *d, const struct qmp_command *c, const char *class,
 		      const char *format, ...)
 {
 	char desc[256];
@@ -109,8 +112,9 @@ static void say_error(struct sim_domain *d, const struct qmp_command *c, const c
 	va_start(ap, format);
 	vsnprintf(desc, sizeof(desc), format, ap);
 	va_end(ap);
-	qmp_say(d, false, "{\"id\": %lld, \"error\": {\"class\": \"%s\", \"desc\": \"%s\"}}\r",
-		c->id, class, desc);
+	return qmp_say(d, false,
+		       "{\"id\": %lld, \"error\": {\"class\": \"%s\", \"desc\": \"%s\"}}\r", c->id,
+		       class, desc);
 }
 
 static void qom_path(const struct sim_domain *d, unsigned int slot, char path[96])
@@ -179,9 +183,10 @@ static const char *cpus_fast(struct sim_domain *d)
 
 static void on_table(struct sim_domain *d, const struct qmp_command *c)
 {
+	if (!say_return(d, c, table(d)))
+		return;
 	for (unsigned int i = 0; i < SIM_SLOTS; i++)
 		d->m.slots[i].added = d->m.slots[i].deleted = false;
-	say_return(d, c, table(d));
 }
 
 static void on_cpus_fast(struct sim_domain *d, const struct qmp_command *c)
@@ -275,14 +280,14 @@ static void on_device_add(struct sim_domain *d, const struct qmp_command *c)
 			return;
 		}
 	if (d->m.slots[slot].present) {
-		d->m.slots[slot].added = false;
-		say_error(d, c, "GenericError", "CPU[%u] with APIC ID %u exists", slot, slot);
+		d->m.slots[slot].added &= !say_error(d, c, "GenericError",
+						     "CPU[%u] with APIC ID %u exists", slot, slot);
 	} else if (d->m.refuse_add > 0) {
 		d->m.refuse_add--;
 		/* An answer that leaves nothing open. */
-		d->m.slots[slot].added = false;
-		say_error(d, c, "GenericError", "kvm_init_vcpu: kvm_get_vcpu failed (%u): %s", slot,
-			  "Cannot allocate memory");
+		d->m.slots[slot].added &= !say_error(d, c, "GenericError",
+						     "kvm_init_vcpu: kvm_get_vcpu failed (%u): %s",
+						     slot, "Cannot allocate memory");
 	} else {
 		machine_plug(d, slot, c->device, strncmp(c->device, "vhp-", 4) != 0);
 		say_return(d, c, "{}");
@@ -305,14 +310,13 @@ static void on_device_del(struct sim_domain *d, const struct qmp_command *c)
 	if (slot == SIM_NO_SLOT) {
 		say_error(d, c, "DeviceNotFound", "Device '%s' not found", c->device);
 	} else if (d->m.legacy) {
-		d->m.slots[slot].deleted = false;
-		say_error(d, c, "GenericError",
-			  "acpi: device unplug request for not supported device type: %s",
-			  CPU_TYPE);
+		d->m.slots[slot].deleted &= !say_error(
+			d, c, "GenericError",
+			"acpi: device unplug request for not supported device type: %s", CPU_TYPE);
 	} else if (d->m.refuse_del > 0) {
 		d->m.refuse_del--;
-		d->m.slots[slot].deleted = false;
-		say_error(d, c, "GenericError", "Bus '%s' does not support hotplugging", "none");
+		d->m.slots[slot].deleted &= !say_error(
+			d, c, "GenericError", "Bus '%s' does not support hotplugging", "none");
 	} else {
 		machine_unplug(d, slot);
 		say_return(d, c, "{}");

@@ -96,7 +96,7 @@ static void say_noise(struct sim_domain *d, const uint8_t *bytes, size_t n, say_
 	free(copy);
 }
 
-void tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t n, say_fn say,
+bool tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t n, say_fn say,
 	    void (*tear)(struct sim_domain *d))
 {
 	enum tamper how = t->left ? t->how : TAMPER_NONE;
@@ -111,7 +111,7 @@ void tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t
 	case TAMPER_SWAP:
 		if (!t->held) {
 			hold(t, bytes, n);
-			return;
+			return true;
 		}
 		say(d, bytes, n);
 		break;
@@ -123,7 +123,7 @@ void tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t
 		t->left = 0;
 		say(d, bytes, n / 2);
 		tear(d);
-		return;
+		return false;
 	case TAMPER_NOISE:
 		say_noise(d, bytes, n, say);
 		break;
@@ -132,6 +132,7 @@ void tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t
 		break;
 	}
 	let_go(d, t, say);
+	return how != TAMPER_DROP && how != TAMPER_NOISE;
 }
 
 void tamper_done(struct tampering *t)

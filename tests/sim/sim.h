@@ -163,8 +163,8 @@ void qmp_script_init(struct sim_domain *d);
 void qmp_script_done(struct sim_domain *d);
 /* Bytes of a client. */
 void qmp_script_take(struct sim_domain *d, const char *bytes, size_t n);
-/* Say one line; @event: else a reply. */
-void qmp_say(struct sim_domain *d, bool event, const char *format, ...)
+/* Say one line; @event: else a reply. Return: whether its client gets it as it is. */
+bool qmp_say(struct sim_domain *d, bool event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void qmp_resume(struct sim_domain *d);
 /* The client is hung up on. */
@@ -353,8 +353,10 @@ void sim_forget_laters(struct sim_domain *d);
  * tamper() - what becomes of the bytes that are about to be said
  * @say: says them
  * @tear: ends the connection
+ *
+ * Return: whether they arrive as they are, if not at once.
  */
-void tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t n, say_fn say,
+bool tamper(struct sim_domain *d, struct tampering *t, const void *bytes, size_t n, say_fn say,
 	    void (*tear)(struct sim_domain *d));
 void tamper_done(struct tampering *t);
 
