@@ -128,6 +128,10 @@ static void enter(struct sim_domain *d, unsigned int slot)
 	unsigned int starts = d->a.starts;
 	uint32_t kick = c->kick;
 
+	if (c->entered)
+		sim_breach(d, "slot %u enters %d while it is in %d", slot, c->call.state,
+			   c->entered);
+	c->entered = c->call.state;
 	report(d, slot, false, 0, "");
 	c->under_way = is_callback(c->call.state) ? c->call.state : 0;
 	/* A fault may end the agent here, or its guest. */
@@ -146,6 +150,7 @@ static void leave(struct sim_domain *d, unsigned int slot, int rc)
 	struct agent_cpu *c = &d->a.cpus[slot];
 
 	clock_disarm(&c->step);
+	c->entered = 0;
 	report(d, slot, true, rc, rc ? "it was to fail" : "");
 	if (rc == 0 && c->call.startup)
 		c->dyn |= bit(c->call.state);
@@ -299,6 +304,13 @@ static void lie_done(struct sim_domain *d, unsigned int slot, const struct msg_k
 	sim_phase(d, k->target == CPUHP_STANDBY ? PHASE_STANDBY : PHASE_ONLINE, slot);
 }
 
+/* A kick that no daemon sends which knows what it has sent: an honest agent has nothing to do with it. */
+static void refuse(struct sim_domain *d, const struct msg_kick *k, int rc, const char *text)
+{
+	sim_breach(d, "kick %u of slot %u to %u: %s", k->kick, k->slot, k->target, text);
+	answer(d, k, rc, text);
+}
+
 static bool is_target(int state)
 {
 	return is_callback(state) ||
@@ -322,11 +334,15 @@ void walk_script_kick(struct sim_domain *d, const struct msg_kick *k)
 		if (c->done_kept)
 			agent_send_done(d, slot);
 	} else if (!is_target(k->target)) {
-		answer(d, k, -EINVAL, "not a target");
-	} else if (k->kick <= c->last_kick) {
+		refuse(d, k, -EINVAL, "not a target");
+	} else if (k->kick == c->last_kick) {
+		/* Sent again, since its end may have been lost: the agent that had it is gone, or has
+		 * heard that its result came. */
 		answer(d, k, -EPROTO, "the kick is not above the last one");
+	} else if (k->kick < c->last_kick) {
+		refuse(d, k, -EPROTO, "the kick is not above the last one");
 	} else if (c->next_due || c->job == SIM_JOB_KICK) {
-		answer(d, k, -EBUSY, "a kick is at work");
+		refuse(d, k, -EBUSY, "a kick is at work");
 	} else {
 		answer(d, k, 0, "");
 		c->done_kept = false;
@@ -414,6 +430,7 @@ static void taken(struct sim_domain *d, unsigned int slot)
 
 	c->taken = c->state > CPUHP_STANDBY || c->job;
 	clock_disarm(&c->step);
+	c->entered = 0;
 	c->state = CPUHP_STANDBY;
 	c->dyn = 0;
 	c->under_way = 0;
@@ -497,6 +514,7 @@ void walk_script_drop(struct sim_domain *d)
 		struct agent_cpu *c = &d->a.cpus[i];
 
 		clock_disarm(&c->step);
+		c->entered = 0;
 		c->job = SIM_JOB_NONE;
 		c->next_due = c->done_kept = false;
 	}

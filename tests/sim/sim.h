@@ -224,14 +224,15 @@ enum job_kind { SIM_JOB_NONE, SIM_JOB_KICK, SIM_JOB_ADOPT, SIM_JOB_PARK };
 /**
  * struct agent_cpu - what the agent knows of the CPU in a slot
  * @state, @last_kick, @standby_wish, @under_way, @dyn: in its record, which outlives it in this boot
- * @dyn: callbacks that are up, as bits; @ups: the same as the callbacks themselves would tell
+ * @dyn: callbacks that are up, as bits
+ * @entered: the step that was entered and not left, 0 none
  */
 struct agent_cpu {
 	struct sim_domain *owner;
 	int state;
 	uint32_t last_kick;
 	int standby_wish;
-	int under_way;
+	int under_way, entered;
 	uint32_t dyn;
 	bool taken, foreign;
 	int ran_on;
