@@ -24,6 +24,9 @@
 /* A drift is shown within 5 s; one second more is how coarsely it is looked at here. */
 enum { CALM_US = 6000000 };
 
+/* A QEMU whose socket is gone is waited for for a second. */
+enum { GONE_US = 1000000 + HEARD_US };
+
 /* Whatever happens, a run is over long before this. */
 static const uint64_t END_US = 24ULL * 3600 * 1000000;
 
@@ -160,6 +163,20 @@ static void turn_of(struct sim_domain *sim, const struct domain *d)
 		sim_breach(sim, "more operations are kept than may be");
 }
 
+static void watch_silence(struct sim_domain *d)
+{
+	struct watch *w = d->watch;
+	bool port = wire_is_open(&d->a.wire) && d->a.wire.listens;
+
+	if (port)
+		w->port_us = clock_us();
+	/* One that is mute reads nothing, and speaks. */
+	if (port && d->a.runs && guest_moves(d))
+		w->voice_us = clock_us();
+	if (d->m.wire.listens)
+		w->qemu_us = clock_us();
+}
+
 static void count(struct watch *w)
 {
 	w->present = w->online = w->standby = 0;
@@ -188,6 +205,7 @@ void checker_watch(struct sim_domain *d)
 	}
 	if (moved)
 		count(w);
+	watch_silence(d);
 	/* What is lost with an event is seen with the next table of the tick's. */
 	if (is_spoilt(d))
 		w->deaf_us = clock_us() + CALM_US;
@@ -240,12 +258,46 @@ static void compare(struct sim_domain *sim, const struct domain *d)
 	}
 }
 
+/* Of a guest that nobody hears the state is unknown, or as old as the silence, and shown as that. */
+static void check_voice(struct sim_domain *sim, const struct vcpu *v)
+{
+	const struct watch *w = sim->watch;
+
+	if (v->state >= 0 && clock_us() > w->port_us + HEARD_US)
+		sim_breach(sim, "vcpu %u is shown at %d, and the agent's port is gone", v->vcpu,
+			   v->state);
+	/* A walk that ends without a word may show the last one anew. */
+	if (!v->domain->running && v->state >= CPUHP_STANDBY &&
+	    clock_us() > w->voice_us + CALM_US && v->since_us > w->voice_us + HEARD_US)
+		sim_breach(sim, "vcpu %u is shown at %d since %llu us after the agent's last word",
+			   v->vcpu, v->state, (unsigned long long)(v->since_us - w->voice_us));
+}
+
+static void check_silence(struct sim_domain *sim, const struct domain *d)
+{
+	bool gone = clock_us() > sim->watch->qemu_us + GONE_US;
+
+	if (gone && d->attached)
+		sim_breach(sim, "QEMU is gone, and is shown as attached");
+	for (unsigned int i = 0; i < d->n_vcpus; i++) {
+		if (gone && d->vcpus[i].present)
+			sim_breach(sim, "vcpu %u is shown as present, and QEMU is gone", i);
+		/* One of the operation that runs is shown where its walk has brought it. */
+		if (d->vcpus[i].present && !d->vcpus[i].hw && !op_find_vcpu(d->running, i))
+			check_voice(sim, &d->vcpus[i]);
+	}
+}
+
 void checker_sample(struct world *w)
 {
 	for (unsigned int i = 0; i < w->n; i++) {
 		struct sim_domain *sim = &w->domains[i];
 		const struct domain *d = world_domain(sim);
 		uint64_t sum = sum_up(sim);
+
+		checker_watch(sim);
+		if (d)
+			check_silence(sim, d);
 
 		if (clock_us() > END_US && checker_unrest(sim))
 			sim_breach(sim, "never comes to rest: %s", checker_unrest(sim));

@@ -65,11 +65,14 @@ struct driver {
  *	device in an empty slot
  * @present, @online, @standby: how many slots do now
  * @deaf_us: when the daemon could last not know it
+ * @voice_us, @port_us, @qemu_us: when the agent could last say anything, when its port could last be
+ *	reached, and when QEMU's socket could
  */
 struct watch {
 	int was[SIM_SLOTS];
 	uint64_t since_us[SIM_SLOTS], last_us[SIM_SLOTS][CPUHP_STATES], there_us[SIM_SLOTS],
 		deaf_us;
+	uint64_t voice_us, port_us, qemu_us;
 	unsigned int present, online, standby;
 	uint64_t truth, calm_us;
 	char running[MSG_OP_MAX + 1];
