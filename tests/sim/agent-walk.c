@@ -10,7 +10,7 @@
  * It does what guest-agent/ does where the host can see it: a kick known already is answered again
  * and not run again, one that does not fit is refused, the last result is kept until ACK.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/world.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -324,6 +324,7 @@ void walk_script_kick(struct sim_domain *d, const struct msg_kick *k)
 
 	sim_log(d, "kick %u: slot %u to %u%s", k->kick, k->slot, k->target,
 		k->flags & MSG_KICK_ROLLBACK ? ", rollback" : "");
+	world_sent(d, k->slot, k->op);
 	if (!c || slot != k->slot) {
 		answer(d, k, -ENODEV, "no such CPU");
 	} else if (d->a.lie == LIE_DONE || d->a.lie == LIE_STATE) {

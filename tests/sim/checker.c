@@ -105,6 +105,19 @@ static void check_order(struct sim_domain *d, const struct track *t)
 			sim_breach(d, "op %u begins before op %u", t->number, before->number);
 }
 
+static uint32_t busy_slots(const struct sim_domain *d)
+{
+	const struct domain *domain = world_domain(d);
+	uint32_t slots = 0;
+
+	for (unsigned int i = 0; domain && i < domain->n_vcpus; i++) {
+		const struct vcpu *v = &domain->vcpus[i];
+
+		slots |= (uint32_t)(v->hw || v->leaving || v->returning) << i;
+	}
+	return slots;
+}
+
 static void on_running(struct sim_domain *d, const struct op *op)
 {
 	struct track *t = find_track(d, op->id);
@@ -114,6 +127,7 @@ static void on_running(struct sim_domain *d, const struct op *op)
 		check_order(d, t);
 		checker_watch(d);
 		t->begun = true;
+		t->busy = busy_slots(d);
 		t->begun_us = t->begun_us ? t->begun_us : clock_us();
 		t->begun_written = store_written(d);
 		undisturbed_begin(d, t, op);

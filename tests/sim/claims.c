@@ -299,13 +299,14 @@ static void check_claims(struct sim_domain *d, const struct track *t, const stru
 	}
 }
 
-/* What could not be written down was not begun either. */
-static void check_refusal(struct sim_domain *d, const struct track *t, const struct op *op)
+/* An operation that has no vCPUs, or none that was begun, has sent nothing: no agent, refused, cancelled. */
+static void check_sent(struct sim_domain *d, const struct track *t, const struct op *op)
 {
-	if (op->result == OP_REFUSED && strstr(op->error, "cannot be written") &&
-	    t->hits[PHASE_ADD_SENT])
-		sim_breach(d, "op %u was refused, and something was sent for it: %s", t->number,
-			   op->error);
+	const struct tally y = tally_of(op);
+
+	if (y.of[VCPU_SKIPPED] == y.n && t->sent)
+		sim_breach(d, "op %u is %s (%s), and %u times something was sent for it", t->number,
+			   op_result_name(op->result), op->error, t->sent);
 }
 
 /* How an operation may end that was never taken from the queue. */
@@ -328,7 +329,7 @@ void claims_check(struct sim_domain *d, const struct track *t, const struct op *
 	check_goal(d, t, op);
 	check_counts(d, t, op);
 	check_claims(d, t, op);
-	check_refusal(d, t, op);
+	check_sent(d, t, op);
 	check_unbegun(d, t, op);
 }
 

@@ -40,14 +40,15 @@ static const char *const outcome_names[OUTCOMES] = {
 	[LOST] = "unheard-of",
 };
 
-static const enum phase columns[2][8] = {
-	{ PHASE_ADMITTED, PHASE_ADD_SENT, PHASE_ADD_REPLIED, PHASE_PRESENT, PHASE_KERNEL_ONLINE,
-	  PHASE_CALLBACK_1, PHASE_CALLBACK_N, PHASE_ONLINE },
-	{ PHASE_DOWN_ADMITTED, PHASE_DOWN_ACTIVE, PHASE_DOWN_CALLBACK_N, PHASE_DOWN_CALLBACK_1,
-	  PHASE_KERNEL_OFFLINE, PHASE_STANDBY, PHASE_DEL_SENT, PHASE_EJECT_AWAITED },
+static const enum phase columns[2][9] = {
+	{ PHASE_SUBMIT, PHASE_ADMITTED, PHASE_ADD_SENT, PHASE_ADD_REPLIED, PHASE_PRESENT,
+	  PHASE_KERNEL_ONLINE, PHASE_CALLBACK_1, PHASE_CALLBACK_N, PHASE_ONLINE },
+	{ PHASE_DOWN_SUBMIT, PHASE_DOWN_ADMITTED, PHASE_DOWN_ACTIVE, PHASE_DOWN_CALLBACK_N,
+	  PHASE_DOWN_CALLBACK_1, PHASE_KERNEL_OFFLINE, PHASE_STANDBY, PHASE_DEL_SENT,
+	  PHASE_EJECT_AWAITED },
 };
 
-enum { COLUMNS = 8, FAULTS_MAX = 80, TEXT_MAX = 160 };
+enum { COLUMNS = 9, FAULTS_MAX = 80, TEXT_MAX = 160 };
 
 /* @struck: runs in which the fault had its moment */
 struct cell {
@@ -80,14 +81,15 @@ static struct item operation(unsigned int number, unsigned int count)
 static struct item strike(struct rng *r, unsigned int fault, enum phase p, unsigned int number)
 {
 	const struct fault_kind *k = &fault_kinds[fault];
-	bool once = p == PHASE_ADMITTED || p == PHASE_DOWN_ADMITTED;
+	bool submit = p == PHASE_SUBMIT || p == PHASE_DOWN_SUBMIT;
+	bool once = submit || p == PHASE_ADMITTED || p == PHASE_DOWN_ADMITTED;
 
 	return (struct item){ .kind = ITEM_FAULT,
 			      .number = number,
 			      .fault = fault,
 			      .phase = p,
 			      .nth = once ? 0 : rng_below(r, 2),
-			      .delay_us = rng_chance(r, 50) ? 0 : rng_below(r, 20000),
+			      .delay_us = submit || rng_chance(r, 50) ? 0 : rng_below(r, 20000),
 			      .span_us = rng_range(r, k->min_ms, k->max_ms) * UINT64_C(1000),
 			      .arg = (unsigned int)rng_next(r) & 0xffff };
 }
@@ -267,7 +269,7 @@ static void print_table(const struct matrix *m, unsigned int d, FILE *out)
 		text[strcspn(text, "(") - (strchr(text, '(') ? 1 : 0)] = '\0';
 		fprintf(out, " %s |", text);
 	}
-	fprintf(out, "\n|---|---|---|---|---|---|---|---|---|\n");
+	fprintf(out, "\n|---|---|---|---|---|---|---|---|---|---|\n");
 	for (unsigned int f = 0; f < n_fault_kinds; f++) {
 		if (!is_cell(d, f))
 			continue;

@@ -8,7 +8,7 @@
  *
  * Whatever was sent twice without a look between is a breach, and is seen here.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/world.h"
 
 #include <assert.h>
 #include <json-c/json.h>
@@ -410,6 +410,7 @@ static void note_sent(struct sim_domain *d, const struct qmp_command *c)
 		if (d->m.slots[slot].added)
 			sim_breach(d, "device_add of slot %u twice without a query", slot);
 		d->m.slots[slot].added = true;
+		world_sent(d, slot, NULL);
 		sim_phase(d, PHASE_ADD_SENT, slot);
 	} else if (strcmp(c->name, "device_del") == 0) {
 		slot = find_device(d, c->device);
@@ -419,6 +420,7 @@ static void note_sent(struct sim_domain *d, const struct qmp_command *c)
 		if (d->m.slots[slot].deleted)
 			sim_breach(d, "device_del of slot %u twice without a query", slot);
 		d->m.slots[slot].deleted = true;
+		world_sent(d, slot, NULL);
 		sim_phase(d, PHASE_DEL_SENT, slot);
 	}
 }

@@ -16,6 +16,7 @@ static const char *const phase_names[PHASES] = {
 	[PHASE_CALLBACK_1] = "callback 1",
 	[PHASE_CALLBACK_N] = "callback n",
 	[PHASE_ONLINE] = "online",
+	[PHASE_DOWN_SUBMIT] = "submitted (down)",
 	[PHASE_DOWN_ADMITTED] = "admitted (down)",
 	[PHASE_DOWN_ACTIVE] = "active (down)",
 	[PHASE_DOWN_CALLBACK_N] = "callback n (down)",

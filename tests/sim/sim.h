@@ -27,7 +27,7 @@ struct world;
 
 /* Moments of an operation that faults and expectations refer to. */
 enum phase {
-	PHASE_SUBMIT, /* the client has asked; faults that need no moment */
+	PHASE_SUBMIT, /* the client has asked */
 	PHASE_ADMITTED,
 	PHASE_ADD_SENT,
 	PHASE_ADD_REPLIED,
@@ -36,6 +36,7 @@ enum phase {
 	PHASE_CALLBACK_1,
 	PHASE_CALLBACK_N,
 	PHASE_ONLINE,
+	PHASE_DOWN_SUBMIT,
 	PHASE_DOWN_ADMITTED,
 	PHASE_DOWN_ACTIVE,
 	PHASE_DOWN_CALLBACK_N,

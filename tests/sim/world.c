@@ -251,10 +251,12 @@ static void on_next(void *arg)
 	if (has_short_deadline(d, v->current_at))
 		q.timeout_ms = 5000;
 	shortage_open();
-	if (submit(d, &q, i->number))
-		sim_phase(d, PHASE_SUBMIT, SIM_NO_SLOT);
-	else
+	if (!submit(d, &q, i->number)) {
 		go_on(d);
+		return;
+	}
+	sim_phase(d, PHASE_SUBMIT, SIM_NO_SLOT);
+	sim_phase(d, PHASE_DOWN_SUBMIT, SIM_NO_SLOT);
 }
 
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op)
@@ -323,6 +325,16 @@ void world_moved(struct sim_domain *d, unsigned int slot)
 	for (unsigned int t = 0; t < d->driver->n_tracks; t++)
 		if (d->driver->tracks[t].end == TRACK_OPEN)
 			d->driver->tracks[t].moved |= UINT32_C(1) << slot;
+}
+
+void world_sent(struct sim_domain *d, unsigned int slot, const char *op)
+{
+	struct driver *v = d->driver;
+
+	for (unsigned int t = 0; v && t < v->n_tracks; t++)
+		if (strcmp(v->tracks[t].id, op ? op : d->watch->running) == 0 &&
+		    !(v->tracks[t].busy & UINT32_C(1) << slot))
+			v->tracks[t].sent++;
 }
 
 static void strike(struct sim_domain *d, uint64_t at)

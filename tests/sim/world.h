@@ -17,6 +17,8 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * struct track - an operation, as its client knows it
  * @op: the client's reference, NULL when it has gone
  * @ends: how often its end was told
+ * @sent: device_adds, device_dels and kicks that the daemon has sent for it. @busy: slots, as bits, that
+ *	an earlier one had left in a walk when it began
  * @moved: slots, as bits, that others changed while it ran
  * @begun: it was taken from the queue, at @begun_us; @begun_written: how often its domain's record had
  *	been written by then
@@ -39,7 +41,8 @@ struct track {
 	bool begun, cancelled, undisturbed, unwritten, again, twice;
 	char refusal[OP_TEXT_MAX];
 	unsigned int written, begun_written;
-	uint32_t moved;
+	uint32_t moved, busy;
+	unsigned int sent;
 };
 
 /**
@@ -115,6 +118,8 @@ void world_cancel(struct sim_domain *d);
 void world_client_goes(struct sim_domain *d);
 /* Others change what is in this slot. */
 void world_moved(struct sim_domain *d, unsigned int slot);
+/* The daemon sends something that moves this slot; @op: of this operation, NULL of that which runs. */
+void world_sent(struct sim_domain *d, unsigned int slot, const char *op);
 /* The end of an operation was told. */
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op);
 /* The daemon that had accepted it is gone, and the next one knows nothing of it. */
