@@ -19,6 +19,8 @@
 /* TAKEN_IN: whatever is told now the host knows by then */
 enum { GATHER_US = 3000, TAKEN_IN_US = 200000, FLOOD_US = 1000, FLOOD_FRAMES = 50 };
 
+static const uint8_t pad[FRAME_PAD];
+
 static void put(struct sim_domain *d, const void *bytes, size_t n)
 {
 	wire_send(&d->a.wire, bytes, n);
@@ -218,7 +220,8 @@ static void on_hello(struct sim_domain *d, const struct msg_hello *m)
 		say_hello(d);
 	if (!v.up)
 		return;
-	d->deaf = d->a.frames.left > 0 || d->a.frames.held;
+	d->deaf =
+		d->a.frames.left > 0 || d->a.frames.held || d->a.heard.left > 0 || d->a.heard.held;
 	for (unsigned int i = 0; i < SIM_SLOTS; i++)
 		if (d->a.cpus[i].done_kept)
 			agent_send_done(d, i);
@@ -295,14 +298,51 @@ static void on_frame(struct sim_domain *d, const struct frame *f)
 	}
 }
 
+static bool is_same_agent(const struct sim_domain *d, unsigned int starts)
+{
+	return d->a.runs && d->a.starts == starts;
+}
+
+/* What comes through of the host's bytes. */
+static void hear(struct sim_domain *d, const void *bytes, size_t n)
+{
+	struct frame_decoder *in = &d->a.in;
+	unsigned int starts = d->a.starts;
+	const uint8_t *at = bytes;
+	struct frame f;
+
+	while (n && is_same_agent(d, starts)) {
+		size_t room;
+		uint8_t *space = frame_space(in, &room);
+
+		room = room < n ? room : n;
+		memcpy(space, at, room);
+		frame_fed(in, room);
+		at += room;
+		n -= room;
+		while (is_same_agent(d, starts) && frame_next(in, &f))
+			on_frame(d, &f);
+	}
+}
+
+static void pass_on(struct sim_domain *d, const struct frame *f)
+{
+	uint8_t bytes[FRAME_MAX];
+	int n = frame_encode(f, bytes, sizeof(bytes));
+
+	assert(n > 0);
+	(void)tamper(d, &d->a.heard, bytes, (size_t)n, hear, tear);
+}
+
 static void on_bytes(void *ctx, const uint8_t *bytes, size_t n)
 {
 	struct sim_domain *d = ctx;
-	struct frame_decoder *in = &d->a.in;
+	struct frame_decoder *in = &d->a.arriving;
 	unsigned int starts = d->a.starts;
 	struct frame f;
 
-	while (n && d->a.runs && d->a.starts == starts) {
+	/* The connection may be torn meanwhile. */
+	while (n && is_same_agent(d, starts) && wire_is_open(&d->a.wire)) {
 		size_t room;
 		uint8_t *space = frame_space(in, &room);
 
@@ -311,13 +351,18 @@ static void on_bytes(void *ctx, const uint8_t *bytes, size_t n)
 		frame_fed(in, room);
 		bytes += room;
 		n -= room;
-		while (d->a.runs && d->a.starts == starts && frame_next(in, &f))
-			on_frame(d, &f);
+		while (is_same_agent(d, starts) && wire_is_open(&d->a.wire) && frame_next(in, &f))
+			pass_on(d, &f);
 	}
 }
 
+/* The zero bytes before the first HELLO are in no frame: they end what was torn. */
 static void on_open(void *ctx)
 {
+	struct sim_domain *d = ctx;
+
+	frame_decoder_init(&d->a.arriving);
+	hear(d, pad, sizeof(pad));
 }
 
 static void on_close(void *ctx)
@@ -338,7 +383,6 @@ void agent_mute(struct sim_domain *d, bool mute)
 
 void agent_start(struct sim_domain *d)
 {
-	static const uint8_t pad[FRAME_PAD];
 	struct agent *a = &d->a;
 
 	if (a->runs || !d->g.up)
@@ -348,6 +392,7 @@ void agent_start(struct sim_domain *d)
 	a->starts++;
 	a->mute = false;
 	a->batched = 0;
+	frame_decoder_init(&a->arriving);
 	frame_decoder_init(&a->in);
 	session_init(&a->session, new_session(d));
 	wire_send(&a->wire, pad, sizeof(pad));
@@ -437,6 +482,7 @@ static void on_flood(void *arg)
 void agent_flood(struct sim_domain *d, unsigned int frames)
 {
 	d->a.flood = frames;
+	d->a.flooded = true;
 	clock_arm(&d->a.flooding, 0);
 }
 
@@ -465,4 +511,5 @@ void agent_done(struct sim_domain *d)
 		clock_disarm(&d->a.cpus[i].step);
 	wire_done(&d->a.wire);
 	tamper_done(&d->a.frames);
+	tamper_done(&d->a.heard);
 }

@@ -64,7 +64,7 @@ static bool is_spoilt(const struct sim_domain *d)
 static bool is_heard(const struct sim_domain *d)
 {
 	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !is_spoilt(d) &&
-	       guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flood &&
+	       guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flooded &&
 	       wire_is_open(&d->a.wire) && !d->a.frames.left;
 }
 
@@ -220,6 +220,9 @@ void checker_watch(struct sim_domain *d)
 	if (moved)
 		count(w);
 	watch_silence(d);
+	d->a.flooded &= d->a.flood || wire_unread(&d->a.wire) > 0;
+	if (d->a.flooded)
+		w->flood_us = clock_us();
 	/* What is lost with an event is seen with the next table of the tick's. */
 	if (is_spoilt(d))
 		w->deaf_us = clock_us() + CALM_US;

@@ -87,49 +87,6 @@ static void port_goes(struct sim_domain *d, const struct item *i)
 	sim_later(d, i->span_us, listen_port, 0);
 }
 
-static void spoil(struct tampering *t, enum tamper how, const struct item *i)
-{
-	t->how = how;
-	t->left = 1 + i->arg % 4;
-	t->late_us = i->span_us;
-}
-
-static void spoil_frames(struct sim_domain *d, enum tamper how, const struct item *i)
-{
-	spoil(&d->a.frames, how, i);
-	d->deaf = d->spoilt = true;
-}
-
-static void frames_drop(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_DROP, i);
-}
-
-static void frames_twice(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_TWICE, i);
-}
-
-static void frames_late(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_LATE, i);
-}
-
-static void frames_swap(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_SWAP, i);
-}
-
-static void frames_tear(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_TEAR, i);
-}
-
-static void frames_noise(struct sim_domain *d, const struct item *i)
-{
-	spoil_frames(d, TAMPER_NOISE, i);
-}
-
 /* The guest */
 
 static void go_on(struct sim_domain *d, uint64_t arg)
@@ -298,42 +255,42 @@ static void qmp_is_slow(struct sim_domain *d, const struct item *i)
 
 static void replies_twice(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.replies, TAMPER_TWICE, i);
+	fault_spoil(&d->m.replies, TAMPER_TWICE, i);
 }
 
 static void replies_drop(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.replies, TAMPER_DROP, i);
+	fault_spoil(&d->m.replies, TAMPER_DROP, i);
 }
 
 static void replies_tear(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.replies, TAMPER_TEAR, i);
+	fault_spoil(&d->m.replies, TAMPER_TEAR, i);
 }
 
 static void replies_noise(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.replies, TAMPER_NOISE, i);
+	fault_spoil(&d->m.replies, TAMPER_NOISE, i);
 }
 
 static void events_drop(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.events, TAMPER_DROP, i);
+	fault_spoil(&d->m.events, TAMPER_DROP, i);
 }
 
 static void events_twice(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.events, TAMPER_TWICE, i);
+	fault_spoil(&d->m.events, TAMPER_TWICE, i);
 }
 
 static void events_late(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.events, TAMPER_LATE, i);
+	fault_spoil(&d->m.events, TAMPER_LATE, i);
 }
 
 static void events_swap(struct sim_domain *d, const struct item *i)
 {
-	spoil(&d->m.events, TAMPER_SWAP, i);
+	fault_spoil(&d->m.events, TAMPER_SWAP, i);
 }
 
 /* Limited to one a second by QEMU: however often the port was opened, few of these come. */
@@ -394,6 +351,13 @@ const struct fault_kind fault_kinds[] = {
 	/* As those that are lost. */
 	{ "frames spoilt", frames_noise, BOTH, 0, 0, "done, rolled back, pending",
 	  "done, pending" },
+	/* A kick that is lost is not taken over in time; a result that is not asked for comes late. */
+	{ "frames to agent lost", heard_drop, BOTH, 0, 0, "done", "done" },
+	{ "frames to agent twice", heard_twice, BOTH, 0, 0, "done", "done" },
+	{ "frames to agent late", heard_late, BOTH, 1, 2000, "done", "done" },
+	{ "frames to agent swapped", heard_swap, BOTH, 0, 0, "done", "done" },
+	{ "frame to agent torn", heard_tear, BOTH, 0, 0, "done", "done" },
+	{ "frames to agent spoilt", heard_noise, BOTH, 0, 0, "done", "done" },
 	{ "step fails", fault_step_fails, BOTH, 0, 0, "rolled back, done", "refused, done" },
 	{ "callback fails", fault_callback_fails, BOTH, 0, 0, "rolled back, done",
 	  "refused, done" },
@@ -478,6 +442,7 @@ const char *fault_may_end(unsigned int fault, bool down)
 static void calm(struct sim_domain *d)
 {
 	d->m.replies.left = d->m.events.left = d->a.frames.left = 0;
+	d->a.heard.left = 0;
 	d->m.slow_us = 0;
 	d->m.refuse_add = d->m.refuse_del = 0;
 	d->a.plant.left = 0;
@@ -501,6 +466,7 @@ void faults_heal(struct sim_domain *d)
 	if (d->spoilt)
 		wire_hang_up(&d->a.wire);
 	tamper_done(&d->a.frames);
+	tamper_done(&d->a.heard);
 	store_heal(d, 0);
 	if (d->g.up && !d->a.restart.at)
 		agent_start(d);

@@ -274,22 +274,29 @@ struct plant {
 	unsigned int left;
 };
 
+/**
+ * struct agent - the agent's process, and its port
+ * @arriving: the host's frames as they come, one by one; @in: what becomes of them on their way
+ * @frames, @heard: how those to the host, and those from it, are spoilt
+ * @flood: frames of one that are still to come; @flooded: and not all of it has been read
+ */
 struct agent {
 	struct wire wire;
 	bool runs, mute;
 	unsigned int starts, version;
 	struct session session;
-	struct frame_decoder in;
+	struct frame_decoder arriving, in;
 	uint32_t seq, kick;
 	struct agent_cpu cpus[SIM_SLOTS];
 	uint8_t batch[FRAME_PAYLOAD_MAX];
 	size_t batched;
 	struct clock_timer gather, restart;
-	struct tampering frames;
+	struct tampering frames, heard;
 	enum lie lie;
 	uint64_t old_session;
 	struct plant plant;
 	unsigned int flood;
+	bool flooded;
 	struct clock_timer flooding;
 };
 

@@ -16,6 +16,21 @@ void floods(struct sim_domain *d, const struct item *i);
 /* The agent is replaced by an honest one, where it lies. */
 void lies_end(struct sim_domain *d, uint64_t arg);
 
+/* faults-frames.c: the next few are spoilt; of the agent's, @frames, and of the host's, @heard */
+void fault_spoil(struct tampering *t, enum tamper how, const struct item *i);
+void frames_drop(struct sim_domain *d, const struct item *i);
+void frames_twice(struct sim_domain *d, const struct item *i);
+void frames_late(struct sim_domain *d, const struct item *i);
+void frames_swap(struct sim_domain *d, const struct item *i);
+void frames_tear(struct sim_domain *d, const struct item *i);
+void frames_noise(struct sim_domain *d, const struct item *i);
+void heard_drop(struct sim_domain *d, const struct item *i);
+void heard_twice(struct sim_domain *d, const struct item *i);
+void heard_late(struct sim_domain *d, const struct item *i);
+void heard_swap(struct sim_domain *d, const struct item *i);
+void heard_tear(struct sim_domain *d, const struct item *i);
+void heard_noise(struct sim_domain *d, const struct item *i);
+
 /* store.c: the daemon's store */
 void store_is_full(struct sim_domain *d, const struct item *i);
 void store_is_read_only(struct sim_domain *d, const struct item *i);

@@ -18,9 +18,12 @@
 #include <assert.h>
 #include <string.h>
 
+/* What the daemon has read of a flood the guest pays for, in frames a second, before it is heard. */
+enum { PAID_US = 5000000 };
+
 static bool is_unspoilt(const struct sim_domain *d)
 {
-	const struct tampering *all[] = { &d->m.replies, &d->m.events, &d->a.frames };
+	const struct tampering *all[] = { &d->m.replies, &d->m.events, &d->a.frames, &d->a.heard };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (all[i]->left || all[i]->held)
@@ -36,9 +39,10 @@ static bool is_healthy(const struct sim_domain *d)
 	return LIST_EMPTY(&d->laters) && is_unspoilt(d) && machine_is_running(d) &&
 	       guest_moves(d) && wire_is_open(&d->m.wire) && d->m.greeted && !d->m.turn.at &&
 	       !d->m.refuse_add && !d->m.refuse_del && d->a.runs && !d->a.mute && !d->a.flood &&
-	       wire_unread(&d->a.wire) == 0 && !d->a.plant.left && d->a.lie == LIE_NONE &&
-	       wire_is_open(&d->a.wire) && d->g.removal == REMOVAL_ACCEPT && !d->g.lose_gpes &&
-	       !d->g.scan_due && !store_error(d) && !w->kills_due && !w->other_config;
+	       wire_unread(&d->a.wire) == 0 && clock_us() > d->watch->flood_us + PAID_US &&
+	       !d->a.plant.left && d->a.lie == LIE_NONE && wire_is_open(&d->a.wire) &&
+	       d->g.removal == REMOVAL_ACCEPT && !d->g.lose_gpes && !d->g.scan_due &&
+	       !store_error(d) && !w->kills_due && !w->other_config;
 }
 
 /* Nothing is under way, and the daemon has every slot where it is. */

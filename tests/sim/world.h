@@ -67,7 +67,7 @@ struct driver {
  * @last_us: when it stood last where it stands no more, by state; 0 never. @there_us: the same of a
  *	device in an empty slot
  * @present, @online, @standby: how many slots do now
- * @deaf_us: when the daemon could last not know it
+ * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way
  * @voice_us, @port_us, @qemu_us: when the agent could last say anything, when its port could last be
  *	reached, and when QEMU's socket could
  */
@@ -75,7 +75,7 @@ struct watch {
 	int was[SIM_SLOTS];
 	uint64_t since_us[SIM_SLOTS], last_us[SIM_SLOTS][CPUHP_STATES], there_us[SIM_SLOTS],
 		deaf_us;
-	uint64_t voice_us, port_us, qemu_us;
+	uint64_t voice_us, port_us, qemu_us, flood_us;
 	unsigned int present, online, standby;
 	uint64_t truth, calm_us;
 	char running[MSG_OP_MAX + 1];
