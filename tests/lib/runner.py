@@ -307,6 +307,8 @@ def tier_sim(run):
         sim, "--domains", "16", "--operations", "60", "--faults", "25",
         "--seed", str(1 + n * seeds), "--seeds", str(seeds)], seconds=3600), range(2))  # fmt: skip
     run.command("sim", "other domains are unaffected", [sim, "--unaffected", "--seeds", "20"])
+    run.command("sim", "nothing grows while the daemon lives", [
+        sim, "--steady", "--domains", "8", "--operations", "400", "--faults", "25", "--seeds", "3"])  # fmt: skip
     run.command("sim", "each allocation and each call fails once", [sim, "--shortage"])
     run.command("sim", "tests/matrix.md", [
         sim, "--matrix", "--seeds", "100" if run.options.long else "5",

@@ -116,8 +116,11 @@ static struct track *add_track(struct sim_domain *d, unsigned int number)
 	ptrdiff_t current = v->current ? v->current - v->tracks : -1;
 	struct track *t;
 
-	v->tracks = reallocarray(v->tracks, v->n_tracks + 1, sizeof(*t));
-	assert(v->tracks);
+	if (v->n_tracks == v->room) {
+		v->room = v->room ? 2 * v->room : 16;
+		v->tracks = reallocarray(v->tracks, v->room, sizeof(*t));
+		assert(v->tracks);
+	}
 	v->current = current < 0 ? NULL : &v->tracks[current];
 	t = &v->tracks[v->n_tracks++];
 	*t = (struct track){ .number = number, .accepted_us = clock_us() };

@@ -240,31 +240,22 @@ static bool take_flag(struct options *o, int c)
 	o->shortage |= c == 'h';
 	o->write |= c == 'w';
 	o->log |= c == 'l';
-	return c == 'S' || c == 'm' || c == 'u' || c == 'h' || c == 'w' || c == 'l';
+	o->script.steady |= c == 'y';
+	return c == 'y' || c == 'S' || c == 'm' || c == 'u' || c == 'h' || c == 'w' || c == 'l';
 }
 
 static const struct option long_options[] = {
-	{ "seed", required_argument, NULL, 's' },
-	{ "seeds", required_argument, NULL, 'n' },
-	{ "domains", required_argument, NULL, 'd' },
-	{ "operations", required_argument, NULL, 'o' },
-	{ "faults", required_argument, NULL, 'f' },
-	{ "only-fault", required_argument, NULL, 'k' },
-	{ "no-shrink", no_argument, NULL, 'S' },
-	{ "matrix", no_argument, NULL, 'm' },
-	{ "fault", required_argument, NULL, 'F' },
-	{ "phase", required_argument, NULL, 'P' },
-	{ "play", required_argument, NULL, 'p' },
-	{ "unaffected", no_argument, NULL, 'u' },
-	{ "serve", required_argument, NULL, 'v' },
-	{ "shortage", no_argument, NULL, 'h' },
-	{ "every", required_argument, NULL, 'e' },
-	{ "case", required_argument, NULL, 'c' },
-	{ "write", no_argument, NULL, 'w' },
-	{ "table", required_argument, NULL, 't' },
-	{ "jobs", required_argument, NULL, 'j' },
-	{ "log", no_argument, NULL, 'l' },
-	{ NULL, 0, NULL, 0 },
+	{ "seed", required_argument, NULL, 's' },    { "seeds", required_argument, NULL, 'n' },
+	{ "domains", required_argument, NULL, 'd' }, { "operations", required_argument, NULL, 'o' },
+	{ "faults", required_argument, NULL, 'f' },  { "only-fault", required_argument, NULL, 'k' },
+	{ "no-shrink", no_argument, NULL, 'S' },     { "matrix", no_argument, NULL, 'm' },
+	{ "fault", required_argument, NULL, 'F' },   { "phase", required_argument, NULL, 'P' },
+	{ "play", required_argument, NULL, 'p' },    { "steady", no_argument, NULL, 'y' },
+	{ "unaffected", no_argument, NULL, 'u' },    { "serve", required_argument, NULL, 'v' },
+	{ "shortage", no_argument, NULL, 'h' },      { "every", required_argument, NULL, 'e' },
+	{ "case", required_argument, NULL, 'c' },    { "write", no_argument, NULL, 'w' },
+	{ "table", required_argument, NULL, 't' },   { "jobs", required_argument, NULL, 'j' },
+	{ "log", no_argument, NULL, 'l' },           { NULL, 0, NULL, 0 },
 };
 
 int main(int argc, char **argv)

@@ -118,7 +118,7 @@ static struct item make_fault(struct rng *r, const struct script_options *o, uns
 	} while (o->only_fault < 0 &&
 		 ((k->flags & flags) != flags ||
 		  ((k->flags & FAULT_ALL) &&
-		   (o->only_domain >= 0 || !rng_chance(r, 200 / (o->domains + 1))))));
+		   (o->only_domain >= 0 || o->steady || !rng_chance(r, 200 / (o->domains + 1))))));
 	i.phase = rng_below(r, PHASES);
 	i.nth = rng_chance(r, 70) ? 0 : rng_below(r, 3);
 	i.delay_us = rng_chance(r, 50) ? 0 : rng_below(r, 60000);
@@ -131,6 +131,7 @@ struct script *script_make(const struct script_options *o)
 {
 	struct script *s = script_new(o->seed, o->domains);
 
+	s->steady = o->steady;
 	for (unsigned int d = 0; d < o->domains; d++) {
 		struct rng r = rng_of(o->seed, 1000 + d), f = rng_of(o->seed, 5000 + d);
 		struct rng clients = rng_of(o->seed, 9000 + d);
@@ -205,6 +206,7 @@ static struct script *without(const struct script *s, size_t first, size_t n)
 	struct script *t = script_new(s->seed, s->domains);
 
 	t->drill = s->drill;
+	t->steady = s->steady;
 	for (size_t i = 0; i < s->n; i++)
 		if (i < first || i >= first + n)
 			script_add(t, &s->items[i]);
@@ -216,6 +218,7 @@ static struct script *without_domain(const struct script *s, unsigned int domain
 	struct script *t = script_new(s->seed, s->domains);
 
 	t->drill = s->drill;
+	t->steady = s->steady;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->items[i].domain != domain)
 			script_add(t, &s->items[i]);

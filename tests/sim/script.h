@@ -39,23 +39,26 @@ struct item {
  * struct script - a whole run
  * @seed: also of all times that the parts take
  * @drill: at the end every domain has to do as it is told
+ * @steady: nothing may grow while it goes on
  * @threads: as in struct sim_domain; NULL none
  */
 struct script {
 	uint64_t seed;
 	unsigned int domains;
-	bool drill;
+	bool drill, steady;
 	const int *threads;
 	struct item *items;
 	size_t n, room;
 };
 
-/* What a generated script is made of. @faults: percent of operations that get one */
+/* What a generated script is made of. @faults: percent of operations that get one; @steady: none that ends
+ * the daemon, whose growth is looked at */
 struct script_options {
 	uint64_t seed;
 	unsigned int domains, operations, faults;
 	int only_domain; /* faults there alone, -1 in all */
 	int only_fault;  /* -1 any */
+	bool steady;
 };
 
 struct script *script_make(const struct script_options *o);

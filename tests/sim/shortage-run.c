@@ -112,11 +112,10 @@ static bool is_a_lie(enum op_result r)
 static void judge_operation(struct outcome *o, const struct track *t)
 {
 	o->ends[t->number] = (int)t->result;
-	if (t->op)
-		snprintf(o->why[t->number], sizeof(o->why[0]), "%s", t->op->error);
+	snprintf(o->why[t->number], sizeof(o->why[0]), "%s", t->why);
 	if (is_a_lie(t->result))
 		complain(o, "op %u: %s: that is not so", t->number, op_result_name(t->result));
-	if (t->op && t->result != OP_DONE && !*t->op->error)
+	if (t->end == TRACK_ENDED && t->result != OP_DONE && !*t->why)
 		complain(o, "op %u: %s, and not a word of why", t->number,
 			 op_result_name(t->result));
 }

@@ -268,6 +268,8 @@ void world_ended(struct sim_domain *d, struct track *t, const struct op *op)
 		t->result = op->result;
 		t->ended_us = clock_us();
 	}
+	snprintf(t->why, sizeof(t->why), "%s", op->error);
+	t->op = op_unref(t->op);
 	if (t->twice && t->result != op->result)
 		sim_log(d, "op %u was told as %s", t->number, op_result_name(t->result));
 	t->again = false;
@@ -460,6 +462,7 @@ static void on_sample(void *arg)
 
 	clock_arm(&w->sample, SAMPLE_US);
 	checker_sample(w);
+	growth_look(w);
 	for (unsigned int i = 0; i < w->n; i++)
 		done &= w->drivers[i].done;
 	if (w->healed)
@@ -556,6 +559,8 @@ void world_run(struct world *w, const struct script *s, struct run_result *ret, 
 			break;
 	}
 	checker_count(w);
+	if (w->over)
+		growth_judge(w);
 }
 
 void world_done(struct world *w)

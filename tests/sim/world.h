@@ -19,6 +19,7 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * @ends: how often its end was told
  * @sent: device_adds, device_dels and kicks that the daemon has sent for it. @busy: slots, as bits, that
  *	an earlier one had left in a walk when it began
+ * @why: the end's sentence
  * @moved: slots, as bits, that others changed while it ran
  * @begun: it was taken from the queue, at @begun_us; @begun_written: how often its domain's record had
  *	been written by then
@@ -39,7 +40,7 @@ struct track {
 	uint64_t accepted_us, begun_us, ended_us;
 	unsigned int hits[PHASES];
 	bool begun, cancelled, undisturbed, unwritten, again, twice;
-	char refusal[OP_TEXT_MAX];
+	char refusal[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	unsigned int written, begun_written;
 	uint32_t moved, busy;
 	unsigned int sent;
@@ -48,13 +49,14 @@ struct track {
 /**
  * struct driver - the clients of one domain: they ask for one operation after another, @current
  *
+ * @room: tracks that there is memory for
  * @n_others: what others have asked for meanwhile (clients.c)
  */
 struct driver {
 	struct clock_timer next;
 	size_t at; /* item to be looked at next */
 	struct track *tracks;
-	unsigned int n_tracks, n_others;
+	unsigned int n_tracks, room, n_others;
 	struct track *current;
 	size_t current_at;
 	unsigned int current_number;
@@ -81,6 +83,11 @@ struct watch {
 	char running[MSG_OP_MAX + 1];
 };
 
+/* The fewest allocations and the most descriptors of a quarter of a run, 0 nothing yet (growth.c). */
+struct growth {
+	size_t live, descriptors;
+};
+
 struct world {
 	sd_event *event;
 	const struct script *script;
@@ -98,6 +105,7 @@ struct world {
 	unsigned int drill;
 	uint64_t settle_us, rest_us;
 	unsigned int turns;
+	struct growth quarters[2]; /* the last two */
 	struct run_result *result;
 	FILE *log;
 };
@@ -160,6 +168,10 @@ void undisturbed_over(struct sim_domain *d);
 void claims_check(struct sim_domain *d, const struct track *t, const struct op *op);
 /* At the end, and when all is at rest after it: exactly what the drill has asked for. */
 void claims_drill(struct sim_domain *d, unsigned int drill);
+
+/* growth.c: each second, and at the end. */
+void growth_look(struct world *w);
+void growth_judge(struct world *w);
 
 /* Where a slot really stands: the ladder's state, by QEMU and the guest. */
 int truth_of(const struct sim_domain *d, unsigned int slot);
