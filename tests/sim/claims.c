@@ -20,6 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* As configured (world.c); and how much longer it may take to undo it: see check_time(). */
+static const uint64_t OPERATION_US = 120000000, UNDO_US = 180000000;
+
 /* It was so at @last_us, and it may be that nobody has heard otherwise yet. */
 static bool is_recent(const struct sim_domain *d, uint64_t last_us)
 {
@@ -309,6 +312,24 @@ static void check_sent(struct sim_domain *d, const struct track *t, const struct
 			   op_result_name(op->result), op->error, t->sent);
 }
 
+/*
+ * However it ends it does so by then. After its deadline nothing begins but a way back, whose parts
+ * have deadlines of their own, one vCPU after the other where it has to be: a kick that undoes has as
+ * much as an operation has. And while no daemon runs none ends.
+ */
+static void check_time(struct sim_domain *d, const struct track *t)
+{
+	uint64_t slow = d->m.kvm ? 1 : 6, own_us = t->request.timeout_ms * UINT64_C(1000);
+	uint64_t by_us = t->accepted_us + (own_us ? own_us : slow * OPERATION_US);
+	uint64_t late_us = clock_us() > by_us ? clock_us() - by_us : 0;
+
+	if (late_us > d->world->result->latest_us)
+		d->world->result->latest_us = late_us;
+	if (late_us > slow * UNDO_US)
+		sim_breach(d, "op %u ends %llu s after its deadline", t->number,
+			   (unsigned long long)late_us / 1000000);
+}
+
 /* How an operation may end that was never taken from the queue. */
 static void check_unbegun(struct sim_domain *d, const struct track *t, const struct op *op)
 {
@@ -331,6 +352,7 @@ void claims_check(struct sim_domain *d, const struct track *t, const struct op *
 	check_claims(d, t, op);
 	check_sent(d, t, op);
 	check_unbegun(d, t, op);
+	check_time(d, t);
 }
 
 void claims_drill(struct sim_domain *d, unsigned int drill)

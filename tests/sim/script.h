@@ -72,6 +72,7 @@ struct run_result {
 	char breach[512]; /* "" none */
 	unsigned int operations, faults;
 	unsigned int undisturbed; /* operations, of those */
+	uint64_t latest_us;       /* how long after its deadline one ended */
 };
 
 typedef void (*script_run_fn)(const struct script *s, struct run_result *ret);
