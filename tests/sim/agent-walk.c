@@ -224,6 +224,14 @@ static void start(struct sim_domain *d, unsigned int slot)
 	run(d, slot);
 }
 
+/* The daemon hears it, and that it was not its own cancel. */
+static void tell_failed(struct sim_domain *d, unsigned int slot, const struct walk *w)
+{
+	if (w->rc && w->rc != -ECANCELED && d->a.lie == LIE_NONE && !d->a.frames.left &&
+	    wire_is_open(&d->a.wire))
+		disturbed_step(d, slot, d->a.cpus[slot].next.op, "its walk");
+}
+
 static void finish(struct sim_domain *d, unsigned int slot)
 {
 	struct agent_cpu *c = &d->a.cpus[slot];
@@ -242,6 +250,7 @@ static void finish(struct sim_domain *d, unsigned int slot)
 		if (w.rc == 0 || c->state > CPUHP_STANDBY)
 			c->standby_wish = c->state == CPUHP_STANDBY;
 		keep_done(d, slot, &w);
+		tell_failed(d, slot, &w);
 		agent_row(d, slot);
 		agent_send_done(d, slot);
 		if (w.rc == 0 && !c->rollback)

@@ -85,6 +85,7 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 	checker_watch(d);
 	claims_check(d, t, op);
 	undisturbed_end(d, t, op);
+	disturbed_end(d, t, op);
 	if (t->number >= FIRST_DRILL && op->result != OP_DONE)
 		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
 			   op_result_name(op->result), op->error);

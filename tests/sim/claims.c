@@ -20,8 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As configured (world.c); and how much longer it may take to undo it: see check_time(). */
-static const uint64_t OPERATION_US = 120000000, UNDO_US = 180000000;
+/* How much longer it may take to undo it: see check_time(). */
+static const uint64_t UNDO_US = 180000000;
 
 /* It was so at @last_us, and it may be that nobody has heard otherwise yet. */
 static bool is_recent(const struct sim_domain *d, uint64_t last_us)

@@ -248,7 +248,7 @@ static void cancel(struct sim_domain *d, uint64_t number)
 
 	if (!op)
 		return;
-	t->cancelled = true;
+	disturbed_cancel(d, t, op, false);
 	(void)domain_cancel(op);
 	if (waits && (t->end != TRACK_ENDED || t->result != OP_CANCELLED))
 		sim_breach(d, "op %u waited, was cancelled, and is %s", t->number,

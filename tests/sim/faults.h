@@ -17,6 +17,8 @@ enum {
  * @strike: at its moment; what it breaks heals by itself after i->span_us
  * @min_ms, @max_ms: of the span
  * @up, @down: the ends that an operation may have which it meets on the way up or down
+ * @up_sure, @down_sure: it cannot be done where the fault meets it before this phase: what that breaks
+ *	is still to come, however late it strikes. 0: there is none
  */
 struct fault_kind {
 	const char *name;
@@ -24,6 +26,7 @@ struct fault_kind {
 	unsigned int flags;
 	unsigned int min_ms, max_ms;
 	const char *up, *down;
+	enum phase up_sure, down_sure;
 };
 
 extern const struct fault_kind fault_kinds[];
@@ -31,6 +34,8 @@ extern const unsigned int n_fault_kinds;
 
 /* The ends that an operation which goes up, or down, may have with this fault, in words. */
 const char *fault_may_end(unsigned int fault, bool down);
+/* Cannot one be done that meets it in this phase? */
+bool fault_is_sure(unsigned int fault, bool down, enum phase p);
 
 /* -1 unknown */
 int fault_find(const char *name);

@@ -6,7 +6,7 @@
  * is qmp-script.c's. The texts, the order of events and what survives a reset are those of
  * tests/sim/recordings, where the real QEMU was asked.
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/world.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +75,7 @@ void machine_start(struct sim_domain *d)
 void machine_exit(struct sim_domain *d)
 {
 	sim_log(d, "QEMU exits");
+	disturbed_vm(d);
 	d->m.exited = true;
 	d->m.n_queue = 0;
 	d->m.in_len = 0;
@@ -119,6 +120,8 @@ void machine_set_state(struct sim_domain *d, enum machine_state state)
 		machine_event(d, events[state], "{\"action\": \"pause\"}");
 	else
 		machine_event(d, events[state], NULL);
+	if (state == MACHINE_SHUTDOWN)
+		disturbed_vm(d);
 	if (state == MACHINE_SHUTDOWN)
 		guest_end(d);
 	if (state == MACHINE_SHUTDOWN || state == MACHINE_PANICKED)

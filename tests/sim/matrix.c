@@ -331,6 +331,8 @@ static unsigned int check_cell(const struct matrix *m, unsigned int d, unsigned 
 		if (cell->counts[o] && !strstr(may, outcome_names[o]))
 			wrong += complain(d, f, c, "may not end as ", outcome_names[o]);
 	}
+	if (cell->counts[DONE] && fault_is_sure(f, d, columns[d][c]))
+		wrong += complain(d, f, c, "may not be done before what it breaks", "");
 	if (runs != m->seeds)
 		wrong += complain(d, f, c, "not all of its seeds were run", "");
 	/* At the last phases the operation may be over before the second vCPU comes to them. */
@@ -363,6 +365,14 @@ static char *find_committed(const char *table, unsigned int d, unsigned int f, u
 	}
 	end = at ? strchr(at, '|') : NULL;
 	return end ? strndup(at, (size_t)(end - at)) : NULL;
+}
+
+static bool has_other_ends(const struct cell *cell, const char *committed)
+{
+	for (unsigned int o = 0; o < OUTCOMES; o++)
+		if (!committed || !cell->counts[o] != !strstr(committed, outcome_names[o]))
+			return true;
+	return false;
 }
 
 static unsigned int compare_cell(const struct matrix *m, const char *table, unsigned int d,
@@ -416,6 +426,25 @@ static unsigned int compare(const struct matrix *m, const char *path, const char
 	return wrong;
 }
 
+/* What another than the committed table would say, in words: a reader of the change sees what it is. */
+static void tell_changes(const struct matrix *m, const char *path)
+{
+	char *table = read_all(path), *committed, text[TEXT_MAX];
+
+	for (unsigned int d = 0; d < 2; d++)
+		for (unsigned int f = 0; f < n_fault_kinds; f++)
+			for (unsigned int c = 0; is_cell(d, f) && c < COLUMNS; c++) {
+				committed = table ? find_committed(table, d, f, c) : NULL;
+				format_cell(&m->cells[d][f][c], m->seeds, text);
+				if (has_other_ends(&m->cells[d][f][c], committed))
+					printf("%s in \"%s\":%s-> %s\n", fault_kinds[f].name,
+					       phase_name(columns[d][c]),
+					       committed ? committed : " new ", text);
+				free(committed);
+			}
+	free(table);
+}
+
 static void store(const char *path, const char *text)
 {
 	FILE *out = fopen(path, "w");
@@ -439,6 +468,8 @@ unsigned int matrix_run(unsigned int seeds, unsigned int jobs, const char *path,
 		for (unsigned int f = 0; f < n_fault_kinds; f++)
 			for (unsigned int c = 0; is_cell(d, f) && c < COLUMNS; c++)
 				wrong += check_cell(m, d, f, c);
+	if (write)
+		tell_changes(m, path);
 	if (write)
 		store(path, made);
 	else

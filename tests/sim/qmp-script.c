@@ -288,6 +288,8 @@ static void on_device_add(struct sim_domain *d, const struct qmp_command *c)
 		d->m.slots[slot].added &= !say_error(d, c, "GenericError",
 						     "kvm_init_vcpu: kvm_get_vcpu failed (%u): %s",
 						     slot, "Cannot allocate memory");
+		if (!d->m.slots[slot].added)
+			disturbed_step(d, slot, NULL, "device_add");
 	} else {
 		machine_plug(d, slot, c->device, strncmp(c->device, "vhp-", 4) != 0);
 		say_return(d, c, "{}");

@@ -93,7 +93,7 @@ struct config *world_config(const struct world *w)
 		.eject_hard_ms = 30000,
 		.agent_ping_ms = 1000,
 		.agent_wait_ms = 10000,
-		.operation_ms = 120000,
+		.operation_ms = OPERATION_US / 1000,
 	};
 	c->runtime_dir = w->folder;
 	c->domains = calloc(w->n + 1, sizeof(*c->domains));
@@ -153,6 +153,7 @@ static void lose_daemon(struct sim_domain *d)
 	struct driver *v = d->driver;
 
 	undisturbed_over(d);
+	disturbed_again(d, true);
 	for (unsigned int t = 0; t < v->n_tracks; t++) {
 		v->tracks[t].op = op_unref(v->tracks[t].op);
 		forget_unwritten(d, &v->tracks[t]);
@@ -308,7 +309,7 @@ void world_cancel(struct sim_domain *d)
 
 	if (!op)
 		return;
-	t->cancelled = true;
+	disturbed_cancel(d, t, op, t->undisturbed);
 	(void)domain_cancel(op);
 }
 
@@ -350,9 +351,10 @@ static void strike(struct sim_domain *d, uint64_t at)
 	d->world->result->faults++;
 	d->watch->calm_us = clock_us();
 	checker_watch(d);
+	disturbed_again(d, false);
+	k->strike(d, i);
 	if (!(k->flags & FAULT_CLIENTS))
 		undisturbed_over(d);
-	k->strike(d, i);
 }
 
 /* The one that runs is another client's: what happens is no moment of the driver's. */

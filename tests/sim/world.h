@@ -7,6 +7,9 @@
 /* An event is followed by a look at QEMU's table: these are limited to 20 a second. */
 enum { HEARD_US = 200000 };
 
+/* As configured (world.c). */
+enum { OPERATION_US = 120000000 };
+
 /* The last operations of all have numbers from here on. */
 enum { FIRST_DRILL = 1000000 };
 
@@ -19,6 +22,9 @@ enum track_end { TRACK_OPEN, TRACK_ENDED, TRACK_LOST };
  * @ends: how often its end was told
  * @sent: device_adds, device_dels and kicks that the daemon has sent for it. @busy: slots, as bits, that
  *	an earlier one had left in a walk when it began
+ * @failed: slots, as bits, of which the daemon was told that a step failed; @gone_us: when its VM was
+ *	ended; @recalled: a vCPU had a way to go when it was cancelled, and nothing has happened since;
+ *	@killed: a daemon was, meanwhile (disturbed.c)
  * @why: the end's sentence
  * @moved: slots, as bits, that others changed while it ran
  * @begun: it was taken from the queue, at @begun_us; @begun_written: how often its domain's record had
@@ -37,12 +43,12 @@ struct track {
 	enum track_end end;
 	unsigned int ends;
 	enum op_result result;
-	uint64_t accepted_us, begun_us, ended_us;
+	uint64_t accepted_us, begun_us, ended_us, gone_us;
 	unsigned int hits[PHASES];
-	bool begun, cancelled, undisturbed, unwritten, again, twice;
+	bool begun, cancelled, recalled, killed, undisturbed, unwritten, again, twice;
 	char refusal[OP_TEXT_MAX], why[OP_TEXT_MAX];
 	unsigned int written, begun_written;
-	uint32_t moved, busy;
+	uint32_t moved, busy, failed;
 	unsigned int sent;
 };
 
@@ -163,6 +169,17 @@ void undisturbed_begin(struct sim_domain *d, struct track *t, const struct op *o
 void undisturbed_end(struct sim_domain *d, const struct track *t, const struct op *op);
 /* Something is broken in this domain now. */
 void undisturbed_over(struct sim_domain *d);
+
+/* disturbed.c: of what cannot be done any more, when it ends. */
+void disturbed_end(struct sim_domain *d, const struct track *t, const struct op *op);
+/* The daemon is told that a step of it for this slot has failed; @op: NULL the one that runs. */
+void disturbed_step(struct sim_domain *d, unsigned int slot, const char *op, const char *what);
+/* QEMU ends, or its guest shuts down. */
+void disturbed_vm(struct sim_domain *d);
+/* It is about to be cancelled; @alone: and nothing else has happened. */
+void disturbed_cancel(struct sim_domain *d, struct track *t, const struct op *op, bool alone);
+/* Another thing happens, or the daemon is killed. */
+void disturbed_again(struct sim_domain *d, bool killed);
 
 /* claims.c: an operation has ended: what its result says is so, and is what was asked for. */
 void claims_check(struct sim_domain *d, const struct track *t, const struct op *op);
