@@ -336,31 +336,38 @@ const struct fault_kind fault_kinds[] = {
 	  PHASE_CALLBACK_1, PHASE_STANDBY },
 	{ "client gone", client_goes, BOTH, 0, 0, "done", "done" },
 	{ "wall clock jumps", clock_jumps, BOTH, 0, 0, "done", "done" },
-	{ "deadline passes", guest_hangs, BOTH | FAULT_TIMEOUT, 6000, 9000, "rolled back, done",
-	  "rolled back, pending, done", PHASE_CALLBACK_1, PHASE_EJECT_AWAITED },
-	{ "agent killed", agent_dies, BOTH, 50, 3000, "done", "done" },
+	{ "deadline passes", guest_hangs, BOTH | FAULT_SILENCES | FAULT_TIMEOUT, 6000, 9000,
+	  "rolled back, done", "rolled back, pending, done", PHASE_CALLBACK_1,
+	  PHASE_EJECT_AWAITED },
+	{ "agent killed", agent_dies, BOTH | FAULT_SILENCES, 50, 3000, "done", "done" },
 	{ "agent upgraded", agent_is_upgraded, BOTH, 0, 0, "done", "done" },
-	{ "agent mute", agent_is_mute, BOTH, 100, 20000, "done, rolled back", "done" },
+	{ "agent mute", agent_is_mute, BOTH | FAULT_SILENCES, 100, 20000, "done, rolled back",
+	  "done" },
 	{ "port closed", port_closes, BOTH, 0, 0, "done, rolled back", "done, rolled back" },
 	{ "port gone", port_goes, BOTH, 100, 5000, "done, rolled back", "done, rolled back" },
 	/* A result that is lost cannot be told from a step that is out: pending. */
-	{ "frames lost", frames_drop, BOTH, 0, 0, "done, rolled back, pending", "done, pending" },
-	{ "frames twice", frames_twice, BOTH, 0, 0, "done", "done" },
-	{ "frames late", frames_late, BOTH, 1, 2000, "done", "done" },
-	{ "frames swapped", frames_swap, BOTH, 0, 0, "done, pending", "done, pending" },
-	{ "frame torn", frames_tear, BOTH, 0, 0, "done, rolled back", "done" },
-	/* As those that are lost. */
-	{ "frames spoilt", frames_noise, BOTH, 0, 0, "done, rolled back, pending",
+	{ "frames lost", frames_drop, BOTH | FAULT_SILENCES, 0, 0, "done, rolled back, pending",
 	  "done, pending" },
-	/* A kick that is lost is not taken over in time; a result that is not asked for comes late. */
-	{ "frames to agent lost", heard_drop, BOTH, 0, 0, "done", "done" },
+	{ "frames twice", frames_twice, BOTH, 0, 0, "done", "done" },
+	{ "frames late", frames_late, BOTH | FAULT_SILENCES, 1, 2000, "done", "done" },
+	{ "frames swapped", frames_swap, BOTH | FAULT_SILENCES, 0, 0, "done, pending",
+	  "done, pending" },
+	{ "frame torn", frames_tear, BOTH | FAULT_SILENCES, 0, 0, "done, rolled back", "done" },
+	/* As those that are lost. */
+	{ "frames spoilt", frames_noise, BOTH | FAULT_SILENCES, 0, 0, "done, rolled back, pending",
+	  "done, pending" },
+	/* A kick that is lost is not taken over in time; where the agent has the ladder already its end is
+	 * not known. */
+	{ "frames to agent lost", heard_drop, BOTH | FAULT_SILENCES, 0, 0,
+	  "done, rolled back, pending", "done, pending" },
 	{ "frames to agent twice", heard_twice, BOTH, 0, 0, "done", "done" },
-	{ "frames to agent late", heard_late, BOTH, 1, 2000, "done", "done" },
-	{ "frames to agent swapped", heard_swap, BOTH, 0, 0, "done", "done" },
-	{ "frame to agent torn", heard_tear, BOTH, 0, 0, "done", "done" },
-	{ "frames to agent spoilt", heard_noise, BOTH, 0, 0, "done", "done" },
+	{ "frames to agent late", heard_late, BOTH | FAULT_SILENCES, 1, 2000, "done", "done" },
+	{ "frames to agent swapped", heard_swap, BOTH | FAULT_SILENCES, 0, 0, "done", "done" },
+	{ "frame to agent torn", heard_tear, BOTH | FAULT_SILENCES, 0, 0, "done", "done" },
+	{ "frames to agent spoilt", heard_noise, BOTH | FAULT_SILENCES, 0, 0,
+	  "done, rolled back, pending", "done, pending" },
 	{ "step fails", fault_step_fails, BOTH, 0, 0, "rolled back, done", "refused, done",
-	  PHASE_ADMITTED, PHASE_DOWN_ADMITTED },
+	  PHASE_ADMITTED, 0 },
 	{ "callback fails", fault_callback_fails, BOTH, 0, 0, "rolled back, done", "refused, done",
 	  PHASE_CALLBACK_1, PHASE_DOWN_ADMITTED },
 	{ "callback hangs", fault_callback_hangs, BOTH, 0, 0, "rolled back, done", "refused, done",
@@ -370,27 +377,31 @@ const struct fault_kind fault_kinds[] = {
 	{ "kernel refuses", fault_kernel_refuses, BOTH, 0, 0, "rolled back, done", "refused, done",
 	  PHASE_ADMITTED, PHASE_DOWN_CALLBACK_1 },
 	/* Beyond 30 s an eject is pending. */
-	{ "guest hangs", guest_hangs, BOTH, 100, 40000, "done, rolled back", "done, pending" },
-	{ "guest paused", guest_is_paused, BOTH, 100, 20000, "done, rolled back", "done" },
+	{ "guest hangs", guest_hangs, BOTH | FAULT_SILENCES, 100, 40000, "done, rolled back",
+	  "done, pending" },
+	{ "guest paused", guest_is_paused, BOTH | FAULT_SILENCES, 100, 20000, "done, rolled back",
+	  "done" },
 	/* A kick under way is void, and the rest goes back; a removal goes on in the next boot. */
-	{ "guest reset", guest_is_reset, BOTH, 0, 0, "rolled back, done", "rolled back, done", 0,
-	  PHASE_STANDBY },
+	{ "guest reset", guest_is_reset, BOTH | FAULT_WAITED, 0, 0, "rolled back, done",
+	  "rolled back, done", 0, PHASE_STANDBY },
 	{ "guest shut down", guest_shuts_down, BOTH, 500, 5000, "vm-gone, done", "vm-gone, done",
-	  PHASE_CALLBACK_1, PHASE_EJECT_AWAITED },
-	{ "guest panics", guest_panics, BOTH, 500, 5000, "rolled back, done", "rolled back, done",
-	  0, PHASE_KERNEL_OFFLINE },
+	  PHASE_CALLBACK_1, PHASE_DEL_SENT },
+	{ "guest panics", guest_panics, BOTH | FAULT_WAITED | FAULT_SILENCES, 500, 5000,
+	  "rolled back, done", "rolled back, done", 0, PHASE_KERNEL_OFFLINE },
 	{ "unplug refused", unplug_refused, DOWN, 3000, 20000, "done", "refused, done", 0,
 	  PHASE_STANDBY },
 	{ "unplug ignored", unplug_ignored, DOWN, 3000, 60000, "done", "done, pending" },
 	{ "unplug late", unplug_late, DOWN, 3000, 20000, "done", "done" },
 	{ "event to guest lost", gpe_is_lost, BOTH, 500, 40000, "done, rolled back", "done" },
 	/* The last of an add that has been kept may be taken before its end is told: partial. */
-	{ "unasked eject", cpu_is_ejected, BOTH, 0, 0, "done, rolled back, partial", "done" },
+	{ "unasked eject", cpu_is_ejected, BOTH, 0, 0, "done, rolled back, partial",
+	  "done, refused" },
 	{ "unasked switch", cpu_is_switched, BOTH, 0, 0, "done, rolled back", "done" },
 	{ "QEMU exits", qemu_exits, BOTH, 100, 5000, "vm-gone, done", "vm-gone, done",
-	  PHASE_CALLBACK_N, PHASE_EJECT_AWAITED },
+	  PHASE_CALLBACK_N, PHASE_DEL_SENT },
 	/* A device_add without an answer cannot be recalled: pending. */
-	{ "QEMU stopped", qemu_stops, BOTH, 100, 20000, "done, rolled back, pending", "done" },
+	{ "QEMU stopped", qemu_stops, BOTH | FAULT_SILENCES, 100, 20000,
+	  "done, rolled back, pending", "done" },
 	{ "QMP closed", qmp_closes, BOTH, 0, 0, "done, rolled back", "done" },
 	{ "QMP error", qmp_refuses, BOTH, 0, 0, "rolled back, done", "refused, done",
 	  PHASE_ADMITTED, PHASE_KERNEL_OFFLINE },
@@ -405,7 +416,8 @@ const struct fault_kind fault_kinds[] = {
 	{ "events late", events_late, BOTH, 1, 5000, "done", "done" },
 	{ "events swapped", events_swap, BOTH, 0, 0, "done", "done" },
 	{ "port events", port_events, BOTH, 0, 0, "done", "done" },
-	{ "foreign plug", foreign_plug, BOTH, 0, 0, "done, rolled back", "done" },
+	/* Without KVM a slot may not leave below one that stays. */
+	{ "foreign plug", foreign_plug, BOTH, 0, 0, "done, rolled back", "done, refused" },
 	{ "foreign unplug", foreign_unplug, BOTH, 0, 0, "done, rolled back", "done" },
 	{ "lie: done", lies_done, BOTH, 1000, 8000, "rolled back, done", "done" },
 	{ "lie: where it ran", lies_ran_on, BOTH, 1000, 8000, "stuck, done", "stuck, done",
@@ -454,7 +466,11 @@ const char *fault_may_end(unsigned int fault, bool down)
 
 bool fault_is_sure(unsigned int fault, bool down, enum phase p)
 {
-	return p < (down ? fault_kinds[fault].down_sure : fault_kinds[fault].up_sure);
+	const struct fault_kind *k = &fault_kinds[fault];
+
+	if ((k->flags & FAULT_WAITED) && (p == PHASE_SUBMIT || p == PHASE_DOWN_SUBMIT))
+		return false;
+	return p < (down ? k->down_sure : k->up_sure);
 }
 
 static void calm(struct sim_domain *d)
@@ -480,6 +496,9 @@ void faults_heal(struct sim_domain *d)
 	accept_removals(d, 0);
 	lies_end(d, 0);
 	agent_mute(d, false);
+	/* A reply that was lost is missed when its deadline has passed, without KVM long after this. */
+	if (d->m.lost)
+		qmp_hang_up(d);
 	/* A handshake that was spoilt may not be noticed by either side: the channel promises order. */
 	if (d->spoilt)
 		wire_hang_up(&d->a.wire);

@@ -5,11 +5,14 @@
 #include "tests/sim/script.h"
 
 enum {
-	FAULT_UP = 1,      /* makes sense while vCPUs go up */
-	FAULT_DOWN = 2,    /* while they go down */
-	FAULT_ALL = 4,     /* meets every domain: no use where others are to be unaffected */
-	FAULT_TIMEOUT = 8, /* the operation it belongs to gets a short deadline */
-	FAULT_CLIENTS = 16 /* nothing breaks: other clients ask */
+	FAULT_UP = 1,       /* makes sense while vCPUs go up */
+	FAULT_DOWN = 2,     /* while they go down */
+	FAULT_ALL = 4,      /* meets every domain: no use where others are to be unaffected */
+	FAULT_TIMEOUT = 8,  /* the operation it belongs to gets a short deadline */
+	FAULT_CLIENTS = 16, /* nothing breaks: other clients ask */
+	FAULT_SILENCES =
+		32, /* the agent may not answer in time: one that has not begun ends no-agent */
+	FAULT_WAITED = 64 /* one that has not begun waits until it is over */
 };
 
 /**

@@ -32,6 +32,11 @@ const char *phase_name(enum phase p)
 	return phase_names[p];
 }
 
+unsigned int script_boot_cpus(unsigned int kind)
+{
+	return 1 + kind % 2;
+}
+
 struct script *script_new(uint64_t seed, unsigned int domains)
 {
 	struct script *s = calloc(1, sizeof(*s));
@@ -207,6 +212,7 @@ static struct script *without(const struct script *s, size_t first, size_t n)
 
 	t->drill = s->drill;
 	t->steady = s->steady;
+	t->first_kind = s->first_kind;
 	for (size_t i = 0; i < s->n; i++)
 		if (i < first || i >= first + n)
 			script_add(t, &s->items[i]);
@@ -219,6 +225,7 @@ static struct script *without_domain(const struct script *s, unsigned int domain
 
 	t->drill = s->drill;
 	t->steady = s->steady;
+	t->first_kind = s->first_kind;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->items[i].domain != domain)
 			script_add(t, &s->items[i]);

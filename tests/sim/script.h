@@ -40,11 +40,12 @@ struct item {
  * @seed: also of all times that the parts take
  * @drill: at the end every domain has to do as it is told
  * @steady: nothing may grow while it goes on
+ * @first_kind: of the first domain, and so on with the others
  * @threads: as in struct sim_domain; NULL none
  */
 struct script {
 	uint64_t seed;
-	unsigned int domains;
+	unsigned int domains, first_kind;
 	bool drill, steady;
 	const int *threads;
 	struct item *items;
@@ -60,6 +61,9 @@ struct script_options {
 	int only_fault;  /* -1 any */
 	bool steady;
 };
+
+/* From how many vCPUs such a domain boots. */
+unsigned int script_boot_cpus(unsigned int kind);
 
 struct script *script_make(const struct script_options *o);
 struct script *script_new(uint64_t seed, unsigned int domains);

@@ -333,6 +333,7 @@ unsigned int callback_state(unsigned int i);
  * @rng: of this domain alone, so that others do not change what happens here
  * @trusted: its guest has not lied since it booted, or has told all again since; else only QEMU's part
  *	can be checked
+ * @kind: what it is like: from how many vCPUs it boots, whether with KVM, and how it is configured
  * @threads: this process's, by slot, which the vCPUs have and are pinned as; NULL: numbers that are
  *        no threads
  * @deaf: frames were spoilt in this session, which the host cannot know before the next one;
@@ -341,7 +342,7 @@ unsigned int callback_state(unsigned int i);
 struct sim_domain {
 	struct world *world;
 	sd_event *event;
-	unsigned int number;
+	unsigned int number, kind;
 	char name[16];
 	struct rng rng;
 	struct machine m;

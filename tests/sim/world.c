@@ -72,8 +72,8 @@ static struct domain_config *make_domain_config(const struct sim_domain *d)
 	snprintf(c->name, sizeof(c->name), "%s", d->name);
 	c->qmp = strdup(d->m.wire.path);
 	c->agent = strdup(d->a.wire.path);
-	c->foreign = d->number % 3 == 2 ? FOREIGN_ONLINE : FOREIGN_DEFAULT;
-	c->one_by_one = d->number % 5 == 3 ? ONE_BY_ONE_YES : ONE_BY_ONE_AUTO;
+	c->foreign = d->kind % 3 == 2 ? FOREIGN_ONLINE : FOREIGN_DEFAULT;
+	c->one_by_one = d->kind % 5 == 3 ? ONE_BY_ONE_YES : ONE_BY_ONE_AUTO;
 	c->has_place = d->threads;
 	if (d->threads)
 		cpulist_set(&c->place, (unsigned int)sched_getcpu());
@@ -482,12 +482,13 @@ static void make_domain(struct world *w, unsigned int n)
 	*d = (struct sim_domain){ .world = w,
 				  .event = w->event,
 				  .number = n,
+				  .kind = w->script->first_kind + n,
 				  .rng = rng_of(w->script->seed, n),
 				  .threads = w->script->threads,
 				  .trusted = true };
 	snprintf(d->name, sizeof(d->name), "web%u", n);
 	LIST_INIT(&d->laters);
-	machine_init(d, 1 + n % 2, n % 4 != 1);
+	machine_init(d, script_boot_cpus(d->kind), d->kind % 4 != 1);
 	guest_init(d);
 	agent_init(d);
 	machine_start(d);
