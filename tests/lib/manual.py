@@ -198,8 +198,8 @@ def references(page):
     return set(re.findall(r"\*([\w.-]+)\*\((\d)\)", page))
 
 
-def check_shape(name, page, pages, foreign, awaited):
-    """@pages: "name(n)" of ours; @foreign: others' that may be named; @awaited: ours that may be missing yet."""
+def check_shape(name, page, pages, foreign):
+    """@pages: "name(n)" of ours; @foreign: others' that may be named."""
     said = ["%s: no %s" % (name, s) for s in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO") if not section(page, s).strip()]
     if not re.match(r"%s\n\n# NAME\n\n%s - \S" % (re.escape(name), re.escape(name.split("(")[0])), page):
         said.append("%s: it does not begin with its name and what it is" % name)
@@ -207,6 +207,6 @@ def check_shape(name, page, pages, foreign, awaited):
         ref = "%s(%s)" % (other, number)
         if ref == name and ref in ["%s(%s)" % r for r in references(section(page, "SEE ALSO"))]:
             said.append("%s refers to itself" % name)
-        if ref not in pages and ref not in foreign and ref not in awaited:
+        if ref not in pages and ref not in foreign:
             said.append("%s refers to %s, which is no page" % (name, ref))
     return said
