@@ -184,9 +184,10 @@ static void on_walk_failed(struct op_run *run, struct move *m, const struct host
 		m->goal = m->entry->from;
 		m->undoing = m->todo = m->at != m->goal;
 	}
-	(void)domain_remember(run->domain);
 	if (own && run->op->request.policy == OP_POLICY_ALL)
 		op_moves_call_back(run, -ECANCELED);
+	/* With what goes back for it, or the next daemon would bring that up again. */
+	(void)domain_remember(run->domain);
 }
 
 /*

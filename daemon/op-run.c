@@ -397,8 +397,8 @@ void op_run_stop(struct op *op, int rc)
 	run->stop_rc = rc;
 	snprintf(op->error, sizeof(op->error), "%s",
 		 rc == -ETIMEDOUT ? "the operation's deadline passed" : "cancelled");
-	(void)domain_remember(run->domain);
 	op_moves_call_back(run, rc);
+	(void)domain_remember(run->domain);
 	op_run_look_again(run);
 }
 

@@ -206,6 +206,31 @@ static void nor_is_it_by_the_next_daemon(void **state)
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
+/* One that rests at standby goes back for a refusal, and the daemon is replaced on that way. */
+static void what_goes_back_for_anothers_refusal_still_does(void **state)
+{
+	struct op_request r = { .id = "rest", .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = start();
+
+	bench_put_online(b, 1, 2);
+	b->qemu_refuses[2] = true;
+	b->qemu_silent[2] = true;
+	op_unref(bench_submit(b, &r));
+	bench_wait_word(b, "unplug 2");
+	b->agent_silent[1] = true;
+	bench_ost(b, 2, HV_OST_REMOVE, 130);
+	bench_wait_word(b, "kick 1 44 rollback");
+	bench_turn(b);
+	replace_daemon(b);
+	b->agent_silent[1] = false;
+	b->guest_state[1] = CPUHP_ONLINE;
+	bench_agent_up(b, 1);
+	bench_ends(b, op_ref(manager_find_op(b->manager, "rest")), OP_REFUSED,
+		   "2:refused 1:rolled-back");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +241,7 @@ int main(void)
 		IN_FOLDER(so_it_does_with_the_next_daemon),
 		IN_FOLDER(what_was_not_asked_of_qemu_is_not_awaited_from_it),
 		IN_FOLDER(nor_is_it_by_the_next_daemon),
+		IN_FOLDER(what_goes_back_for_anothers_refusal_still_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
