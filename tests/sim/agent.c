@@ -101,7 +101,7 @@ static void fill_row(const struct sim_domain *d, unsigned int slot, struct recor
 		.slot = (uint16_t)slot,
 		.flags = (uint8_t)((k->present ? RECORD_CPU_PRESENT : 0) |
 				   (k->online ? RECORD_CPU_ONLINE : 0) |
-				   (c->job ? RECORD_CPU_WALKING : 0) |
+				   (c->job || c->next_due ? RECORD_CPU_WALKING : 0) |
 				   (c->taken ? RECORD_CPU_TAKEN : 0) |
 				   (c->foreign ? RECORD_CPU_FOREIGN : 0) |
 				   (c->standby_wish ? RECORD_CPU_PARKED : 0)),

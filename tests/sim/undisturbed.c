@@ -18,9 +18,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* What the daemon has read of a flood the guest pays for, in frames a second, before it is heard. */
-enum { PAID_US = 5000000 };
-
 static bool is_unspoilt(const struct sim_domain *d)
 {
 	const struct tampering *all[] = { &d->m.replies, &d->m.events, &d->a.frames, &d->a.heard };

@@ -7,6 +7,9 @@
 /* An event is followed by a look at QEMU's table: these are limited to 20 a second. */
 enum { HEARD_US = 200000 };
 
+/* What the daemon has read of a flood the guest pays for, in frames a second, before it is heard. */
+enum { PAID_US = 5000000 };
+
 /* As configured (world.c). */
 enum { OPERATION_US = 120000000 };
 
