@@ -247,10 +247,10 @@ static void offer_word(struct completion *c, enum word kind, const char *choices
 }
 
 /* Those that can stand beside what is on the line. */
-static uint32_t options_left(const struct command *c)
+static uint64_t options_left(const struct command *c)
 {
 	const struct verb *v = c->verb;
-	uint32_t left = (GLOBAL_OPTIONS | (v ? v->options : 0)) & ~c->given;
+	uint64_t left = (GLOBAL_OPTIONS | (v ? v->options : 0)) & ~c->given;
 
 	if (v && c->given & v->one_of)
 		left &= ~v->one_of;
@@ -263,7 +263,7 @@ static uint32_t options_left(const struct command *c)
 	return left;
 }
 
-static void offer_options(const struct completion *c, uint32_t mask)
+static void offer_options(const struct completion *c, uint64_t mask)
 {
 	char word[64];
 
@@ -303,7 +303,7 @@ static void offer_all(struct completion *c, const struct command_rest *rest)
 	} else if (rest->options && strncmp(c->word, "--", 2) == 0 && equal) {
 		offer_value(c, equal);
 	} else if (rest->options && (c->word[0] == '-' || next == WORD_NONE)) {
-		uint32_t left = options_left(command);
+		uint64_t left = options_left(command);
 
 		offer_options(c, left & ~GLOBAL_OPTIONS);
 		offer_options(c, left & GLOBAL_OPTIONS);
