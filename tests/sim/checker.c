@@ -283,7 +283,7 @@ static void check_voice(struct sim_domain *sim, const struct vcpu *v)
 
 	/* Its end is read behind a flood, all of which the socket may hold. */
 	if (v->state >= 0 && clock_us() > w->port_us + HEARD_US &&
-	    clock_us() > w->flood_us + 4 * PAID_US)
+	    clock_us() > w->flood_us + UINT64_C(4) * PAID_US)
 		sim_breach(sim, "vcpu %u is shown at %d, and the agent's port is gone", v->vcpu,
 			   v->state);
 	/* A walk that ends without a word may show the last one anew. */
