@@ -96,14 +96,14 @@ class Turns:
 
     def __init__(self):
         self.shares, self.ratios, self.flood, self.spin = {}, {}, {}, new_times()
-        self.dearest, self.lines, self.grown_kib = "", 0.0, 0
+        self.dearest, self.lines, self.minutes, self.grown_kib = "", 0.0, 0.0, 0
 
 
 def new_times():
     return {"add": [], "removal": []}
 
 
-def turn(arena, mode, took, seconds=0):
+def turn(arena, mode, took, quiet, seconds=0):
     """Beside @mode, for @seconds or once; @took gets the operations' ms. Returns shares of a core while
     nothing was asked of the daemon."""
     end = time.monotonic() + seconds
@@ -111,7 +111,7 @@ def turn(arena, mode, took, seconds=0):
     flooder = arena.meet(mode)
     shares = []
     while not shares or time.monotonic() < end:
-        time.sleep(QUIET_S)
+        time.sleep(quiet)
         shares.append(meter.share())
         arena.works(took)
         meter = Meter(arena.d)
@@ -119,31 +119,32 @@ def turn(arena, mode, took, seconds=0):
     return shares
 
 
-def try_mode(arena, found, n, mode):
+def try_mode(arena, found, n, mode, quiet):
     took = {mode: new_times(), "spin": new_times()}
     for who in (mode, "spin") if n % 2 else ("spin", mode):
-        shares = turn(arena, who, took[who])
+        shares = turn(arena, who, took[who], quiet)
         if who == mode:
             found.shares[mode] = max(shares)
     found.ratios[mode] = max(statistics.median(took[mode][kind]) / statistics.median(took["spin"][kind])
                              for kind in took[mode])  # fmt: skip
 
 
-def run(seconds, say, modes=MODES):
+def run(seconds, say, modes=MODES, quiet=QUIET_S):
     with Arena() as arena:
         found = Turns()
-        turn(arena, "spin", new_times())  # warms both sides up
+        turn(arena, "spin", new_times(), quiet)  # warms both sides up
         first = arena.d.status_field("VmHWM")
         for n, mode in enumerate(modes):
-            try_mode(arena, found, n, mode)
+            try_mode(arena, found, n, mode, quiet)
             say("%s: %.1f %% of a core, others %.2f times" % (mode, 100 * found.shares[mode], found.ratios[mode]))
         found.dearest = max(found.shares, key=found.shares.get)
         say("%s for %d s" % (found.dearest, seconds))
-        turn(arena, "spin", found.spin, seconds * BASE / 2)
+        turn(arena, "spin", found.spin, quiet, seconds * BASE / 2)
         start, lines, found.flood = time.monotonic(), arena.lines(), new_times()
-        shares = turn(arena, found.dearest, found.flood, seconds)
-        found.lines = 60 * (arena.lines() - lines) / (time.monotonic() - start)
-        turn(arena, "spin", found.spin, seconds * BASE / 2)
+        shares = turn(arena, found.dearest, found.flood, quiet, seconds)
+        found.minutes = (time.monotonic() - start) / 60
+        found.lines = (arena.lines() - lines) / found.minutes
+        turn(arena, "spin", found.spin, quiet, seconds * BASE / 2)
         found.shares[found.dearest] = max(found.shares[found.dearest], statistics.mean(shares))
         found.grown_kib = arena.d.status_field("VmHWM") - first
         return found

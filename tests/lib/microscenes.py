@@ -356,7 +356,7 @@ def the_proof_is_of_another_cpu(life, k):
 
 
 def done_at_another_state(life, k):
-    a_lie_is_found_out(life, k, "state", "ap:threads", "protocol error: the agent says done at ap:threads")
+    a_lie_is_found_out(life, k, "state", "standby", "protocol error: the agent says done at ap:threads")
 
 
 def cpus_are_claimed_in_empty_slots(life, k):
