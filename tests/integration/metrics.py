@@ -439,7 +439,7 @@ def a_reload_opens_moves_and_closes_it():
         equal(reload_with(d, second).count("served"), 0, "words about it where nothing has changed")
         text_of(second)
         said = reload_with(d, "0.0.0.0:1")
-        matches(r"vcpuhpd.conf:2: MetricsListen= takes .*, not \"0.0.0.0:1\"\n", said)
+        matches(r"vcpuhpd.conf:2: MetricsListen= takes .*, not \"0.0.0.0:1\"; vcpuhpd --check-config tells", said)
         text_of(second)
         matches("not served on %s any more" % second, reload_with(d, ""))
         with tap_refused():
