@@ -191,6 +191,8 @@ class Clients:
 
     def __init__(self, d, fleet, n):
         self.links = [Varlink(d.socket) for _ in range(n)]
+        for link in self.links:
+            ask(link, "GetHost")  # then the daemon has taken the connection, and its descriptor counts
         self.shares = [fleet.domains[i::n] for i in range(n)]
         self.failed = []
 
