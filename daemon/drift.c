@@ -193,8 +193,8 @@ static void check_one(struct vcpu *v)
 		return;
 	reason = next_of(v).why;
 	if (strncmp(reason, v->drift, sizeof(v->drift) - 1) != 0) {
+		v->domain->counters.drift += !*v->drift; /* one that goes on is no other */
 		snprintf(v->drift, sizeof(v->drift), "%s", reason);
-		v->domain->counters.drift += *v->drift != '\0';
 		v->drift_untold = true;
 	}
 	/* An operation that moved it has ended its drift without a word. */

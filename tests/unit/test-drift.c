@@ -68,6 +68,20 @@ static void root_takes_one_offline(void **ctx)
 	bench_stop(b);
 }
 
+static void a_drift_that_changes_is_one(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+
+	bench_put(b, 3, CPUHP_ONLINE);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_check_drift(b, 3, "the guest took it down without being asked", 1);
+	bench_eject(b, 3);
+	bench_turn(b);
+	assert_string_equal(b->d->vcpus[3].drift, "it left QEMU without being asked");
+	assert_int_equal(b->d->counters.drift, 1);
+	bench_stop(b);
+}
+
 static void asking_for_what_is_there_ends_the_drift(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -473,6 +487,7 @@ int main(void)
 		cmocka_unit_test(what_is_found_first_is_what_is_wished),
 		cmocka_unit_test(an_eject_nobody_asked_for_is_shown),
 		cmocka_unit_test(root_takes_one_offline),
+		cmocka_unit_test(a_drift_that_changes_is_one),
 		cmocka_unit_test(asking_for_what_is_there_ends_the_drift),
 		cmocka_unit_test(one_taken_away_is_told_once),
 		cmocka_unit_test(one_taken_away_from_qemu_is_told_once),
