@@ -2,6 +2,7 @@
 #include "daemon/metrics.h"
 
 #include "daemon/metrics-load.h"
+#include "daemon/metrics-ops.h"
 #include <stdlib.h>
 
 /*
@@ -152,32 +153,6 @@ static void put_queued(struct metrics_text *t, const struct metrics_labels *l,
 	metrics_put(t, l, d->n_queued);
 }
 
-static void put_operations(struct metrics_text *t, const struct metrics_labels *domain,
-			   const struct domain *d)
-{
-	for (int r = 0; r < OP_RESULTS; r++) {
-		struct metrics_labels l;
-
-		if (r == OP_ACCEPTED)
-			continue; /* no end of an operation */
-		l = metrics_labels_with(domain, "result", op_result_name((enum op_result)r));
-		metrics_put(t, &l, d->counters.operations[r]);
-	}
-}
-
-static void put_operation_time(struct metrics_text *t, const struct metrics_labels *domain,
-			       const struct domain *d)
-{
-	for (int r = 0; r < OP_RESULTS; r++) {
-		struct metrics_labels l;
-
-		if (d->counters.operations[r] == 0)
-			continue;
-		l = metrics_labels_with(domain, "result", op_result_name((enum op_result)r));
-		metrics_put_histogram(t, &l, &d->counters.operation_time[r]);
-	}
-}
-
 static void put_drift(struct metrics_text *t, const struct metrics_labels *l,
 		      const struct domain *d)
 {
@@ -223,60 +198,6 @@ static void put_received(struct metrics_text *t, const struct metrics_labels *l,
 	metrics_put(t, l, stats_of(d).frames_in);
 }
 
-typedef void (*step_fn)(struct metrics_text *t, const struct metrics_labels *l,
-			const struct step_counters *s);
-
-static void put_each_way(struct metrics_text *t, const struct metrics_labels *state,
-			 const struct step_counters *s, const char *direction, step_fn fn)
-{
-	struct metrics_labels l;
-
-	if (histogram_count(&s->time) == 0 && s->failures == 0)
-		return;
-	l = metrics_labels_with(state, "direction", direction);
-	fn(t, &l, s);
-}
-
-static void put_each_step(struct metrics_text *t, const struct metrics_labels *domain,
-			  const struct domain *d, step_fn fn)
-{
-	for (unsigned int i = 0; i < COUNTERS_ROWS; i++) {
-		char name[COUNTERS_NAME_SIZE];
-		const struct state_counters *s = counters_row(&d->counters, i, name);
-		struct metrics_labels l;
-
-		if (!s)
-			continue;
-		l = metrics_labels_with(domain, "state", name);
-		put_each_way(t, &l, &s->up, "up", fn);
-		put_each_way(t, &l, &s->down, "down", fn);
-	}
-}
-
-static void put_step_time(struct metrics_text *t, const struct metrics_labels *l,
-			  const struct step_counters *s)
-{
-	metrics_put_histogram(t, l, &s->time);
-}
-
-static void put_step_failures(struct metrics_text *t, const struct metrics_labels *l,
-			      const struct step_counters *s)
-{
-	metrics_put(t, l, s->failures);
-}
-
-static void put_steps(struct metrics_text *t, const struct metrics_labels *l,
-		      const struct domain *d)
-{
-	put_each_step(t, l, d, put_step_time);
-}
-
-static void put_failures(struct metrics_text *t, const struct metrics_labels *l,
-			 const struct domain *d)
-{
-	put_each_step(t, l, d, put_step_failures);
-}
-
 static const struct row rows[] = {
 	/* No "info", which is a type to OpenMetrics alone. */
 	{ { "vcpuhp_build_info", METRICS_GAUGE, NULL, "The running daemon, by version" },
@@ -309,15 +230,15 @@ static const struct row rows[] = {
 	    "Operations waiting for the running one" },
 	  put_queued },
 	{ { "vcpuhp_operations", METRICS_COUNTER, NULL, "Operations ended, by result" },
-	  put_operations },
+	  metrics_put_operations },
 	{ { "vcpuhp_operation_seconds", METRICS_HISTOGRAM, "seconds",
 	    "Time of whole operations from their acceptance to their end, by result" },
-	  put_operation_time },
+	  metrics_put_operation_time },
 	{ { "vcpuhp_step_seconds", METRICS_HISTOGRAM, "seconds",
 	    "Time in each state of the ladder, up and down" },
-	  put_steps },
+	  metrics_put_steps },
 	{ { "vcpuhp_step_failures", METRICS_COUNTER, NULL, "Steps that failed, by state" },
-	  put_failures },
+	  metrics_put_failures },
 	{ { "vcpuhp_drift", METRICS_COUNTER, NULL, "Times a vCPU was found other than asked" },
 	  put_drift },
 	{ { "vcpuhp_guest_refusals", METRICS_COUNTER, NULL, "Operations that the guest refused" },
