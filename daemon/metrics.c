@@ -78,12 +78,20 @@ static void put_standby(struct metrics_text *t, const struct metrics_labels *l,
 	put_known(t, l, domain_counts(d).standby);
 }
 
+/* Of a VM that is gone the slots are remembered, and are no one's. */
+static bool has_slots(const struct domain *d)
+{
+	return domain_counts(d).maximum >= 0;
+}
+
 /* The three to rest in always, so that there is a 0 to compare with; callbacks are one state here. */
 static void put_states(struct metrics_text *t, const struct metrics_labels *domain,
 		       const struct domain *d)
 {
 	unsigned int n[CPUHP_STATES] = { 0 }, unknown = 0;
 
+	if (!has_slots(d))
+		return;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		int state = d->vcpus[i].state;
 
@@ -92,7 +100,7 @@ static void put_states(struct metrics_text *t, const struct metrics_labels *doma
 		else
 			n[ladder_is_dyn(state) ? CPUHP_AP_DYN : state]++;
 	}
-	for (int state = 0; d->n_vcpus && state < CPUHP_STATES; state++) {
+	for (int state = 0; state < CPUHP_STATES; state++) {
 		bool rests =
 			state == CPUHP_OFFLINE || state == CPUHP_STANDBY || state == CPUHP_ONLINE;
 		struct metrics_labels l;
@@ -116,7 +124,8 @@ static void put_drifting(struct metrics_text *t, const struct metrics_labels *l,
 
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		n += d->vcpus[i].drift[0] != '\0';
-	metrics_put(t, l, n);
+	if (has_slots(d))
+		metrics_put(t, l, n);
 }
 
 static void put_pending(struct metrics_text *t, const struct metrics_labels *l,
@@ -126,7 +135,8 @@ static void put_pending(struct metrics_text *t, const struct metrics_labels *l,
 
 	for (unsigned int i = 0; i < d->n_vcpus; i++)
 		n += d->vcpus[i].pending == VCPU_PENDING_UNPLUG;
-	metrics_put(t, l, n);
+	if (has_slots(d))
+		metrics_put(t, l, n);
 }
 
 static void put_attached(struct metrics_text *t, const struct metrics_labels *l,

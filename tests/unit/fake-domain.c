@@ -174,7 +174,7 @@ struct vcpu_counts domain_counts(const struct domain *d)
 {
 	struct vcpu_counts c = { .maximum = (int)d->n_vcpus };
 
-	if (d->n_vcpus == 0)
+	if (d->n_vcpus == 0 || (!d->attached && !d->lost))
 		return VCPU_COUNTS_UNKNOWN;
 	for (unsigned int i = 0; i < d->n_vcpus; i++) {
 		c.present += d->vcpus[i].present;

@@ -166,6 +166,21 @@ static void every_slot_is_in_one_state(void **state)
 	free(text);
 }
 
+static void a_vm_that_is_gone_has_no_slots(void **state)
+{
+	struct fake *f = *state;
+	char *text;
+
+	f->domain.attached = false;
+	text = openmetrics(f);
+	assert_has(text, "vcpuhp_hypervisor_up{domain=\"web1\"} 0");
+	assert_null(strstr(text, "vcpuhp_vcpus_maximum{"));
+	assert_null(strstr(text, "vcpuhp_vcpus{"));
+	assert_null(strstr(text, "vcpuhp_vcpus_drifting{"));
+	assert_null(strstr(text, "vcpuhp_vcpus_removal_pending{"));
+	free(text);
+}
+
 static void libvirt_is_told_where_it_is_configured(void **state)
 {
 	struct fake *f = *state;
@@ -402,6 +417,7 @@ int main(void)
 		CASE(escapes_labels),
 		CASE(histograms_add_up),
 		CASE(every_slot_is_in_one_state),
+		CASE(a_vm_that_is_gone_has_no_slots),
 		CASE(libvirt_is_told_where_it_is_configured),
 		CASE(a_label_that_is_too_long_is_cut_off),
 		CASE(every_line_is_openmetrics),
