@@ -68,6 +68,7 @@ struct callback_counters {
  * struct domain_counters - all zero at first; counters_done()
  * @operations: ended, by result; @operation_time: from their acceptance to their end
  * @guest_refusals: of them those that the guest refused
+ * @denials: requests that no operation came of, by error
  * @agent_connects: sessions with an agent
  * @fixed: of the states but the dynamic ones, in their order
  * @callbacks: COUNTERS_CALLBACKS of them once one has run, owned
@@ -75,6 +76,7 @@ struct callback_counters {
 struct domain_counters {
 	uint64_t operations[OP_RESULTS];
 	struct histogram operation_time[OP_RESULTS];
+	uint64_t denials[REQUEST_ERRORS];
 	uint64_t drift, guest_refusals, agent_connects;
 	struct state_counters fixed[COUNTERS_FIXED];
 	struct callback_counters *callbacks;

@@ -7,10 +7,27 @@ void metrics_put_operations(struct metrics_text *t, const struct metrics_labels 
 	for (int r = 0; r < OP_RESULTS; r++) {
 		struct metrics_labels l;
 
-		if (r == OP_ACCEPTED)
+		if (r == OP_ACCEPTED || r == OP_CONFLICT)
 			continue; /* no end of an operation */
 		l = metrics_labels_with(domain, "result", op_result_name((enum op_result)r));
 		metrics_put(t, &l, d->counters.operations[r]);
+	}
+}
+
+/* Those that domain_submit() can end with. */
+void metrics_put_denials(struct metrics_text *t, const struct metrics_labels *domain,
+			 const struct domain *d)
+{
+	static const enum request_error errors[] = {
+		ERR_INVALID_ARGUMENT, ERR_REFUSED,      ERR_BUSY,
+		ERR_CONFLICT,         ERR_NO_SUCH_VCPU, ERR_INTERNAL
+	};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		struct metrics_labels l =
+			metrics_labels_with(domain, "error", request_error_name(errors[i]));
+
+		metrics_put(t, &l, d->counters.denials[errors[i]]);
 	}
 }
 

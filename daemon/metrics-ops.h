@@ -8,6 +8,8 @@
 /* Samples of a domain's operations, and of their steps: how many, how long, how many failed. */
 void metrics_put_operations(struct metrics_text *t, const struct metrics_labels *domain,
 			    const struct domain *d);
+void metrics_put_denials(struct metrics_text *t, const struct metrics_labels *domain,
+			 const struct domain *d);
 void metrics_put_operation_time(struct metrics_text *t, const struct metrics_labels *domain,
 				const struct domain *d);
 void metrics_put_steps(struct metrics_text *t, const struct metrics_labels *domain,

@@ -260,7 +260,7 @@ __attribute__((format(printf, 4, 5))) static int deny(enum request_error *ret_er
 	return -EINVAL;
 }
 
-int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
+static int submit(struct domain *d, const struct op_request *request, struct op **ret,
 		  enum request_error *ret_error, char **ret_text)
 {
 	struct op *o = *request->id ? manager_find_op(d->manager, request->id) : NULL;
@@ -323,4 +323,15 @@ int domain_cancel(struct op *o)
 	snprintf(o->error, sizeof(o->error), "cancelled before it began");
 	op_end(o, OP_CANCELLED);
 	return 0;
+}
+
+int domain_submit(struct domain *d, const struct op_request *request, struct op **ret,
+		  enum request_error *ret_error, char **ret_text)
+{
+	int r = submit(d, request, ret, ret_error, ret_text);
+
+	/* One of our own accord is nobody's request. */
+	if (r < 0 && !request->own)
+		d->counters.denials[*ret_error]++;
+	return r;
 }

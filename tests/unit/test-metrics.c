@@ -90,6 +90,7 @@ static void counts_what_is_there(void **state)
 
 	d->agent_up = true;
 	d->counters.operations[OP_DONE] = 7;
+	d->counters.denials[ERR_BUSY] = 2;
 	d->counters.drift = 3;
 	d->counters.guest_refusals = 5;
 	f->vcpus[1].pending = VCPU_PENDING_UNPLUG;
@@ -101,6 +102,9 @@ static void counts_what_is_there(void **state)
 	assert_has(text, "vcpuhp_vcpus_removal_pending{domain=\"web1\"} 1");
 	assert_has(text, "vcpuhp_agent_up{domain=\"web1\"} 1");
 	assert_has(text, "vcpuhp_operations_total{domain=\"web1\",result=\"done\"} 7");
+	assert_has(text, "vcpuhp_requests_denied_total{domain=\"web1\",error=\"Busy\"} 2");
+	assert_has(text, "vcpuhp_requests_denied_total{domain=\"web1\",error=\"Conflict\"} 0");
+	assert_null(strstr(text, "result=\"conflict\""));
 	assert_has(text, "vcpuhp_drift_total{domain=\"web1\"} 3");
 	assert_has(text, "vcpuhp_guest_refusals_total{domain=\"web1\"} 5");
 	assert_has(text, "vcpuhp_operations_running{domain=\"web1\"} 0");

@@ -36,6 +36,7 @@ static void eight_wait_and_the_next_is_busy(void **ctx)
 		ops[i] = bench_count_op(b, 2 + i % 2, OP_POLICY_ALL, 0);
 	assert_true(domain_submit(b->d, &r, &o, &error, &text) < 0);
 	assert_int_equal(error, ERR_BUSY);
+	assert_int_equal(b->d->counters.denials[ERR_BUSY], 1);
 	assert_int_equal(request_error_exit(error), EXIT_BUSY);
 	assert_non_null(strstr(text, "8 operations waiting"));
 	/* Whoever is turned away can look what he would have waited for. */
@@ -87,6 +88,8 @@ static void the_same_id_answers_with_the_same_operation(void **ctx)
 	op_unref(again);
 	assert_null(submit_id(b, "scale-1", 4, &error));
 	assert_int_equal(error, ERR_CONFLICT);
+	assert_int_equal(b->d->counters.denials[ERR_CONFLICT], 1);
+	assert_int_equal(b->d->counters.denials[ERR_BUSY], 0);
 	assert_int_equal(request_error_exit(error), EXIT_BUSY);
 	assert_int_equal(bench_count(b, "plug"), 2);
 	assert_ptr_equal(manager_find_op(b->manager, "scale-1"), first);
