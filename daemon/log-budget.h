@@ -8,7 +8,7 @@
 /**
  * struct log_budget - the lines that one peer can cause: 10 a minute; all zero is unused
  * @since_us: when the minute began
- * @lines: wanted in it
+ * @lines: wanted in it, with that about the minute before
  */
 struct log_budget {
 	uint64_t since_us;
@@ -19,7 +19,8 @@ struct log_budget {
  * log_may() - may one more line be written?
  * @now_us: of a monotonic clock
  * @domain: or NULL
- * @about: for the line, one of the ten, that says how many were left out in a minute
+ * @about: for two lines, each one of the ten of its minute: that more are left out from here on, and,
+ *         before the first of a later minute, how many were
  *
  * What is left out of the journal is lost to it alone: events and info have budgets of their own.
  */

@@ -86,6 +86,41 @@ static void many_vcpus_do_not_flood_the_journal_together(void **ctx)
 	bench_stop(b);
 }
 
+enum { MINUTE_US = 60000000 };
+
+/* Lines that @budget lets through of @n, its own not counted. */
+static unsigned int lines_of(struct log_budget *budget, uint64_t now_us, unsigned int n)
+{
+	unsigned int lines = 0;
+
+	while (n--)
+		lines += log_may(budget, now_us, "web1", "the guest");
+	return lines;
+}
+
+static void what_is_left_out_is_told_at_once_and_its_number_later(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct log_budget budget = { 0 };
+
+	b->n_logs = 0;
+	assert_int_equal(lines_of(&budget, MINUTE_US, 9), 9);
+	assert_int_equal(b->n_logs, 0);
+	assert_int_equal(lines_of(&budget, MINUTE_US + 1, 1), 0);
+	assert_int_equal(b->n_logs, 1);
+	assert_string_equal(b->last_log,
+			    "web1: further lines about the guest are left out for a minute");
+	assert_int_equal(lines_of(&budget, MINUTE_US + 2, 100), 0);
+	assert_int_equal(b->n_logs, 1);
+	/* The number is one of the ten lines of the next minute. */
+	b->n_logs = 0;
+	assert_int_equal(lines_of(&budget, 2 * MINUTE_US, 1), 1);
+	assert_string_equal(b->last_log, "web1: 101 lines about the guest were left out");
+	assert_int_equal(lines_of(&budget, 2 * MINUTE_US, 100), 7);
+	assert_int_equal(b->n_logs, 2);
+	bench_stop(b);
+}
+
 static void an_end_that_was_not_asked_for_is_none(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
@@ -105,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_floods_neither_the_journal_nor_those_who_listen),
 		cmocka_unit_test(many_vcpus_do_not_flood_the_journal_together),
+		cmocka_unit_test(what_is_left_out_is_told_at_once_and_its_number_later),
 		cmocka_unit_test(an_end_that_was_not_asked_for_is_none),
 	};
 
