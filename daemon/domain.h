@@ -190,6 +190,7 @@ struct domain {
  * @new_libvirt_hv, @libvirt_persist, @libvirt_advise: as in libvirt-module.h; discovery.c puts
  *                                    itself there, and without [Libvirt] all are NULL
  * @load_watches: who wants to know the guests' load
+ * @ask_loads: has agents asked whose asking was put off, NULL none was (load.c)
  * @vet, @vet_ctx: who is asked before an operation begins; hooks.c puts itself there. NULL nobody
  * @changes: of persistent configurations, sent or waiting (persist-gate.c)
  * @libvirt_up: the connection by which libvirt's domains are found is there; else @libvirt_rc and
@@ -209,6 +210,7 @@ struct manager {
 	void *vet_ctx;
 	TAILQ_HEAD(, persist_gate) changes;
 	LIST_HEAD(, load_watch) load_watches;
+	sd_event_source *ask_loads;
 	bool libvirt_up;
 	int libvirt_rc;
 	char libvirt_why[OP_TEXT_MAX];

@@ -3,9 +3,12 @@
  * Theory of operation
  *
  * What is wanted is computed anew whenever a wish comes or goes, and sent where it differs from
- * what this session's agent was asked for last. Nobody's wish is 0, and then the agent sleeps. The
- * daemon has no timer for any of this: reports come, or they do not, and one that is too old is no
- * word any more.
+ * what this session's agent was asked for last. Nobody's wish is 0, and then the agent sleeps. Clients
+ * come and go as often as they like, and that costs an agent little: it is asked to tell more often
+ * at once, but no sooner than ASK_PAUSE_US after it was asked last, and to tell less often, or
+ * nothing, when nobody has wished otherwise for EASE_US. One timer serves what was put off, and is
+ * there no longer than that. There is none for reports: they come, or they do not, and one that
+ * is too old is no word any more.
  *
  * The guest is not trusted. link.c has checked the range of each number and bounds the frames. A
  * row costs its own vCPU alone: it is marked with the number of the report that it is for, which
@@ -24,6 +27,8 @@ enum {
 	MISSED_MAX = 3, /* so many intervals may pass without a word, and LATE_US */
 };
 #define LATE_US UINT64_C(2000000)
+#define ASK_PAUSE_US UINT64_C(1000000)
+#define EASE_US UINT64_C(2000000)
 
 unsigned int load_configured_ms(const struct domain *d)
 {
@@ -55,28 +60,81 @@ static bool can_tell(const struct domain *d)
 	return h && (h->features & MSG_FEATURE_LOAD);
 }
 
-void load_ask(struct domain *d)
+/* When to ask for @ms instead, 0 never. */
+static uint64_t when_to_ask(const struct load *l, unsigned int ms, uint64_t now)
+{
+	uint64_t next = l->asked_us ? l->asked_us + ASK_PAUSE_US : now;
+
+	if (ms == l->interval_ms)
+		return 0;
+	if (ms && (!l->interval_ms || ms < l->interval_ms))
+		return next > now ? next : now;
+	return l->ask_us ? l->ask_us : now + EASE_US;
+}
+
+static void ask(struct domain *d, uint64_t now)
 {
 	struct load *l = &d->load;
 	unsigned int ms = wanted_ms(d);
 
-	if (ms == l->interval_ms || !can_tell(d) || link_load(d->link, ms) < 0)
+	l->ask_us = can_tell(d) ? when_to_ask(l, ms, now) : 0;
+	if (!l->ask_us || l->ask_us > now)
+		return;
+	l->ask_us = 0;
+	if (link_load(d->link, ms) < 0)
 		return;
 	l->interval_ms = ms;
+	l->asked_us = now;
 	if (!ms)
 		l->number = 0;
+}
+
+static int on_put_off(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* Wake up for the first that was put off. */
+static void wake_for_asking(struct manager *m)
+{
+	uint64_t first = 0;
+
+	for (unsigned int i = 0; i < m->n_domains; i++) {
+		uint64_t at = m->domains[i]->load.ask_us;
+
+		if (at && (!first || at < first))
+			first = at;
+	}
+	m->ask_loads = sd_event_source_disable_unref(m->ask_loads);
+	/* Without memory for it the next wish that comes or goes has them asked. */
+	if (first)
+		(void)sd_event_add_time(m->event, &m->ask_loads, CLOCK_MONOTONIC, first, 0,
+					on_put_off, m);
+}
+
+static void ask_all(struct manager *m)
+{
+	uint64_t now = now_us();
+
+	for (unsigned int i = 0; i < m->n_domains; i++)
+		ask(m->domains[i], now);
+	wake_for_asking(m);
+}
+
+static int on_put_off(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	ask_all(userdata);
+	return 0;
+}
+
+void load_ask(struct domain *d)
+{
+	ask(d, now_us());
+	wake_for_asking(d->manager);
 }
 
 void load_forget(struct domain *d)
 {
 	d->load.interval_ms = 0;
+	d->load.asked_us = d->load.ask_us = 0;
 	d->load.number = 0;
-}
-
-static void ask_all(struct manager *m)
-{
-	for (unsigned int i = 0; i < m->n_domains; i++)
-		load_ask(m->domains[i]);
 }
 
 void load_watch(struct manager *m, struct load_watch *w, const char *domain,

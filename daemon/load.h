@@ -19,12 +19,15 @@ struct manager;
 /**
  * struct load - what a guest told of its load last, in this session
  * @interval_ms: what its agent was asked for, 0 nothing
+ * @asked_us, @ask_us: CLOCK_MONOTONIC of when that was, and of when something else is to be asked for,
+ *                     0 never
  * @number: of the last report, 0 none; that of its rows (struct load_row)
  * @t_us, @before_us: CLOCK_MONOTONIC of its arrival, and of the one before's, 0 none
  * @guest: its words, in range and no more than that
  */
 struct load {
 	unsigned int interval_ms;
+	uint64_t asked_us, ask_us;
 	uint32_t number;
 	uint64_t t_us, before_us;
 	struct record_load guest;
@@ -58,7 +61,7 @@ void load_unwatch(struct load_watch *w);
 /* Whether the report that has just come is one for who wants them each @interval_ms. */
 bool load_is_due(const struct domain *d, unsigned int interval_ms);
 
-/* Ask the agent for what is wanted by now, unless it was. */
+/* Ask the agent for what is wanted by now, unless it was; at once, or as soon as it may be asked. */
 void load_ask(struct domain *d);
 
 /* A session with an agent has begun, or is over: what the last one said and was asked is void. */

@@ -113,6 +113,7 @@ struct manager *manager_free(struct manager *m)
 	free(m->domains);
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->follow);
+	sd_event_source_disable_unref(m->ask_loads);
 	event_bus_free(m->bus);
 	intent_store_free(m->store);
 	config_free(m->config);

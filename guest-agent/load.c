@@ -3,7 +3,7 @@
 #include "guest-agent/agent.h"
 #include "guest-agent/hostlink.h"
 
-enum { INTERVAL_MIN_MS = 100 };
+enum { INTERVAL_MIN_MS = 100, PAUSE_MS = 1000 };
 
 void load_init(struct load *l)
 {
@@ -15,7 +15,16 @@ void load_stop(struct load *l)
 {
 	load_files_close(&l->files);
 	l->interval_ms = 0;
-	l->told_ms = 0;
+	l->goes_on = false;
+}
+
+/* Hosts may ask again and again: each time the first report is no sooner than the second would be. */
+static uint64_t first_due(const struct load *l)
+{
+	uint64_t pause = l->interval_ms < PAUSE_MS ? l->interval_ms : PAUSE_MS;
+	uint64_t now = now_ms();
+
+	return l->told_ms && l->told_ms + pause > now ? l->told_ms + pause : now;
 }
 
 void load_on_request(struct agent *a, const struct msg_load *m)
@@ -27,7 +36,7 @@ void load_on_request(struct agent *a, const struct msg_load *m)
 		return;
 	}
 	l->interval_ms = m->interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : m->interval_ms;
-	l->due_ms = l->told_ms ? l->told_ms + l->interval_ms : now_ms();
+	l->due_ms = l->goes_on ? l->told_ms + l->interval_ms : first_due(l);
 }
 
 uint64_t load_deadline(const struct agent *a)
@@ -47,7 +56,7 @@ static void tell_cpu(void *ctx, int cpu, const struct load_times *t)
 	m = &a->cpus[cpu].load;
 	r.load_cpu.cpu = (uint16_t)cpu;
 	r.load_cpu.busy = r.load_cpu.steal = LOAD_NO_SHARE;
-	if (a->load.told_ms && m->report == a->load.reports)
+	if (a->load.goes_on && m->report == a->load.reports)
 		load_shares(&m->times, t, &r.load_cpu);
 	m->times = *t;
 	m->report = a->load.reports + 1;
@@ -61,11 +70,12 @@ static void tell(struct agent *a, uint64_t now)
 
 	load_files_read(&l->files, a->root, &r.load);
 	load_files_read_cpus(&l->files, a->root, tell_cpu, a);
-	if (l->told_ms)
+	if (l->goes_on)
 		r.load.span_ms = (uint32_t)(now - l->told_ms);
 	hostlink_report(a, &r);
 	hostlink_flush(a);
 	l->told_ms = now;
+	l->goes_on = true;
 	l->reports++;
 }
 

@@ -10,7 +10,8 @@ struct agent;
  * struct load - the guest's load, told while a host asks for it
  * @interval_ms: 0: nobody asks
  * @due_ms: CLOCK_MONOTONIC of the next report
- * @told_ms: of the last, 0 none
+ * @told_ms: of the last, to whatever host, 0 none
+ * @goes_on: the last was told since the host asked, and the next is of the time after it
  * @reports: how many were told, for the CPUs' own marks (struct load_mark)
  */
 struct load {
@@ -18,6 +19,7 @@ struct load {
 	uint64_t interval_ms;
 	uint64_t due_ms;
 	uint64_t told_ms;
+	bool goes_on;
 	uint32_t reports;
 };
 

@@ -176,6 +176,25 @@ def the_interval_ends_with_the_session():
 
 
 @case()
+def a_host_that_asks_again_and_again_is_told_once_a_second():
+    with LoadBed(AGENT) as b:
+        b.average(1, 1)
+        b.times(cpu0=(1, 1, 0))
+        begin = time.monotonic()
+        for _ in range(200):
+            b.send(wire.LOAD, interval_ms=1000)
+            b.send(wire.LOAD, interval_ms=0)
+            b.pump(0.01)
+        b.send(wire.LOAD, interval_ms=1000)
+        b.next_report()
+        took = time.monotonic() - begin
+        print("# %d reports in %.1f s" % (len(b.reports()), took), flush=True)
+        assert 1 <= len(b.reports()) <= took + 1, len(b.reports())
+        # Each is a first one.
+        equal({(load["span_ms"], cpus[0]["busy"]) for load, cpus in b.reports()}, {(0, NO_SHARE)})
+
+
+@case()
 def another_interval_counts_from_the_last_report():
     with LoadBed(AGENT) as b:
         b.average(1, 1)

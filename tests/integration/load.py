@@ -7,6 +7,7 @@ import contextlib
 import select
 import sys
 import threading
+import time
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import badinputs as table
@@ -19,7 +20,7 @@ from qtestvm import QtestVM, why_not
 from scene import done
 from tap import case, equal
 from vm import wait_for
-from witness import Control, Meter
+from witness import Control, Meter, Witness
 
 PSI = "some avg10=42.10 avg60=18.05 avg300=1.00 total=123456789\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 AVERAGE = "5.12 2.56 1.28 10/80 11206\n"
@@ -124,6 +125,32 @@ def an_agent_that_comes_back_is_asked_again():
         equal(d.info()["load_why"], "the guest has not told it for long")
         vm.guest.start_agent()
         wait_for(lambda: d.info()["load"], 10, "the load of the next one")
+
+
+def come_and_go(vm, witness, times):
+    """A client that begins to watch and leaves, again and again."""
+    for _ in range(times):
+        c = Control(vm.path("control"))
+        c.send(table.call("Events", {"more": True}, domain="web1", load_ms=1000))
+        witness.control.ask("GetHost")
+        c.close()
+
+
+@case()
+def clients_that_come_and_go_cost_neither_the_agent_nor_operations():
+    with LoadScene() as (vm, d):
+        witness = Witness(vm, d)
+        before, begin = witness.metric("frames_received"), time.monotonic()
+        change = d.begin("setvcpus", "web1", 4)
+        come_and_go(vm, witness, 500)
+        equal(change.wait().exit, 0)
+        done(d.setvcpus(5))
+        took, frames = time.monotonic() - begin, witness.metric("frames_received") - before
+        print("# 500 clients in %.1f s: %d frames of the agent's" % (took, frames), flush=True)
+        assert frames < 40 + 5 * took, frames
+        equal(witness.metric("throttled"), 0)
+        wait_for(lambda: d.info()["load"] is None, 5, "the end of it")
+        equal(sleeps(vm, 1.5), 0)
 
 
 @case()

@@ -35,6 +35,18 @@ static void rewind_load(struct bench *b, uint64_t us)
 	b->d->load.t_us -= us;
 }
 
+/* As if time had passed: what was put off comes by its timer. */
+static void pass(struct bench *b, uint64_t us)
+{
+	struct load *l = &b->d->load;
+
+	l->asked_us -= l->asked_us ? us : 0;
+	l->ask_us -= l->ask_us ? us : 0;
+	if (b->manager->ask_loads)
+		(void)sd_event_source_set_time(b->manager->ask_loads, l->ask_us);
+	bench_turn(b);
+}
+
 static void nobody_asks_by_default(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -57,18 +69,98 @@ static void the_shortest_wish_counts_and_goes_with_its_owner(void **ctx)
 
 	load_watch(b->manager, &all, "", 5000);
 	bench_said(b, "load 5000");
+	pass(b, 1000000);
 	load_watch(b->manager, &one, b->d->config->name, 2000);
 	bench_said(b, "load 2000");
 	load_watch(b->manager, &other, "another", 1000);
 	bench_silent(b);
 	load_unwatch(&one);
+	pass(b, 1900000);
+	bench_silent(b);
+	pass(b, 100000);
 	bench_said(b, "load 5000");
 	load_unwatch(&one); /* a second time: nothing */
 	load_unwatch(&other);
-	bench_silent(b);
+	assert_null(b->manager->ask_loads);
 	load_unwatch(&all);
-	bench_said(b, "load 0");
 	bench_silent(b);
+	pass(b, 2000000);
+	bench_said(b, "load 0");
+	assert_null(b->manager->ask_loads);
+	bench_stop(b);
+}
+
+/* 500 times in 5 s, beside an operation. */
+static void come_and_go(struct bench *b, unsigned int first_ms, unsigned int second_ms)
+{
+	struct op *o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	struct load_watch w = { 0 };
+
+	for (int i = 0; i < 500; i++) {
+		load_watch(b->manager, &w, "", i % 2 ? second_ms : first_ms);
+		pass(b, 10000);
+		load_unwatch(&w);
+	}
+	bench_ends(b, o, OP_DONE, "1:ok 2:ok");
+}
+
+static void clients_that_come_and_go_have_an_agent_asked_once_a_second_at_most(void **ctx)
+{
+	static const struct {
+		unsigned int first_ms, second_ms;
+		unsigned int stays_ms; /* another client's, 0 none */
+	} cases[] = {
+		{ 1000, 1000, 0 },  { 1000, 1000, 60000 },  { 1000, 30000, 0 },
+		{ 90000, 5000, 0 }, { 90000, 5000, 60000 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench *b = bench_start(NULL);
+		struct load_watch stays = { 0 };
+
+		if (cases[i].stays_ms)
+			load_watch(b->manager, &stays, "", cases[i].stays_ms);
+		come_and_go(b, cases[i].first_ms, cases[i].second_ms);
+		assert_in_range(bench_count(b, "load "), 1, 6);
+		pass(b, 2000000);
+		assert_int_equal(b->d->load.interval_ms, cases[i].stays_ms);
+		assert_null(b->manager->ask_loads);
+		load_unwatch(&stays);
+		bench_stop(b);
+	}
+}
+
+/* What it is asked for is what is wanted when it may be asked again, or nothing new. */
+static void what_was_put_off_is_what_is_wanted_by_then(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct load_watch slow = { 0 }, fast = { 0 };
+
+	load_watch(b->manager, &slow, "", 9000);
+	bench_said(b, "load 9000");
+	load_watch(b->manager, &fast, "", 2000);
+	bench_silent(b);
+	pass(b, 999000);
+	bench_silent(b);
+	pass(b, 1000);
+	bench_said(b, "load 2000");
+	load_unwatch(&fast);
+	load_watch(b->manager, &fast, "", 1000);
+	pass(b, 1000000);
+	bench_said(b, "load 1000");
+	load_unwatch(&fast);
+	pass(b, 1500000);
+	load_watch(b->manager, &fast, "", 1000);
+	pass(b, 10000000);
+	bench_silent(b);
+	load_unwatch(&fast);
+	/* The next session knows nothing of it. */
+	bench_agent_down(b);
+	bench_agent_up(b, 1);
+	bench_said(b, "load 9000");
+	pass(b, 3000000);
+	bench_silent(b);
+	load_unwatch(&slow);
 	bench_stop(b);
 }
 
@@ -96,9 +188,11 @@ static void the_configuration_is_a_wish(void **ctx)
 			bench_said(b, cases[i].said);
 		bench_silent(b);
 		/* A client's wish comes beside it, and leaves it behind. */
+		pass(b, 1000000);
 		load_watch(b->manager, &w, "", 1000);
 		bench_said(b, "load 1000");
 		load_unwatch(&w);
+		pass(b, 2000000);
 		bench_said(b, cases[i].said ? cases[i].said : "load 0");
 		bench_stop(b);
 	}
@@ -157,6 +251,7 @@ static void a_report_and_its_rows_belong_together(void **ctx)
 	assert_null(domain_load_row(b->d, 1));
 	assert_int_equal(domain_load_mean(b->d).busy, LOAD_NO_SHARE);
 	load_unwatch(&w);
+	pass(b, 2000000);
 	assert_null(domain_load(b->d));
 	bench_stop(b);
 }
@@ -239,6 +334,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_asks_by_default),
 		cmocka_unit_test(the_shortest_wish_counts_and_goes_with_its_owner),
+		cmocka_unit_test(
+			clients_that_come_and_go_have_an_agent_asked_once_a_second_at_most),
+		cmocka_unit_test(what_was_put_off_is_what_is_wanted_by_then),
 		cmocka_unit_test(the_configuration_is_a_wish),
 		cmocka_unit_test(an_agent_is_asked_anew_in_each_session_and_only_if_it_can),
 		cmocka_unit_test(a_report_and_its_rows_belong_together),
