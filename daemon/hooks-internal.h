@@ -2,6 +2,7 @@
 #ifndef DAEMON_HOOKS_INTERNAL_H
 #define DAEMON_HOOKS_INTERNAL_H
 
+#include "daemon/bucket.h"
 #include "daemon/hook-folder.h"
 #include "daemon/hook-json.h"
 #include "daemon/hook-queue.h"
@@ -15,6 +16,8 @@ enum {
 	HOOKS_TELLING_MAX = 16, /* programs that are told, of all domains */
 	HOOKS_VETTING_MAX = 64, /* programs that are asked, of all domains */
 	HOOKS_SAID_MAX = 32,
+	HOOKS_CALLS_RATE = 1, /* a second and domain, of what guests can bring about */
+	HOOKS_CALLS_BURST = 10,
 };
 
 /**
@@ -34,7 +37,7 @@ struct hook_job {
  * struct hook_lane - what one domain's hooks are told, one call after another
  * @domain: its name: the lane outlives it
  * @news: what is being told, NULL nothing; @list, @at: to whom, and who is next
- * @waits: for its turn among the lanes of all domains
+ * @calls: what is left for all but results; it stays until that is as for a new one
  */
 struct hook_lane {
 	TAILQ_ENTRY(hook_lane) entry;
@@ -42,6 +45,7 @@ struct hook_lane {
 	char domain[CONFIG_NAME_MAX + 1];
 	char uuid[HOOK_UUID_SIZE];
 	struct hook_queue queue;
+	struct bucket calls;
 	struct hook_news *news;
 	char *text;
 	struct hook_list list;
@@ -72,7 +76,7 @@ struct vetting {
  * struct hooks - see hooks.h
  * @any: the folder had hooks when it was looked at last
  * @said: what was said of hooks that are not run
- * @go: lets lanes begin, from the loop
+ * @go: lets lanes begin, from the loop; @later: the same, on when a lane waits for a call to be left
  * @jobs: all programs; @n_telling, @n_vetting of them
  */
 struct hooks {
@@ -82,7 +86,7 @@ struct hooks {
 	char *said[HOOKS_SAID_MAX];
 	unsigned int n_said;
 	struct log_budget lines;
-	sd_event_source *go;
+	sd_event_source *go, *later;
 	TAILQ_HEAD(, hook_lane) lanes;
 	TAILQ_HEAD(, vetting) vettings;
 	TAILQ_HEAD(, hook_job) jobs;
@@ -99,8 +103,9 @@ void hooks_leave(struct hook_job *job);
 
 /* hooks-lane.c */
 void hooks_put(struct hooks *h, const struct domain *d, const char *domain, enum hook_event event,
-	       const char *op, char *text);
+	       const char *op, int vcpu, char *text);
 int hooks_on_go(sd_event_source *s, void *userdata);
+int hooks_on_later(sd_event_source *s, uint64_t usec, void *userdata);
 void hooks_on_told(struct hook_lane *l, const struct hook_outcome *o);
 /* Its program is gone. */
 void hooks_on_told_gone(struct hook_lane *l);

@@ -2,7 +2,12 @@
 /*
  * Telling: each domain has a queue (hook-queue.c) and at most one program under way, so its hooks hear of
  * things in their order; what is told keeps nobody waiting. HOOKS_TELLING_MAX programs of all domains
- * run at once; the domains take turns. A lane without anything to tell is freed.
+ * run at once; the domains take turns.
+ *
+ * Guests can bring about steps, drift and load without an end, and each call is a process, or a unit, of the
+ * host's: HOOKS_CALLS_RATE bounds them, and what waits meanwhile is told together or gives way. Results are those of
+ * operations, which somebody has asked for: they are told at once, with the steps before them. A lane without
+ * anything to tell is freed as soon as it is no other than a new one would be.
  */
 #include "daemon/deferred.h"
 #include "daemon/hooks-internal.h"
@@ -34,6 +39,7 @@ static struct hook_lane *find_or_make(struct hooks *h, const char *domain)
 	l->hooks = h;
 	snprintf(l->domain, sizeof(l->domain), "%s", domain);
 	hook_queue_init(&l->queue);
+	bucket_init(&l->calls, HOOKS_CALLS_RATE, HOOKS_CALLS_BURST, now_us());
 	TAILQ_INSERT_TAIL(&h->lanes, l, entry);
 	return l;
 }
@@ -66,10 +72,10 @@ void hooks_drop_lanes(struct hooks *h)
 
 /* @text: taken; NULL: there was no memory for it */
 void hooks_put(struct hooks *h, const struct domain *d, const char *domain, enum hook_event event,
-	       const char *op, char *text)
+	       const char *op, int vcpu, char *text)
 {
 	struct hook_lane *l = text ? find_or_make(h, domain) : NULL;
-	int r = l ? hook_queue_put(&l->queue, event, op, text) : -ENOMEM;
+	int r = l ? hook_queue_put(&l->queue, event, op, vcpu, text) : -ENOMEM;
 
 	free(text);
 	if (l && d)
@@ -77,18 +83,31 @@ void hooks_put(struct hooks *h, const struct domain *d, const char *domain, enum
 	if (r < 0)
 		log_line(LOG_WARNING, "%s: hooks are not told %s: out of memory", domain,
 			 hook_event_name(event));
-	else if (r > 0 && (event == HOOK_DONE || event == HOOK_FAILED))
+	else if (r > 0 && hook_is_result(event))
 		log_line(LOG_WARNING,
 			 "%s: a result is lost to its hooks: %d wait to be told already", domain,
 			 HOOK_RESULTS_MAX);
 	deferred_call(h->go);
 }
 
-/* The next of its news, and to whom. Return: false: there is none. */
+static struct hook_news *take_next(struct hook_lane *l)
+{
+	struct hook_news *news;
+	bool left;
+
+	bucket_refill(&l->calls, now_us());
+	left = bucket_has(&l->calls);
+	news = hook_queue_take(&l->queue, !left);
+	if (news && left && !hook_is_result(news->event))
+		bucket_take(&l->calls, 1);
+	return news;
+}
+
+/* The next of its news, and to whom. Return: false: there is none, or none yet. */
 static bool take_news(struct hook_lane *l)
 {
 	while (!l->news) {
-		l->news = hook_queue_take(&l->queue);
+		l->news = take_next(l);
 		if (!l->news)
 			return false;
 		l->at = 0;
@@ -153,19 +172,53 @@ static void begin(struct hook_lane *l)
 	deferred_call(l->hooks->go);
 }
 
-int hooks_on_go(sd_event_source *s, void *userdata)
+/* Return: when there is a call for what waits, UINT64_MAX: nothing does. */
+static uint64_t rest(struct hook_lane *l)
 {
-	struct hooks *h = userdata;
+	if (!TAILQ_EMPTY(&l->queue.list))
+		return bucket_when(&l->calls, 1);
+	if (bucket_when(&l->calls, HOOKS_CALLS_BURST) <= l->calls.at_us)
+		free_lane(l);
+	return UINT64_MAX;
+}
+
+static void call_later(struct hooks *h, uint64_t when_us)
+{
+	bool due = when_us != UINT64_MAX;
+
+	if (due)
+		(void)sd_event_source_set_time(h->later, when_us);
+	(void)sd_event_source_set_enabled(h->later, due ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void go(struct hooks *h)
+{
 	struct hook_lane *l = TAILQ_FIRST(&h->lanes), *after;
+	uint64_t first = UINT64_MAX, when;
 
 	for (; l && h->n_telling < HOOKS_TELLING_MAX; l = after) {
 		after = TAILQ_NEXT(l, entry);
 		if (l->job)
 			continue;
-		if (take_news(l))
+		if (take_news(l)) {
 			begin(l);
-		else
-			free_lane(l);
+			continue;
+		}
+		when = rest(l);
+		first = when < first ? when : first;
 	}
+	/* Where there was no room for all of them, the next that ends lets them be looked at again. */
+	call_later(h, first);
+}
+
+int hooks_on_go(sd_event_source *s, void *userdata)
+{
+	go(userdata);
+	return 0;
+}
+
+int hooks_on_later(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	go(userdata);
 	return 0;
 }

@@ -134,7 +134,7 @@ static bool is_heard(struct hooks *h, enum hook_event event)
 static void on_load(struct hooks *h, const struct domain *d)
 {
 	if (load_is_due(d, load_configured_ms(d)) && is_heard(h, HOOK_LOAD))
-		hooks_put(h, d, d->config->name, HOOK_LOAD, NULL,
+		hooks_put(h, d, d->config->name, HOOK_LOAD, NULL, -1,
 			  hook_json_other(d, HOOK_LOAD, report_load(d, true, now_us())));
 }
 
@@ -143,11 +143,11 @@ static void on_event(void *ctx, const struct event *e)
 	struct hooks *h = ctx;
 	enum hook_event event;
 
-	if (e->type == EVENT_STEP && e->domain && is_heard(h, HOOK_PROGRESS))
-		hooks_put(h, e->domain, e->domain->config->name, HOOK_PROGRESS,
-			  e->op ? e->op->id : NULL, hook_json_step(e));
+	if (e->type == EVENT_STEP && e->domain && e->op && is_heard(h, HOOK_PROGRESS))
+		hooks_put(h, e->domain, e->domain->config->name, HOOK_PROGRESS, e->op->id, -1,
+			  hook_json_step(e));
 	if (e->type == EVENT_DRIFT && e->domain && is_heard(h, HOOK_DRIFT))
-		hooks_put(h, e->domain, e->domain->config->name, HOOK_DRIFT, NULL,
+		hooks_put(h, e->domain, e->domain->config->name, HOOK_DRIFT, NULL, e->vcpu,
 			  hook_json_drift(e));
 	if (e->type == EVENT_LOAD)
 		on_load(h, e->domain);
@@ -155,7 +155,7 @@ static void on_event(void *ctx, const struct event *e)
 		return;
 	event = hook_event_of_result(e->op);
 	if (is_heard(h, event))
-		hooks_put(h, e->op->domain, e->op->domain_name, event, e->op->id,
+		hooks_put(h, e->op->domain, e->op->domain_name, event, e->op->id, -1,
 			  hook_json_result(e->op));
 }
 
@@ -185,6 +185,11 @@ int hooks_new(struct hooks **ret, struct manager *m)
 	TAILQ_INIT(&h->vettings);
 	TAILQ_INIT(&h->jobs);
 	r = deferred_new(&h->go, m->event, hooks_on_go, h);
+	if (r >= 0)
+		r = sd_event_add_time(m->event, &h->later, CLOCK_MONOTONIC, 0, 1000, hooks_on_later,
+				      h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(h->later, SD_EVENT_OFF);
 	if (r >= 0) {
 		h->listener = event_listen(m->bus, on_event, h);
 		r = h->listener ? 0 : -ENOMEM;
@@ -215,6 +220,7 @@ struct hooks *hooks_free(struct hooks *h)
 	hooks_drop_lanes(h);
 	event_unlisten(h->listener);
 	sd_event_source_disable_unref(h->go);
+	sd_event_source_disable_unref(h->later);
 	forget_said(h);
 	free(h);
 	return NULL;

@@ -20,6 +20,7 @@ import tap
 from bench_rig import cpu_time_ms
 from daemon import VCPUHPCTL, Daemon
 from guest import BUILD
+from hostile import Flooder, SoundQemu
 from qtestvm import QtestVM, why_not
 from scene import done, nothing_plugged, result
 from simfleet import SimFleet, ask, is_known, linked, summaries
@@ -29,6 +30,7 @@ from vm import wait_for
 TIMEOUT = 1  # seconds, of the hooks here
 ROUNDS = 6  # of another domain's operations
 FLEET = 32  # simulated domains
+BURST = 10  # calls about what guests can bring about, then one a second
 SLOW_MS = 400  # what one of them may take longer than by itself, on a busy machine
 VETO = '[ "$2" != prepare ] || { echo "%s"; exit 1; }\n'
 
@@ -301,6 +303,55 @@ def floods_hold_neither_this_domain_nor_another():
         print("# %d steps in %d calls, %d dropped" % (steps, len(told), sum(call[2]["dropped"] for call in told)))
         assert len(told) < steps / 5, (len(told), steps)
         wait_for(lambda: "20-loud was killed by signal 13 (PIPE)" in d.text(), 5, d.text)
+
+
+@case(deadline=90)
+def a_guest_that_floods_does_not_have_the_host_start_programs():
+    """Steps that nobody has asked for are none of the hooks'; what is theirs comes as fast as the host has it."""
+    with scene() as (_, d, hooks):
+        hooks.put("10-count", "echo $1 $2 >> calls")
+        done(d.setvcpus(2), online=2)  # from when the folder is known to have one
+        for mode in ("steps", "cpus"):
+            qemu = os.path.join(hooks.dir, "q" + mode)
+            SoundQemu(qemu)
+            with Flooder(mode, hooks.dir) as flooder:
+                equal(d.ctl("attach", mode, "--qmp", qemu, "--agent", flooder.path).exit, 0)
+                begun = time.monotonic()
+                time.sleep(4)
+                most = BURST + time.monotonic() - begun + 1
+                calls = [line.split()[1] for line in hooks.read("calls").splitlines() if line.startswith(mode + " ")]
+                print("# %s: %d calls in 4 s: %s" % (mode, len(calls), {e: calls.count(e) for e in calls}))
+                assert len(calls) <= most and "progress" not in calls, calls
+                equal(d.ctl("detach", mode).exit, 0)
+                assert flooder.told()["written"] > 1000
+
+
+@case()
+def drift_that_flaps_is_told_as_often_as_the_host_has_it():
+    with scene() as (vm, d, hooks):
+        hooks.note()
+        begun = time.monotonic()
+        for n in range(1, 8):
+            vm.plug(n)
+            if n < 3:
+                hooks.wait_calls("drift", n)
+        for _ in range(8):
+            for n in (6, 7):
+                vm.unplug(n)
+            wait_for(lambda: vm.qemu_present() == list(range(6)), 5, vm.qemu_present, pause=0.01)
+            for n in (6, 7):
+                vm.plug(n)
+        wait_for(lambda: {c[2]["drift"]["vcpu"] for c in hooks.calls("drift")} == set(range(1, 8)), 10, "all drift")
+        told = hooks.calls("drift")
+        print("# %d calls in %.1f s" % (len(told), time.monotonic() - begun))
+        assert len(told) <= BURST + time.monotonic() - begun + 1, told
+        # An end is told at once, and what has drifted comes before nobody's result.
+        begun = time.monotonic()
+        done(d.setvcpus(2, "--foreign", "--op-id", "x"), online=2)
+        hooks.wait_calls("done", 1)
+        took = time.monotonic() - begun
+        print("# an operation and its result took %.2f s" % took)
+        assert took < 1, hooks.read("calls")
 
 
 @case()
