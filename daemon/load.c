@@ -12,8 +12,9 @@
  *
  * The guest is not trusted. link.c has checked the range of each number and bounds the frames. A
  * row costs its own vCPU alone: it is marked with the number of the report that it is for, which
- * the report at its end makes the last one. A report is told to all who watch, so what was not asked
- * for, or comes much more often than that, is dropped.
+ * the report at its end makes the last one. A number is never used again, so that a row of a report
+ * that did not come to its end, or of before, is no row of a later one. A report is told to all who
+ * watch, so what was not asked for, or comes much more often than that, is dropped with its rows.
  */
 #include "daemon/load.h"
 #include "daemon/domain.h"
@@ -72,6 +73,13 @@ static uint64_t when_to_ask(const struct load *l, unsigned int ms, uint64_t now)
 	return l->ask_us ? l->ask_us : now + EASE_US;
 }
 
+/* What was told is no word any more, nor are rows that were on their way to a report. */
+static void void_words(struct load *l)
+{
+	l->known = false;
+	l->last++;
+}
+
 static void ask(struct domain *d, uint64_t now)
 {
 	struct load *l = &d->load;
@@ -86,7 +94,7 @@ static void ask(struct domain *d, uint64_t now)
 	l->interval_ms = ms;
 	l->asked_us = now;
 	if (!ms)
-		l->number = 0;
+		void_words(l);
 }
 
 static int on_put_off(sd_event_source *s, uint64_t usec, void *userdata);
@@ -134,7 +142,7 @@ void load_forget(struct domain *d)
 {
 	d->load.interval_ms = 0;
 	d->load.asked_us = d->load.ask_us = 0;
-	d->load.number = 0;
+	void_words(&d->load);
 }
 
 void load_watch(struct manager *m, struct load_watch *w, const char *domain,
@@ -176,12 +184,19 @@ static struct vcpu *find_by_cpu(struct domain *d, unsigned int cpu)
 	return v && v->present && v->cpu == (int)cpu ? v : NULL;
 }
 
+/* A guest that is late may be in time again with the next; one that tells all the time may not. */
+static bool is_early(const struct load *l, uint64_t now)
+{
+	return l->known && now - l->t_us < UINT64_C(1000) * l->interval_ms / EARLY_PART;
+}
+
 void load_on_cpu(struct domain *d, const struct record_load_cpu *r)
 {
-	struct vcpu *v = d->load.interval_ms ? find_by_cpu(d, r->cpu) : NULL;
+	struct load *l = &d->load;
+	struct vcpu *v = find_by_cpu(d, r->cpu);
 
-	if (v)
-		v->load = (struct load_row){ d->load.number + 1, r->busy, r->steal };
+	if (v && l->interval_ms && !is_early(l, now_us()))
+		v->load = (struct load_row){ l->last + 1, r->busy, r->steal };
 }
 
 /* A report has come: whoever is to hear of each is told from here. */
@@ -201,22 +216,20 @@ static void domain_on_load(struct domain *d)
 				       });
 }
 
-/* A guest that is late may be in time again with the next; one that tells all the time may not. */
-static bool is_early(const struct load *l, uint64_t now)
-{
-	return l->number && now - l->t_us < UINT64_C(1000) * l->interval_ms / EARLY_PART;
-}
-
 void load_on_report(struct domain *d, const struct record_load *r)
 {
 	uint64_t now = now_us();
 	struct load *l = &d->load;
 
-	if (!l->interval_ms || is_early(l, now))
+	if (!l->interval_ms)
 		return;
-	l->before_us = l->number ? l->t_us : 0;
+	l->last++;
+	if (is_early(l, now))
+		return;
+	l->before_us = l->known ? l->t_us : 0;
 	l->t_us = now;
-	l->number++;
+	l->known = true;
+	l->number = l->last;
 	l->guest = *r;
 	domain_on_load(d);
 }
@@ -228,7 +241,7 @@ static bool is_old(const struct load *l)
 
 const struct load *domain_load(const struct domain *d)
 {
-	return d->load.number && !is_old(&d->load) ? &d->load : NULL;
+	return d->load.known && !is_old(&d->load) ? &d->load : NULL;
 }
 
 const char *domain_why_no_load(const struct domain *d)
@@ -241,16 +254,16 @@ const char *domain_why_no_load(const struct domain *d)
 		return "the guest's agent is of a version that does not tell it";
 	if (!d->load.interval_ms)
 		return "nobody has asked for it (LoadIntervalSec=)";
-	return d->load.number ? "the guest has not told it for long"
-			      : "the guest has not told it yet";
+	return d->load.known ? "the guest has not told it for long"
+			     : "the guest has not told it yet";
 }
 
 const struct load_row *domain_load_row(const struct domain *d, unsigned int vcpu)
 {
 	const struct vcpu *v = vcpu < d->n_vcpus ? &d->vcpus[vcpu] : NULL;
 
-	return v && v->present && d->load.number && v->load.number == d->load.number ? &v->load
-										     : NULL;
+	return v && v->present && d->load.known && v->load.number == d->load.number ? &v->load
+										    : NULL;
 }
 
 static void add_share(uint16_t share, uint64_t *sum, unsigned int *n)

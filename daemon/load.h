@@ -21,14 +21,17 @@ struct manager;
  * @interval_ms: what its agent was asked for, 0 nothing
  * @asked_us, @ask_us: CLOCK_MONOTONIC of when that was, and of when something else is to be asked for,
  *                     0 never
- * @number: of the last report, 0 none; that of its rows (struct load_row)
+ * @known: there is one
+ * @number: of the last report, which is that of its rows (struct load_row)
+ * @last: the highest that was given so far, in any session; that of a dropped report too
  * @t_us, @before_us: CLOCK_MONOTONIC of its arrival, and of the one before's, 0 none
  * @guest: its words, in range and no more than that
  */
 struct load {
 	unsigned int interval_ms;
 	uint64_t asked_us, ask_us;
-	uint32_t number;
+	bool known;
+	uint32_t number, last;
 	uint64_t t_us, before_us;
 	struct record_load guest;
 };

@@ -231,19 +231,19 @@ bool load_is_due(const struct domain *d, unsigned int interval_ms)
 
 const struct load *domain_load(const struct domain *d)
 {
-	return d->load.number ? &d->load : NULL;
+	return d->load.known ? &d->load : NULL;
 }
 
 const char *domain_why_no_load(const struct domain *d)
 {
-	return d->load.number ? NULL : "nobody has asked";
+	return d->load.known ? NULL : "nobody has asked";
 }
 
 const struct load_row *domain_load_row(const struct domain *d, unsigned int vcpu)
 {
 	const struct vcpu *v = &d->vcpus[vcpu];
 
-	return v->load.number && v->load.number == d->load.number ? &v->load : NULL;
+	return d->load.known && v->load.number == d->load.number ? &v->load : NULL;
 }
 
 struct load_row domain_load_mean(const struct domain *d)

@@ -256,6 +256,64 @@ static void a_report_and_its_rows_belong_together(void **ctx)
 	bench_stop(b);
 }
 
+/* vCPU 1 has no row of a report that does not name it, whatever was said of it before. */
+static void check_only_the_first_is_told(struct bench *b)
+{
+	tell_cpu(b, BENCH_CPU(0), 100, 0);
+	tell(b, 0);
+	assert_non_null(domain_load_row(b->d, 0));
+	assert_null(domain_load_row(b->d, 1));
+	assert_int_equal(domain_load_mean(b->d).busy, 100);
+}
+
+static void a_row_of_before_is_none_of_a_later_report(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
+	struct load_watch w = { 0 };
+
+	load_watch(b->manager, &w, "", 1000);
+	tell_cpu(b, BENCH_CPU(1), 900, 0);
+	tell(b, 0);
+	/* Nobody asks for a time. */
+	load_unwatch(&w);
+	pass(b, 2000000);
+	load_watch(b->manager, &w, "", 1000);
+	pass(b, 1000000);
+	check_only_the_first_is_told(b);
+	/* A session ends amid a report. */
+	rewind_load(b, 1000000);
+	tell_cpu(b, BENCH_CPU(1), 900, 0);
+	bench_agent_down(b);
+	bench_agent_up(b, 1);
+	check_only_the_first_is_told(b);
+	load_unwatch(&w);
+	bench_stop(b);
+}
+
+static void a_report_that_comes_early_leaves_no_row_and_takes_none(void **ctx)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .online = 2 });
+	struct load_watch w = { 0 };
+
+	load_watch(b->manager, &w, "", 1000);
+	check_only_the_first_is_told(b);
+	tell_cpu(b, BENCH_CPU(0), 800, 0);
+	tell_cpu(b, BENCH_CPU(1), 900, 0);
+	tell(b, 1);
+	assert_int_equal(domain_load_row(b->d, 0)->busy, 100);
+	rewind_load(b, 1000000);
+	check_only_the_first_is_told(b);
+	/* Only its end comes early: the agent has been asked for less in between. */
+	rewind_load(b, 300000);
+	tell_cpu(b, BENCH_CPU(1), 900, 0);
+	b->d->load.interval_ms = 5000;
+	tell(b, 1);
+	rewind_load(b, 5000000);
+	check_only_the_first_is_told(b);
+	load_unwatch(&w);
+	bench_stop(b);
+}
+
 /* Row: CPUs of the guest's choice. */
 static void cpus_that_no_vcpu_is_are_dropped(void **ctx)
 {
@@ -340,6 +398,8 @@ int main(void)
 		cmocka_unit_test(the_configuration_is_a_wish),
 		cmocka_unit_test(an_agent_is_asked_anew_in_each_session_and_only_if_it_can),
 		cmocka_unit_test(a_report_and_its_rows_belong_together),
+		cmocka_unit_test(a_row_of_before_is_none_of_a_later_report),
+		cmocka_unit_test(a_report_that_comes_early_leaves_no_row_and_takes_none),
 		cmocka_unit_test(cpus_that_no_vcpu_is_are_dropped),
 		cmocka_unit_test(a_guest_that_tells_all_the_time_floods_nobody),
 		cmocka_unit_test(an_old_word_is_none),

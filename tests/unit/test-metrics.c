@@ -55,7 +55,8 @@ static void the_load_is_there_as_far_as_it_is_known(void **state)
 
 	assert_null(strstr(text, "vcpuhp_guest_pressure_ratio{"));
 	free(text);
-	d->load = (struct load){ .number = 1,
+	d->load = (struct load){ .known = true,
+				 .number = 1,
 				 .guest = { .avg10 = 4210,
 					    .total_us = 123456789,
 					    .load1 = 512,

@@ -40,7 +40,8 @@ static void load_that_is_known(void **state)
 	struct fake *f = *state;
 	struct event e = { .type = EVENT_LOAD, .domain = &f->domain, .t_us = 1500000 };
 
-	f->domain.load = (struct load){ .number = 3,
+	f->domain.load = (struct load){ .known = true,
+					.number = 3,
 					.t_us = 1250000,
 					.guest = { .span_ms = 2000,
 						   .avg10 = 4210,
