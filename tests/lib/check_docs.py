@@ -4,6 +4,7 @@ patches; each guarantee of the threat model names tests that exist; the catalog 
 outcome of the table; each sentence that the troubleshooting page begins with is one that the programs say.
 Else the manual is held against the programs by tests/dist/manual.py."""
 
+import glob
 import os
 import re
 import sys
@@ -96,6 +97,29 @@ def check_names():
     return wrong
 
 
+def check_pages():
+    """How many pages of the manual README's list of them does not name, or makes up."""
+    found = glob.glob(os.path.join(ROOT, "*", "man", "*.scd"))
+    pages = {re.sub(r"\.(\d)\.scd$", r"(\1)", os.path.basename(p)) for p in found} | {"vcpuhp-protocol(7)"}
+    assert len(pages) > 6, pages
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        listed = re.search(r"The manual is ([^;]*);", f.read()).group(1)
+    wrong = sorted(pages ^ set(re.findall(r"\bvcpuhp[a-z.-]*\(\d\)", listed)))
+    for page in wrong:
+        print("README.md: %s is not in both, its list and the folders man" % page)
+    return len(wrong)
+
+
+def check_config():
+    """How many of the keys of the delivered configuration stand right before another one's words."""
+    path = "daemon/vcpuhpd.conf"
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        wrong = re.findall(r"(?m)^(#\w+=.*)\n# ", f.read())
+    for key in wrong:
+        print("%s: no empty line behind %s" % (path, key))
+    return len(wrong)
+
+
 TROUBLES = "daemon/doc/troubleshooting.md"
 
 
@@ -114,7 +138,8 @@ def check_troubles():
 
 
 def main():
-    sys.exit(1 if check_threats() + check_mutants() + check_outcomes() + check_names() + check_troubles() else 0)
+    checks = (check_threats, check_mutants, check_outcomes, check_names, check_pages, check_config, check_troubles)
+    sys.exit(1 if sum(check() for check in checks) else 0)
 
 
 if __name__ == "__main__":
