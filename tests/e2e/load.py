@@ -128,6 +128,15 @@ def the_shell_example_scales_up_under_load_and_down_after_it():
     scales(["sh", os.path.join(EXAMPLES, "autoscale.sh"), "web1", "1", "3", "--interval", "1"])
 
 
+@case()
+def the_shell_example_fails_where_top_does():
+    with running() as (_vm, d):
+        run = subprocess.run(["sh", os.path.join(EXAMPLES, "autoscale.sh"), "web9", "1", "3", "--count", "1"],
+                             env=environment(d), capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+        equal((run.returncode, run.stdout), (d.ctl("top", "web9", "--count", "1").exit, ""), run.stderr)
+        assert run.returncode > 0
+
+
 @case(deadline=150)
 def the_shell_example_takes_one_step_a_run_for_cron():
     with running() as (vm, d):

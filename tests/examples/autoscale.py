@@ -12,7 +12,9 @@ import socket
 import sys
 import time
 
-UP, DOWN, FULL, CALM = 25, 5, 60, 5  # per cent of pressure, of busy; quiet reports before going down
+UP, DOWN, CALM = 25, 5, 5  # per cent of pressure; quiet reports before going down
+FULL = 40  # per cent of busy once down. One CPU at 50 % has a pressure of 0.5 x 0.5, UP, and would be up again.
+SETTLE, RETRY = 10, 60  # seconds: the pressure is an average of 10; after a change that failed
 
 
 def call(method, more=False, **parameters):
@@ -37,7 +39,7 @@ def main(domain, least, most, seconds=5):
     for reply in call("Events", more=True, domain=domain, load_ms=int(seconds) * 1000):
         load = reply["event"].get("load")
         if not load or load["busy"] is None or reply["event"]["t_us"] < since:
-            continue  # another event, the first report, or one of before the last change
+            continue  # another event, the first report, or one that the last change is too fresh for
         if not load["pressure"]:
             sys.exit(domain + " tells no pressure: its kernel needs psi=1")
         info = next(call("GetDomain", domain=domain))["info"]
@@ -49,9 +51,13 @@ def main(domain, least, most, seconds=5):
             change = {"count": now - 1, "standby": info["standby"] + 1}
         else:
             continue
-        result = next(call("SetVcpus", domain=domain, **change))["result"]["result"]
+        try:
+            result = next(call("SetVcpus", domain=domain, **change))["result"]["result"]
+        except RuntimeError as error:
+            result = error
         print("%s: %d -> %d: %s" % (domain, now, change["count"], result), flush=True)
-        calm, since = 0, time.monotonic_ns() // 1000
+        pause = SETTLE if result == "done" else RETRY
+        calm, since = 0, time.monotonic_ns() // 1000 + pause * 1000000
 
 
 if __name__ == "__main__":
