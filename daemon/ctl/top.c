@@ -114,16 +114,43 @@ static const char *vcpu_row(json_object *domain, json_object *vcpu, char *buf, s
 	return buf;
 }
 
-/* Those that are there. */
+/* Whether so many lines fit, and where @more are to come one that says that they do not. */
+static bool fits(const struct block *b, unsigned int lines, size_t more)
+{
+	return b->n_drawn + lines + (more > 0) <= block_room(b);
+}
+
+static void draw_more(struct block *b, size_t more)
+{
+	char text[LINE_SIZE];
+
+	snprintf(text, sizeof(text), "... %zu more", more);
+	block_line(b, text);
+}
+
+static bool is_there(json_object *vcpu)
+{
+	return value_get(vcpu, "cpu") || value_int(vcpu, "state", 0) != 0;
+}
+
 static void draw_vcpus(struct block *b, json_object *domain)
 {
 	json_object *vcpus = value_array(domain, "vcpus");
 	char text[LINE_SIZE];
+	size_t left = 0;
 
 	for (size_t i = 0; i < value_count(vcpus); i++)
-		if (value_get(value_at(vcpus, i), "cpu") ||
-		    value_int(value_at(vcpus, i), "state", 0) != 0)
-			block_line(b, vcpu_row(domain, value_at(vcpus, i), text, sizeof(text)));
+		left += is_there(value_at(vcpus, i));
+	for (size_t i = 0; i < value_count(vcpus); i++) {
+		if (!is_there(value_at(vcpus, i)))
+			continue;
+		if (!fits(b, 1, left - 1)) {
+			draw_more(b, left);
+			return;
+		}
+		block_line(b, vcpu_row(domain, value_at(vcpus, i), text, sizeof(text)));
+		left--;
+	}
 }
 
 static void draw_domain(struct block *b, json_object *domain)
@@ -140,6 +167,21 @@ static void draw_domain(struct block *b, json_object *domain)
 	draw_vcpus(b, domain);
 }
 
+static void draw_domains(struct block *b, json_object *domains)
+{
+	size_t n = value_count(domains);
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *domain = value_at(domains, i);
+
+		if (!fits(b, value_string(domain, "operation", NULL) ? 2 : 1, n - i - 1)) {
+			draw_more(b, n - i);
+			return;
+		}
+		draw_domain(b, domain);
+	}
+}
+
 /* @domains: an array, or one domain's info with its vCPUs. */
 static void draw(void *ctx, struct block *b)
 {
@@ -150,8 +192,7 @@ static void draw(void *ctx, struct block *b)
 	if (json_object_is_type(domains, json_type_object))
 		draw_domain(b, domains);
 	else
-		for (size_t i = 0; i < value_count(domains); i++)
-			draw_domain(b, value_at(domains, i));
+		draw_domains(b, domains);
 }
 
 static void print_one(struct top *t, json_object *domain)

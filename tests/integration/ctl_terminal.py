@@ -232,5 +232,24 @@ def top_on_a_small_terminal_stays_inside_it():
         matches("^web1 ", t.screen[1])
 
 
+@case(deadline=SECONDS)
+def top_says_how_many_do_not_fit():
+    # Rows of the terminal, what is asked for, the beginnings of the lines that are there then.
+    cases = (
+        (4, [], ["DOMAIN", "web1", "db"]),
+        (3, [], ["DOMAIN", "... 2 more"]),
+        (8, ["web1"], ["DOMAIN", "web1", "  operation", "  vcpu 0", "  vcpu 1", "  vcpu 2", "  vcpu 3"]),
+        (7, ["web1"], ["DOMAIN", "web1", "  operation", "  vcpu 0", "  vcpu 1", "... 2 more"]),
+    )
+    with server() as (_, path, _f):
+        for rows, args, lines in cases:
+            t = Terminal(rows, 80)
+            p = subprocess.Popen([CTL, "top", *args, "--interval", "1", "--count", "1"], stdin=subprocess.DEVNULL,
+                                 stdout=t.slave, env=dict(environment(path), TERM="xterm"))  # fmt: skip
+            t.finish(p)
+            shown = [line[: len(start)] for line, start in zip(t.screen, lines)]
+            equal((p.returncode, shown, len(t.screen)), (0, lines, len(lines) + 1), t.screen)
+
+
 if __name__ == "__main__":
     tap.main(before=why_not)
