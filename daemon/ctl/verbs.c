@@ -191,8 +191,10 @@ static const struct verb table[] = {
 		.about =
 			"On a terminal the lines are redrawn in place, at once where something happens; with a\n"
 			"domain there is a line for each vCPU too. Else a line a domain each interval, the first\n"
-			"after one; -q leaves the header out. Percentages are of the interval (BUSY, STEAL: the\n"
-			"mean of the CPUs) and of the last 10 and 60 s (PSI, the CPU pressure); '-' is unknown.",
+			"after one; -q leaves the header out. Percentages are of the time between the guest's\n"
+			"last two reports (BUSY, STEAL: the mean of the CPUs), which is the interval, or less\n"
+			"where another client wants it more often, and of the last 10 and 60 s (PSI, the CPU\n"
+			"pressure); '-' is unknown.",
 		.options = OPT(INTERVAL) | OPT(REFRESHES),
 		.run = run_top,
 	},
