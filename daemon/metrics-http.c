@@ -4,21 +4,20 @@
  *
  * libmicrohttpd speaks HTTP, without a thread of its own: its epoll descriptor is a source of the
  * daemon's loop. One path is served, one request to a connection, and the text is made while the
- * request is answered.
+ * request is answered (metrics-page.c).
  *
  * Connections are accepted here and handed over: libmicrohttpd would spin where descriptors run out,
  * and its own timeouts know idle clients and no slow ones. A connection has ten seconds for all of it,
- * however busy it looks; with sixteen of them the oldest goes when another comes, so that whoever opens
- * many, or reads slowly, takes the place of his own and not of others. To end one its socket is shut
- * down, which libmicrohttpd sees as a client that has gone. It never has as many as its own limit:
- * version 0.9.75 keeps a lock there.
- *
- * Ten texts a second are made anew of each format, ten at once; who wants more gets the last one, which
- * is then a tenth of a second old. So a client in a loop costs connections and not texts.
+ * however busy it looks. With sixteen of them one goes when another comes: one that has not sent a
+ * whole request, else one that takes nothing of its answer, else any; of those the oldest. So whoever
+ * opens many, or reads slowly, takes the place of his own and not of a scraper that is being answered.
+ * To end one its socket is shut down, which libmicrohttpd sees as a client that has gone. It never has
+ * as many as its own limit: version 0.9.75 keeps a lock there.
  */
-#include "daemon/bucket.h"
 #include "daemon/metrics-accept.h"
 #include "daemon/metrics-module.h"
+#include "daemon/metrics-page.h"
+#include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -33,23 +32,24 @@ enum {
 	MEMORY_MAX = 8192, /* of a connection: what its headers may be, and more */
 	DEADLINE_US = 10000000,
 	RETRY_ACCEPT_US = 1000000,
-	TEXTS_RATE = 10,
-	TEXTS_BURST = 10,
+	PIECE_MAX = 65536,  /* of an answer */
+	PAUSE_US = 1000000, /* without a piece: then it takes nothing */
 };
 
 #define NEVER UINT64_MAX
 
-/* A connection; @fd: -1 it is free */
+/**
+ * struct client - a connection
+ * @fd: -1 it is free
+ * @took_us: when it asked, or the library another piece of its answer; 0 it has not asked
+ * @page: what it is answered with, a reference; NULL nothing, or what is always there
+ */
 struct client {
+	struct metrics_http *http;
 	int fd;
-	uint64_t until_us;
+	uint64_t until_us, took_us;
+	struct page *page;
 	TAILQ_ENTRY(client) entry;
-};
-
-/* The last text of a format, NULL none. */
-struct last {
-	struct MHD_Response *response;
-	struct bucket budget;
 };
 
 /**
@@ -62,12 +62,10 @@ struct metrics_http {
 	sd_event *event;
 	struct MHD_Daemon *library;
 	sd_event_source *accept, *retry, *io, *timer;
-	metrics_make_fn make;
-	void *ctx;
+	struct page_maker pages;
 	TAILQ_HEAD(, client) clients;
 	unsigned int n_clients;
 	struct client slots[CLIENTS_MAX];
-	struct last last[2];
 };
 
 static uint64_t now_of(const struct metrics_http *h)
@@ -90,45 +88,28 @@ static struct MHD_Response *answer_new(const char *text)
 	return r;
 }
 
-static struct MHD_Response *text_new(struct metrics_http *h, enum metrics_format format)
+static ssize_t on_piece(void *ctx, uint64_t pos, char *buf, size_t max)
 {
-	static const char *const types[] = {
-		[METRICS_OPENMETRICS] =
-			"application/openmetrics-text; version=1.0.0; charset=utf-8",
-		[METRICS_PROMETHEUS] = "text/plain; version=0.0.4; charset=utf-8",
-	};
-	struct MHD_Response *r;
-	size_t len;
-	char *text = h->make(h->ctx, format, &len);
+	struct client *c = ctx;
+	size_t left = c->page->len - (size_t)pos, n = left < max ? left : max;
 
-	if (!text)
-		return NULL;
-	r = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
-	if (!r) {
-		free(text);
-		return NULL;
-	}
-	MHD_add_response_header(r, "Content-Type", types[format]);
-	MHD_add_response_header(r, "Connection", "close");
-	return r;
+	memcpy(buf, c->page->text + pos, n);
+	c->took_us = now_of(c->http);
+	return (ssize_t)n;
 }
 
-/* Borrowed; NULL out of memory. */
-static struct MHD_Response *text_of_now(struct metrics_http *h, enum metrics_format format)
+/* NULL out of memory. */
+static struct MHD_Response *answer_of_now(struct client *c, enum metrics_format format)
 {
-	struct last *last = &h->last[format];
 	struct MHD_Response *r;
 
-	bucket_refill(&last->budget, now_of(h));
-	if (last->response && !bucket_has(&last->budget))
-		return last->response;
-	bucket_take(&last->budget, 1);
-	r = text_new(h, format);
-	if (!r)
+	assert(!c->page);
+	c->page = metrics_page_of_now(&c->http->pages, format, c->took_us);
+	if (!c->page)
 		return NULL;
-	if (last->response)
-		MHD_destroy_response(last->response);
-	last->response = r;
+	r = MHD_create_response_from_callback(c->page->len, PIECE_MAX, on_piece, c, NULL);
+	if (r)
+		MHD_add_response_header(r, "Content-Type", metrics_page_type(format));
 	return r;
 }
 
@@ -154,20 +135,31 @@ static enum MHD_Result refuse_method(struct MHD_Connection *c)
 	return answer(c, MHD_HTTP_METHOD_NOT_ALLOWED, r);
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url,
+static struct client *client_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_len, void **request)
 {
-	struct metrics_http *h = ctx;
-	struct MHD_Response *r;
+	struct client *c = client_of(connection);
+	const char *accept;
 
+	if (!c || c->took_us)
+		return MHD_NO; /* there is one, and it has one request */
+	c->took_us = now_of(c->http);
 	if (strcmp(url, "/metrics") != 0)
-		return answer(c, MHD_HTTP_NOT_FOUND, answer_new("only /metrics is here\n"));
+		return answer(connection, MHD_HTTP_NOT_FOUND,
+			      answer_new("only /metrics is here\n"));
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return refuse_method(c);
-	r = text_of_now(h,
-			metrics_accept(MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept")));
-	return r ? MHD_queue_response(c, MHD_HTTP_OK, r) : MHD_NO;
+		return refuse_method(connection);
+	accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+	return answer(connection, MHD_HTTP_OK, answer_of_now(c, metrics_accept(accept)));
 }
 
 /* Connections */
@@ -201,11 +193,14 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **s
 			return; /* there is one: see make_place() */
 		c->fd = socket_of(connection);
 		c->until_us = now_of(h) + DEADLINE_US;
+		c->took_us = 0;
 		TAILQ_INSERT_TAIL(&h->clients, c, entry);
 		h->n_clients++;
 	} else if (*socket_ctx) {
 		c = *socket_ctx;
 		TAILQ_REMOVE(&h->clients, c, entry);
+		metrics_page_unref(c->page);
+		c->page = NULL;
 		c->fd = -1;
 		h->n_clients--;
 	}
@@ -251,11 +246,32 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
+enum worth { ASKS_NOTHING, TAKES_NOTHING, IS_ANSWERED };
+
+static enum worth worth_of(const struct client *c, uint64_t now)
+{
+	if (c->took_us == 0)
+		return ASKS_NOTHING;
+	return now - c->took_us < PAUSE_US ? IS_ANSWERED : TAKES_NOTHING;
+}
+
+/* Of those that are worth least the oldest. */
+static const struct client *find_least(const struct metrics_http *h)
+{
+	const struct client *c, *least = TAILQ_FIRST(&h->clients);
+	uint64_t now = now_of(h);
+
+	TAILQ_FOREACH(c, &h->clients, entry)
+	if (worth_of(c, now) < worth_of(least, now))
+		least = c;
+	return least;
+}
+
 /* Return: whether there is one. */
 static bool make_place(struct metrics_http *h)
 {
 	if (h->n_clients == CLIENTS_MAX) {
-		(void)shutdown(TAILQ_FIRST(&h->clients)->fd, SHUT_RDWR);
+		(void)shutdown(find_least(h)->fd, SHUT_RDWR);
 		run(h);
 	}
 	return h->n_clients < CLIENTS_MAX;
@@ -314,9 +330,7 @@ static struct metrics_http *http_close(struct metrics_http *h)
 	sd_event_source_disable_unref(h->timer);
 	if (h->library)
 		MHD_stop_daemon(h->library);
-	for (size_t i = 0; i < sizeof(h->last) / sizeof(*h->last); i++)
-		if (h->last[i].response)
-			MHD_destroy_response(h->last[i].response);
+	metrics_pages_done(&h->pages);
 	sd_event_unref(h->event);
 	free(h);
 	return NULL;
@@ -361,13 +375,10 @@ static int http_open(struct metrics_http **ret, sd_event *event, int fd, metrics
 	if (!h)
 		return -ENOMEM;
 	h->event = sd_event_ref(event);
-	h->make = make;
-	h->ctx = ctx;
+	metrics_pages_init(&h->pages, make, ctx, now_of(h));
 	TAILQ_INIT(&h->clients);
 	for (unsigned int i = 0; i < CLIENTS_MAX; i++)
-		h->slots[i].fd = -1;
-	for (size_t i = 0; i < sizeof(h->last) / sizeof(*h->last); i++)
-		bucket_init(&h->last[i].budget, TEXTS_RATE, TEXTS_BURST, now_of(h));
+		h->slots[i] = (struct client){ .http = h, .fd = -1 };
 	r = start_library(h);
 	if (r == 0)
 		r = watch(h, fd);

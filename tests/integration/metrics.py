@@ -39,6 +39,7 @@ SANITIZED = "ASAN_OPTIONS" in os.environ
 CLIENTS = 16  # connections at once
 DEADLINE_S = 10  # for each
 TEXTS_RATE, TEXTS_BURST = 10, 10  # that are made anew
+TEXTS_HELD = 2  # that are not the last
 DOMAINS = 64
 SCRAPES = 20
 SHARE = 0.01  # of a core, for one scrape a second
@@ -320,6 +321,80 @@ def who_opens_many_connections_takes_his_own_places():
                     serves_others(d, link)
             for s in many:
                 s.close()
+
+
+def asking(where):
+    """Who asks for the metrics, and has taken nothing of them yet but what the kernel holds for him."""
+    s = dial(where)
+    s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    return s
+
+
+@contextlib.contextmanager
+def large_scene():
+    """The text is several times what the kernel holds of it."""
+    with scene(DOMAINS) as (fleet, d):
+        with linked(d.socket) as link:
+            move(link, fleet)
+        size = len(text_of(d.where))
+        print("# %d KiB" % (size // 1024), flush=True)
+        assert size > 1 << 20, "%d bytes are no large text" % size
+        yield fleet, d
+
+
+def is_whole(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    return bool(length) and len(body) == int(length.group(1)) and body.endswith(b"# EOF\n")
+
+
+@case(deadline=120)
+def who_takes_a_large_text_is_not_thrown_out_for_those_who_ask_nothing():
+    need_http()
+    with large_scene() as (_, d), contextlib.ExitStack() as many:
+        scraper = many.enter_context(asking(d.where))
+        taken = scraper.recv(4096)
+        for _ in range(3 * CLIENTS):
+            many.enter_context(dial(d.where))
+            taken += scraper.recv(4096)
+        taken += closes(scraper, DEADLINE_S)
+        assert is_whole(taken), "%d bytes, and no end" % len(taken)
+
+
+@case(deadline=120)
+def who_takes_a_large_text_is_not_thrown_out_for_those_who_take_nothing():
+    need_http()
+    with large_scene() as (_, d), contextlib.ExitStack() as many:
+        scraper = many.enter_context(asking(d.where))
+        taken = scraper.recv(4096)
+        for _ in range(CLIENTS - 1):
+            many.enter_context(asking(d.where))
+        for _ in range(20):  # longer than whoever is slow for a moment has to go on
+            taken += scraper.recv(16384)
+            time.sleep(0.1)
+        for _ in range(CLIENTS - 2):
+            taken += scraper.recv(16384)
+            many.enter_context(asking(d.where))
+        taken += closes(scraper, DEADLINE_S)
+        assert is_whole(taken), "%d bytes, and no end" % len(taken)
+
+
+@case(deadline=120)
+def who_takes_nothing_has_no_texts_kept_for_him():
+    """However many there are, and whatever has changed meanwhile."""
+    need_http()
+    with large_scene() as (fleet, d), contextlib.ExitStack() as many:
+        time.sleep(1.5)  # then ten texts may be made at once
+        deaf, before = [], private_kib_of(d.process.pid)
+        with moving(d, fleet):
+            for _ in range(CLIENTS - 1):
+                deaf.append(many.enter_context(asking(d.where)))
+                time.sleep(0.15)
+            grown = private_kib_of(d.process.pid) - before
+        texts = {closes(s, DEADLINE_S).partition(b"\r\n\r\n")[2] for s in deaf}
+        assert all(text.endswith(b"# EOF\n") for text in texts), "one was cut off"
+        print("# %d of them had %d texts, %d KiB" % (len(deaf), len(texts), grown), flush=True)
+        assert 1 < len(texts) <= TEXTS_HELD + 1, "%d texts are kept" % len(texts)
 
 
 @case()
