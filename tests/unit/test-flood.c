@@ -114,9 +114,9 @@ static void what_is_left_out_is_told_at_once_and_its_number_later(void **ctx)
 	assert_int_equal(b->n_logs, 1);
 	/* The number is one of the ten lines of the next minute. */
 	b->n_logs = 0;
-	assert_int_equal(lines_of(&budget, 2 * MINUTE_US, 1), 1);
+	assert_int_equal(lines_of(&budget, UINT64_C(2) * MINUTE_US, 1), 1);
 	assert_string_equal(b->last_log, "web1: 101 lines about the guest were left out");
-	assert_int_equal(lines_of(&budget, 2 * MINUTE_US, 100), 7);
+	assert_int_equal(lines_of(&budget, UINT64_C(2) * MINUTE_US, 100), 7);
 	assert_int_equal(b->n_logs, 2);
 	bench_stop(b);
 }
