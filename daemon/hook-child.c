@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/hook-child.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,8 +16,10 @@
 
 /*
  * Two processes: the program, and before it one that waits for it, since a program cannot be made to
- * take its children along when the daemon is killed. The one that waits is the group's leader, has every
- * signal blocked, and is told of the daemon's death by ORPHANED.
+ * take its children along when the daemon is killed. The group is named after the one that waits, so its number
+ * is nobody else's until that one is reaped; but that one has gone over to the daemon's group, so what is sent to
+ * the group does not end it: it is there for as long as the program is, also where SIGKILL does not help at once.
+ * It has every signal blocked, and is told of the daemon's death by ORPHANED.
  */
 #define ORPHANED SIGUSR1
 
@@ -58,6 +62,17 @@ static void lower_limits(void)
 	}
 }
 
+/* The session is the daemon's, and so would the terminal be of one that was started by hand. */
+static void leave_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	ioctl(fd, TIOCNOTTY);
+	close(fd);
+}
+
 __attribute__((noreturn)) static void be_program(const struct hook_child *c)
 {
 	sigset_t none;
@@ -66,6 +81,7 @@ __attribute__((noreturn)) static void be_program(const struct hook_child *c)
 		signal(s, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	leave_terminal();
 	umask(022);
 	lower_limits();
 	execve(c->path, c->argv, c->envp);
@@ -98,8 +114,10 @@ __attribute__((noreturn)) static void wait_for(pid_t program, pid_t daemon)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, ORPHANED);
 	for (;;) {
-		if (getppid() != daemon)
-			kill(0, SIGKILL);
+		if (getppid() != daemon) {
+			kill(-getpid(), SIGKILL);
+			_exit(NOT_RUN);
+		}
 		if (waitpid(program, &status, WNOHANG) == program)
 			end_as(status);
 		sigwaitinfo(&set, NULL);
@@ -114,7 +132,7 @@ void hook_child_be(const struct hook_child *c)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	signal(SIGCHLD, SIG_DFL);
-	setsid();
+	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, ORPHANED);
 	if (dup2(c->input, 0) < 0 || dup2(c->output, 1) < 0 || dup2(c->output, 2) < 0)
 		_exit(NOT_RUN);
@@ -130,6 +148,7 @@ void hook_child_be(const struct hook_child *c)
 	}
 	if (program == 0)
 		be_program(c);
+	setpgid(0, getpgid(c->daemon));
 	syscall(SYS_close_range, 0, 2, 0);
 	wait_for(program, c->daemon);
 }

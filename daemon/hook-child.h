@@ -33,8 +33,9 @@ void hook_words_make(struct hook_words *w, struct hook_child *c, const struct ho
 /**
  * hook_child_be() - run the program and end as it ended
  *
- * The caller becomes the leader of a session and process group of its own, in which the program runs.
- * It outlives the program for a moment, and never the daemon: when that dies, the group is killed.
+ * The program runs in a process group with the caller's number, which the caller itself leaves. It outlives the
+ * program for a moment, whatever is sent to the group, and never the daemon: when that dies, the group is
+ * killed.
  *
  * Context: right after the fork, in the child; makes system calls only.
  */

@@ -4,7 +4,8 @@
  *
  * It may be set to run hooks with more rights than vcpuhpd has, so it takes from there only which hook, and about
  * what: the folder is the configuration's, and what is in it is checked here again, with its own eyes. When vcpuhpd
- * leaves the connection the hook gets SIGTERM and a second; what remains then is the service manager's to kill.
+ * leaves the connection the hook gets SIGTERM and, a second later, SIGKILL; this one is there until it is gone, so
+ * vcpuhpd knows. What is left then is the service manager's to kill.
  */
 #include "daemon/config.h"
 #include "daemon/hook-child.h"
@@ -108,7 +109,9 @@ static int watch(pid_t pid, struct hook_outcome *ret)
 		return -errno;
 	if (!wait_end(pidfd, CONNECTION, -1)) {
 		kill(-pid, SIGTERM);
-		(void)wait_end(pidfd, -1, TERM_MS);
+		if (!wait_end(pidfd, -1, TERM_MS))
+			kill(-pid, SIGKILL);
+		(void)wait_end(pidfd, -1, -1);
 		return -ECONNRESET;
 	}
 	kill(-pid, SIGKILL);

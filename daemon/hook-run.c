@@ -9,8 +9,10 @@
  * refused to it (EPIPE). When its time is over its end is told at once, its group gets SIGTERM, and
  * HOOK_TERM_US later SIGKILL. One that has ended takes along what it has left in its group.
  *
- * Its leader is not reaped before the group has been killed, so the group's number is nobody else's. With a unit
- * it is the connection that is left instead: the program there, and then the service manager, see to the rest.
+ * The child after which the group is named ends when the program has, and is not reaped before the group has been
+ * killed. One that SIGKILL does not end, since it waits for a device, so counts until it is gone. With a unit
+ * it is the connection that is left instead: the program there, and then the service manager, see to the rest, and
+ * it is gone when they have closed their end.
  */
 #include "daemon/hook-run.h"
 #include "daemon/hook-child.h"
@@ -30,7 +32,7 @@ enum { HOOK_OUTPUT_MAX = 65536, HOOK_KEPT_MAX = 4096, HOOK_TERM_US = 1000000 };
 
 /**
  * struct hook_run - one under way
- * @pid: of the leader, and its group's number; -1 with a unit
+ * @pid: of the child, and its group's number; -1 with a unit
  * @unit: the connection to it, -1 without
  * @output: our end, -1 closed
  * @seen: bytes of output read; @kept the first of them
@@ -118,7 +120,7 @@ static void finish(struct hook_run *r, struct hook_outcome *o)
 	ends.gone(ends.arg);
 }
 
-/* The leader is reaped when this has returned. */
+/* The child is reaped when this has returned. */
 static int on_ended(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
 	struct hook_run *r = userdata;
@@ -139,16 +141,6 @@ static int on_unit(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
-static void end_unit(struct hook_run *r, bool at_once)
-{
-	struct hook_outcome lost = { .how = HOOK_LOST };
-
-	shutdown(r->unit, SHUT_WR);
-	/* Whatever is left there is not ours to wait for. */
-	if (at_once)
-		finish(r, &lost);
-}
-
 static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct hook_run *r = userdata;
@@ -159,14 +151,15 @@ static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
 	while (!r->told && read_output(r))
 		;
 	tell(r, &late);
+	if (r->unit >= 0) {
+		shutdown(r->unit, SHUT_WR);
+		return 0;
+	}
 	if (!again) {
 		(void)sd_event_source_set_time_relative(s, HOOK_TERM_US);
 		(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	}
-	if (r->unit >= 0)
-		end_unit(r, again);
-	else
-		kill(-r->pid, again ? SIGKILL : SIGTERM);
+	kill(-r->pid, again ? SIGKILL : SIGTERM);
 	return 0;
 }
 

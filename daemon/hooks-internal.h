@@ -15,6 +15,8 @@
 enum {
 	HOOKS_TELLING_MAX = 16, /* programs that are told, of all domains */
 	HOOKS_VETTING_MAX = 64, /* programs that are asked, of all domains */
+	HOOKS_VETTING_OF_ONE =
+		4, /* of these, of one domain: the rest are those that could not be killed */
 	HOOKS_SAID_MAX = 32,
 	HOOKS_CALLS_RATE = 1, /* a second and domain, of what guests can bring about */
 	HOOKS_CALLS_BURST = 10,
@@ -31,6 +33,7 @@ struct hook_job {
 	struct hook_lane *lane;
 	struct vetting *vetting;
 	bool vets;
+	char domain[CONFIG_NAME_MAX + 1];
 };
 
 /**

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void free_vetting(struct vetting *v)
 {
@@ -46,6 +47,16 @@ void hooks_on_judged(struct vetting *v, const struct hook_outcome *o)
 	deferred_call(v->go);
 }
 
+static bool has_room(const struct vetting *v)
+{
+	const struct hooks *h = v->hooks;
+	unsigned int n = 0;
+
+	for (const struct hook_job *job = TAILQ_FIRST(&h->jobs); job; job = TAILQ_NEXT(job, entry))
+		n += job->vets && strcmp(job->domain, v->domain) == 0;
+	return n < HOOKS_VETTING_OF_ONE && h->n_vetting < HOOKS_VETTING_MAX;
+}
+
 static int on_go(sd_event_source *s, void *userdata)
 {
 	struct vetting *v = userdata;
@@ -57,7 +68,7 @@ static int on_go(sd_event_source *s, void *userdata)
 		finish(v, NULL);
 		return 0;
 	}
-	if (v->hooks->n_vetting >= HOOKS_VETTING_MAX)
+	if (!has_room(v))
 		return 0;
 	call = (struct hook_call){ .dir = v->list.dir,
 				   .name = v->list.names[v->at],

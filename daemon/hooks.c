@@ -102,6 +102,7 @@ int hooks_start(struct hooks *h, const struct hook_call *call, struct hook_lane 
 	*job = (struct hook_job){
 		.hooks = h, .lane = lane, .vetting = vetting, .vets = vetting != NULL
 	};
+	snprintf(job->domain, sizeof(job->domain), "%s", call->domain);
 	TAILQ_INSERT_TAIL(&h->jobs, job, entry);
 	*(job->vets ? &h->n_vetting : &h->n_telling) += 1;
 	r = hook_run_start(&job->run, h->manager->event, call,

@@ -8,6 +8,8 @@
 #include "daemon/hook-run.h"
 #include "fake-root.h"
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -216,6 +218,52 @@ static void one_that_hangs_is_told_at_once_and_killed_with_all_it_has(void **sta
 	assert_int_equal(r.ended, 1);
 }
 
+/* Traces it and does not look: a process that was killed is not gone for its parent until then. */
+static pid_t hold(long pid)
+{
+	int ends[2];
+	char c = 0;
+	pid_t tracer;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	tracer = fork();
+	if (tracer == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		c = ptrace(PTRACE_SEIZE, (pid_t)pid, 0, 0) == 0 ? 'y' : 'n';
+		if (write(ends[1], &c, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_int_equal(c, 'y');
+	close(ends[0]);
+	close(ends[1]);
+	return tracer;
+}
+
+static void one_that_cannot_be_killed_is_not_gone(void **state)
+{
+	const struct fake_root *f = *state;
+	uint64_t begun = clock_us();
+	pid_t tracer;
+	char pid[32];
+	struct run r;
+
+	begin(&r, f, "trap '' TERM; echo $$ > new; mv new pid; sleep 60", "{}", 500);
+	while (!fake_exists(f, "pid"))
+		sd_event_run(r.event, 10000);
+	fake_get(f, "pid", pid, sizeof(pid));
+	tracer = hold(strtol(pid, NULL, 10));
+	while (clock_us() - begun < 2500000)
+		sd_event_run(r.event, 10000);
+	assert_int_equal(r.o.how, HOOK_LATE);
+	assert_int_equal(r.gone, 0);
+	kill(tracer, SIGKILL);
+	waitpid(tracer, NULL, 0);
+	until_gone(&r);
+	assert_int_equal(r.ended, 1);
+}
+
 static void one_that_obeys_sigterm_is_gone_sooner(void **state)
 {
 	const struct fake_root *f = *state;
@@ -343,6 +391,7 @@ int main(void)
 		fake_root_test(one_that_cannot_be_executed_says_so),
 		fake_root_test(input_of_any_length_holds_nobody),
 		fake_root_test(one_that_hangs_is_told_at_once_and_killed_with_all_it_has),
+		fake_root_test(one_that_cannot_be_killed_is_not_gone),
 		fake_root_test(one_that_obeys_sigterm_is_gone_sooner),
 		fake_root_test(what_it_leaves_in_the_background_goes_with_it),
 		fake_root_test(a_flood_of_output_does_not_hold_the_loop),
