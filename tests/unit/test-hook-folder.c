@@ -151,15 +151,38 @@ static void owners_are_root_and_oneself(void **state)
 	assert_int_equal(l.n, 1);
 	assert_string_equal(l.names[0], "20-x");
 	assert_non_null(strstr(w.text, "/10-x belongs neither to root nor to the daemon's user"));
-	/* To the user himself it may belong, and root's then has to let him execute it. */
+	/* To the user himself it may belong, and one that he may not execute is asked all the same. */
 	assert_int_equal(fchmodat(f->fd, BELOW "20-x", 0700, 0), 0);
 	assert_int_equal(fchmodat(f->fd, ".", 0755, 0), 0);
 	assert_int_equal(fake_root_unprivileged(state), 0);
 	assert_int_equal(scan(f, &l, &w), 0);
 	assert_int_equal(fake_root_privileged(state), 0);
+	assert_int_equal(l.n, 2);
+	assert_string_equal(l.names[1], "20-x");
+	assert_int_equal(w.n, 0);
+}
+
+/* What is in there may be a policy. */
+static void a_folder_that_may_not_be_read_is_an_error(void **state)
+{
+	const struct fake_root *f = *state;
+	struct hook_list l;
+	struct warnings w;
+
+	if (geteuid() != 0)
+		skip();
+	put_hook(f, BELOW "10-x", 0755);
+	assert_int_equal(fchmodat(f->fd, ".", 0755, 0), 0);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		assert_int_equal(fchmodat(f->fd, folders[i], 0700, 0), 0);
+		assert_int_equal(fake_root_unprivileged(state), 0);
+		assert_int_equal(scan(f, &l, &w), -EACCES);
+		assert_int_equal(fake_root_privileged(state), 0);
+		assert_int_equal(l.n, 0);
+		assert_int_equal(fchmodat(f->fd, folders[i], 0755, 0), 0);
+	}
+	assert_int_equal(scan(f, &l, &w), 0);
 	assert_int_equal(l.n, 1);
-	assert_string_equal(l.names[0], "10-x");
-	assert_non_null(strstr(w.text, "/20-x may not be executed by the daemon's user"));
 }
 
 static void links_on_the_way_are_not_followed(void **state)
@@ -187,6 +210,7 @@ int main(void)
 		fake_root_test(the_first_by_name_are_kept),
 		fake_root_test(every_folder_on_the_way_is_checked),
 		fake_root_test(owners_are_root_and_oneself),
+		fake_root_test(a_folder_that_may_not_be_read_is_an_error),
 		fake_root_test(links_on_the_way_are_not_followed),
 	};
 
