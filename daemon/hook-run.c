@@ -163,6 +163,11 @@ static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
+bool hook_run_is_child(const struct hook_run *r)
+{
+	return r->unit < 0;
+}
+
 void hook_run_drop(struct hook_run *r)
 {
 	r->told = true;

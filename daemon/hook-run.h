@@ -26,6 +26,9 @@ struct hook_ends {
 int hook_run_start(struct hook_run **ret, sd_event *event, const struct hook_call *call,
 		   const struct hook_ends *ends);
 
+/* Whether it is a child of the daemon's, and no unit. */
+bool hook_run_is_child(const struct hook_run *r);
+
 /* Its outcome is not wanted any more: end it. */
 void hook_run_drop(struct hook_run *r);
 

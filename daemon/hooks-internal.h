@@ -18,7 +18,8 @@ enum {
 	HOOKS_VETTING_OF_ONE =
 		4, /* of these, of one domain: the rest are those that could not be killed */
 	HOOKS_SAID_MAX = 32,
-	HOOKS_CALLS_RATE = 1, /* a second and domain, of what guests can bring about */
+	HOOKS_LOOK_US = 1000000, /* between looks at the folder for what is frequent */
+	HOOKS_CALLS_RATE = 1,    /* a second and domain, of what guests can bring about */
 	HOOKS_CALLS_BURST = 10,
 };
 
@@ -77,7 +78,7 @@ struct vetting {
 
 /**
  * struct hooks - see hooks.h
- * @any: the folder had hooks when it was looked at last
+ * @any: the folder had hooks when it was looked at last, @looked_us
  * @said: what was said of hooks that are not run
  * @go: lets lanes begin, from the loop; @later: the same, on when a lane waits for a call to be left
  * @jobs: all programs; @n_telling, @n_vetting of them
@@ -86,6 +87,7 @@ struct hooks {
 	struct manager *manager;
 	struct event_listener *listener;
 	bool any;
+	uint64_t looked_us;
 	char *said[HOOKS_SAID_MAX];
 	unsigned int n_said;
 	struct log_budget lines;

@@ -5,13 +5,14 @@
  * Hooks are asked (hooks-vet.c) and told (hooks-lane.c), on ways of their own: an operation never waits for
  * what was told, and never for another domain's hooks. The folder is looked at whenever an operation begins or
  * something rare is to be told, and before each call; for steps, of which there are hundreds a second, what
- * was found last counts. Without a folder nothing is made.
+ * was found last counts, and for the load of all domains it is looked at once a second. Without a folder nothing is made.
  *
  * Everything that runs is a job. Its outcome and its end are two things: what is late has its outcome at
  * once, and counts until its processes are gone, so a program that cannot be killed keeps its domain's lane
  * and one place, and nobody else.
  */
 #include "daemon/deferred.h"
+#include "daemon/hook-unit.h"
 #include "daemon/hooks-internal.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
@@ -45,6 +46,7 @@ int hooks_look(struct hooks *h, struct hook_list *ret)
 	char *sentence;
 
 	ret->n = 0;
+	h->looked_us = now_us();
 	if (dir)
 		r = hook_folder_scan(AT_FDCWD, dir, ret, say_once, h);
 	h->any = r < 0 || ret->n > 0;
@@ -91,6 +93,21 @@ static void on_gone(void *arg)
 		hooks_vet_next(h);
 }
 
+/* Their sandbox is the unit's: without it they have the daemon's rights, and its limits. */
+static void say_how(struct hooks *h, const struct hook_run *run)
+{
+	const char *path = hook_unit_socket();
+	char *sentence;
+
+	if (!path || !hook_run_is_child(run) ||
+	    asprintf(&sentence,
+		     "hooks are children of the daemon: nobody serves %s (vcpuhp-hook.socket)",
+		     path) < 0)
+		return;
+	say_once(h, sentence);
+	free(sentence);
+}
+
 int hooks_start(struct hooks *h, const struct hook_call *call, struct hook_lane *lane,
 		struct vetting *vetting, struct hook_job **ret)
 {
@@ -107,11 +124,13 @@ int hooks_start(struct hooks *h, const struct hook_call *call, struct hook_lane 
 	*(job->vets ? &h->n_vetting : &h->n_telling) += 1;
 	r = hook_run_start(&job->run, h->manager->event, call,
 			   &(struct hook_ends){ on_ended, on_gone, job });
-	if (r < 0)
+	if (r < 0) {
 		free_job(job);
-	else
-		*ret = job;
-	return r;
+		return r;
+	}
+	*ret = job;
+	say_how(h, job->run);
+	return 0;
 }
 
 void hooks_leave(struct hook_job *job)
@@ -126,7 +145,8 @@ static bool is_heard(struct hooks *h, enum hook_event event)
 {
 	struct hook_list list;
 
-	if (event != HOOK_PROGRESS && event != HOOK_LOAD)
+	if (event != HOOK_PROGRESS &&
+	    (event != HOOK_LOAD || now_us() - h->looked_us >= HOOKS_LOOK_US))
 		(void)hooks_look(h, &list);
 	return h->any;
 }

@@ -200,6 +200,10 @@ def the_load_is_told_as_often_as_the_configuration_has_it():
         equal((event, op, told["event"], told["domain"]), ("load", "-", "load", "web1"))
         shown = d.info()["load"]
         equal((sorted(told["load"]), told["load"]["pressure"]), (sorted(shown), None))
+    with scene(keys={"LoadIntervalSec": 1}) as (_, d, hooks):
+        wait_for(lambda: d.info()["load"], 10, "a load that is nobody's yet")
+        hooks.note()
+        hooks.wait_calls("load", 1)
     with scene() as (_, d, hooks):
         hooks.note()
         d.setvcpus(2)
@@ -560,6 +564,7 @@ def of_many_domains_sixteen_are_told_at_once():
             most, most_of_one = most_at_once([line.split() for line in hooks.read("log").splitlines()])
             print("# %d operations took %.1f s, telling of them %.1f s; %d at once, %d of a domain" % (
                 2 * FLEET, took, told, most, most_of_one))  # fmt: skip
+            assert took < told / 2, (took, told)
             equal(most_of_one, 1)
             assert 12 <= most <= 16, most
 
@@ -607,6 +612,17 @@ def units_of_their_own_do_the_same():
         finally:
             units.close()
             os.unlink(path)
+
+
+@case()
+def a_socket_that_nobody_serves_is_said_once():
+    path = "/run/vcpuhp-hooks-none-%d" % os.getpid()
+    with scene(env={"VCPUHP_HOOK_SOCKET": path}) as (_, d, hooks):
+        hooks.note()
+        for count in (2, 3):
+            done(d.setvcpus(count), online=count)
+        hooks.wait_calls("done", 2)
+        equal(d.text().count("hooks are children of the daemon: nobody serves %s" % path), 1)
 
 
 def by_units(vm, d, hooks, units):
