@@ -25,7 +25,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { CONNECTION = SD_LISTEN_FDS_START, TERM_MS = 1000 };
+enum { CONNECTION = SD_LISTEN_FDS_START, TERM_MS = 1000, NOT_RUN = 127 };
 
 static void warn(void *ctx, const char *sentence)
 {
@@ -40,25 +40,48 @@ static bool is_listed(const struct hook_list *l, const char *name)
 	return false;
 }
 
-/* Return: 0 where it may be run, -errno. */
-static int find(const char *config_path, const char *name, struct hook_list *ret)
+/* Where the program would have spoken: the first line is the reason that everybody is shown. */
+static void say(int output, const char *sentence)
+{
+	dprintf(output, "not run by its unit: %s\n", sentence);
+	log_line(LOG_ERR, "the hook was not run: %s", sentence);
+}
+
+static int find_in(const char *dir, const char *name, int output, struct hook_list *ret)
+{
+	char sentence[CONFIG_FOLDER_MAX + 128];
+	int r = hook_folder_scan(AT_FDCWD, dir, ret, warn, NULL);
+
+	if (r == 0 && is_listed(ret, name))
+		return 0;
+	if (r < 0)
+		snprintf(sentence, sizeof(sentence), "%s cannot be read: %s", dir, strerror(-r));
+	else
+		snprintf(sentence, sizeof(sentence),
+			 "it has no such hook in %s (HookDirectory= read now; reload)", dir);
+	say(output, sentence);
+	return r < 0 ? r : -EPERM;
+}
+
+/* Return: 0 where it may be run; -errno, and @output was told why. */
+static int find(const char *config_path, const char *name, int output, struct hook_list *ret)
 {
 	struct config *c = NULL;
 	char *error = NULL;
 	int r = config_load(config_path, &c, &error);
 
 	if (r < 0) {
-		log_line(LOG_ERR, "%s", error ? error : strerror(-r));
+		say(output, error ? error : strerror(-r));
 		free(error);
 		return r;
 	}
-	ret->n = 0;
+	r = -EPERM;
 	if (c->hook_dir)
-		r = hook_folder_scan(AT_FDCWD, c->hook_dir, ret, warn, NULL);
+		r = find_in(c->hook_dir, name, output, ret);
+	else
+		say(output, "HookDirectory= is empty now; reload vcpuhpd");
 	config_free(c);
-	if (r < 0)
-		return r;
-	return is_listed(ret, name) ? 0 : -EPERM;
+	return r;
 }
 
 /* vcpuhpd may have gone on meanwhile: then nobody is to run. */
@@ -124,7 +147,7 @@ static int watch(pid_t pid, struct hook_outcome *ret)
 
 static int run(const char *config_path)
 {
-	struct hook_outcome o = { .how = HOOK_UNSTARTED };
+	struct hook_outcome o = { .how = HOOK_EXITED, .code = NOT_RUN };
 	struct hook_order order;
 	struct hook_list list;
 	pid_t pid;
@@ -132,14 +155,14 @@ static int run(const char *config_path)
 
 	if (r < 0)
 		return r;
-	r = find(config_path, order.name, &list);
+	r = find(config_path, order.name, order.output, &list);
 	if (has_left())
 		return 0;
-	if (r == 0) {
-		pid = start(&order, list.dir);
-		close(order.output);
-		r = pid < 0 ? (int)pid : watch(pid, &o);
-	}
+	if (r < 0)
+		return hook_unit_reply(CONNECTION, &o);
+	pid = start(&order, list.dir);
+	close(order.output);
+	r = pid < 0 ? (int)pid : watch(pid, &o);
 	if (r == -ECONNRESET)
 		return 0;
 	if (r < 0)

@@ -651,6 +651,18 @@ def by_units(vm, d, hooks, units):
     d.start()
     d.wait_idle_online(3)
     equal(d.ctl("wait", "x").result["error"], "daemon restarted")
+    # What is wrong with the configuration as it is now is said with the refusal.
+    hooks.put("20-veto", "exit 0")
+    with open(d.config, encoding="utf-8") as f:
+        was = f.read()
+    for text, why in ((was + "[Domian x]\n", r"hook 10-note: not run by its unit: .*:\d+: unknown section \[Domian x\]"),
+                      (was.replace(hooks.folder, "/run/no-such-folder"), "hook 10-note: not run by its unit: it has no such "
+                       r"hook in /run/no-such-folder \(HookDirectory= read now; reload\)")):  # fmt: skip
+        with open(d.config, "w", encoding="utf-8") as f:
+            f.write(text)
+        matches(why, vetoed_why(d.setvcpus(4)))
+    with open(d.config, "w", encoding="utf-8") as f:
+        f.write(was)
     # A unit that goes without a word.
     hooks.put("20-veto", "[ $2 != prepare ] || kill -KILL $(ps -o ppid= $(ps -o ppid= $$))")
     matches("hook 20-veto went with its unit", vetoed_why(d.setvcpus(4)))
