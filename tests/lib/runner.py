@@ -32,7 +32,7 @@ LOGS = os.path.join(ROOT, "build", "test-logs")
 WORKERS = max(2, os.cpu_count() or 2)
 FUZZ_SECONDS = 10
 LONG_FUZZ_SECONDS, LONG_FUZZ_RUNS = 1800, 10**8  # for each, whichever comes first
-SANITIZE_LONG = ("faults_phases.py", "kvm_fleet.py")
+SANITIZE_LONG = ("faults_phases.py", "kvm_fleet.py", "kvm_guest.py", "qtest_cycles.py")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
