@@ -103,6 +103,23 @@ static int take_path(struct command *c, const char *value, enum option o, const 
 	return 0;
 }
 
+static int take_seconds(struct command *c, const char *value, enum option o, unsigned int *ret_ms)
+{
+	if (words_seconds(value, ret_ms) < 0)
+		return command_error(c, "--%s needs seconds from 1 to %d, not '%s'", table[o].name,
+				     WORDS_SECONDS_MAX, value);
+	return 0;
+}
+
+static int take_policy(struct command *c, const char *value)
+{
+	c->policy = value;
+	if (words_is_policy(value))
+		return 0;
+	return command_error(c, "'%s' is no policy; there are all, best-effort and at-least=K",
+			     value);
+}
+
 int option_take(struct command *c, enum option o, const char *value)
 {
 	c->given |= UINT64_C(1) << o;
@@ -119,24 +136,12 @@ int option_take(struct command *c, enum option o, const char *value)
 	case OPT_MAXVCPUS:
 		return take_number(c, value, o, 1, 4096, &c->maximum);
 	case OPT_POLICY:
-		c->policy = value;
-		if (!words_is_policy(value))
-			return command_error(c,
-					     "'%s' is no policy; there are all, best-effort and "
-					     "at-least=K",
-					     value);
-		return 0;
+		return take_policy(c, value);
 	case OPT_TIMEOUT:
 	case OPT_WAIT_TIMEOUT:
-		if (words_seconds(value, &c->timeout_ms) < 0)
-			return command_error(c, "--timeout needs seconds from 1 to %d, not '%s'",
-					     WORDS_SECONDS_MAX, value);
-		return 0;
+		return take_seconds(c, value, o, &c->timeout_ms);
 	case OPT_INTERVAL:
-		if (words_seconds(value, &c->interval_ms) < 0)
-			return command_error(c, "--interval needs seconds from 1 to %d, not '%s'",
-					     WORDS_SECONDS_MAX, value);
-		return 0;
+		return take_seconds(c, value, o, &c->interval_ms);
 	case OPT_COUNT:
 	case OPT_REFRESHES:
 		return take_number(c, value, o, 1, WORDS_EVENTS_MAX, &c->events);
