@@ -22,7 +22,7 @@ SIDES_README = {"-": "-", "host": "host", "control": "agent", "worker": "worker"
 SIDES_PROTOCOL = {"-": "none", "host": "host", "control": "agent, control", "worker": "agent, worker"}
 # Of vcpuhpctl itself, where there is no daemon that could say it (daemon/ctl/ctl.c).
 OWN_ERRORS = [["NoDaemon", "9"], ["BadReply", "9"]]
-FOREIGN = {"virsh(1)", "systemd.exec(5)", "systemd.resource-control(5)", "journalctl(1)", "run-parts(8)", "systemd-run(1)"}
+FOREIGN = {"virsh(1)", "systemd.exec(5)", "systemd.resource-control(5)", "journalctl(1)", "run-parts(8)", "systemd-run(1)", "setsid(1)"}
 
 
 def read(path):
