@@ -15,6 +15,7 @@ counts as failed once, in the tier "build".
 
 import argparse
 import concurrent.futures
+import contextlib
 import glob
 import json
 import os
@@ -32,7 +33,10 @@ LOGS = os.path.join(ROOT, "build", "test-logs")
 WORKERS = max(2, os.cpu_count() or 2)
 FUZZ_SECONDS = 10
 LONG_FUZZ_SECONDS, LONG_FUZZ_RUNS = 1800, 10**8  # for each, whichever comes first
-SANITIZE_LONG = ("faults_phases.py", "kvm_fleet.py", "kvm_guest.py", "qtest_cycles.py")
+# What counts a core's time, a process's growth or a second's deadline runs as users run it; every
+# other script of tests/integration under the sanitizers. With --long each runs both ways.
+MEASURING = ("faults_phases", "hostile_", "kvm_", "load", "many_domains", "metrics", "qtest_cycles",
+             "qtest_soak", "reload", "store", "completion", "examples")  # fmt: skip
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
@@ -76,6 +80,7 @@ class Run:
         self.failed = []
         self.skipped = []  # whole tiers and scripts
         self.builds = {}
+        self.tidy = []  # futures of what runs beside the other tiers
         self.times = []
         self.lock = threading.Lock()
         self.terminal = sys.stdout.isatty()
@@ -229,10 +234,11 @@ def run_script(run, tier, script, folder, env=None, suffix=""):
         run.tap(tier, name + "-again", [sys.executable, script] + held, seconds, env)
 
 
-def run_integration(run, tier, folder, env=None, left_out=()):
+def run_integration(run, tier, folder, measuring, env=None):
     """Two at a time, for they mostly wait; then each alone those that measure what a core is used for,
     or hold deadlines of a second."""
-    names = [s for s in scripts("integration") if run.options.long or os.path.basename(s) not in left_out]
+    names = [s for s in scripts("integration")
+             if run.options.long or os.path.basename(s).startswith(MEASURING) == measuring]  # fmt: skip
     alone = [s for s in names if os.path.basename(s).startswith(("faults_", "hostile_", "kvm_guest", "store"))]
     each(lambda s: run_script(run, tier, s, folder, env), [s for s in names if s not in alone])
     for script in alone:
@@ -255,8 +261,8 @@ def tier_build(run):
     run.build("build/musl", "build")
 
 
-def tier_tidy(run):
-    """clang-tidy over every C file that is compiled"""
+def begin_tidy(run):
+    """clang-tidy, on what the tiers leave of the cores while they wait. Return its futures."""
     need("clang-tidy", "clang")
     run.need_build("build/clang")
     with open(os.path.join(ROOT, "build/clang/compile_commands.json"), encoding="utf-8") as f:
@@ -264,10 +270,19 @@ def tier_tidy(run):
                         for c in json.load(f)})  # fmt: skip
 
     def one(name):
-        run.command("tidy", name, ["clang-tidy", "--quiet", "--warnings-as-errors=*",
-                                   "-p", "build/clang", name])  # fmt: skip
+        run.command("tidy", name, ["chrt", "--idle", "0", "clang-tidy", "--quiet", "--warnings-as-errors=*",
+                                   "-p", "build/clang", name], seconds=3600)  # fmt: skip
 
-    each(one, [f for f in files if f.endswith(".c") and not f.startswith(("..", "build"))])
+    pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
+    done = [pool.submit(one, f) for f in files if f.endswith(".c") and not f.startswith(("..", "build"))]
+    pool.shutdown(wait=False)
+    return done
+
+
+def tier_tidy(run):
+    """clang-tidy over every C file that is compiled, begun once clang's build is made"""
+    for done in run.tidy or begin_tidy(run):
+        done.result()
 
 
 def tier_unit(run):
@@ -331,21 +346,19 @@ def tier_coverage(run):
 
 
 def tier_sanitize(run):
-    """unit tests, fuzz corpus and integration again under ASan and UBSan"""
+    """unit tests, fuzz corpus and integration under ASan and UBSan, but what measures"""
     run.need_build("build/asan")
     run_meson_tests(run, "sanitize", "build/asan", lambda t: True, SANITIZER_ENV)
-    # The same code as elsewhere, in hundreds of cells and kills: every one with --long.
-    env = dict(SANITIZER_ENV, **({} if run.options.long else {"VCPUHP_TEST_EVERY": "9"}))
-    run_integration(run, "sanitize", "build/asan", env, left_out=SANITIZE_LONG)
+    run_integration(run, "sanitize", "build/asan", False, SANITIZER_ENV)
     if not run.options.long:
-        run.point("sanitize", ", ".join(SANITIZE_LONG), "skip", "with --long")
+        run.point("sanitize", "tests/integration: " + ", ".join(MEASURING), "skip", "with --long")
 
 
 def tier_integration(run):
-    """real daemon, real QEMU on KVM: no guest and the real agent on a folder for /, or a guest of our own"""
+    """real daemon, real QEMU on KVM, as users run it: what measures; the rest is under the sanitizers"""
     run.need_build("build")
     run_meson_tests(run, "integration", "build", lambda t: _is_in(t, "integration"))
-    run_integration(run, "integration", "build")
+    run_integration(run, "integration", "build", True)
     if run.build("build/musl"):
         script = os.path.join(ROOT, "tests", "integration", "agent_dialogue.py")
         run_script(run, "integration", script, "build/musl", suffix="-musl")
@@ -364,7 +377,9 @@ def tier_libvirt(run):
         raise SkipTier("/dev/kvm is missing or not accessible to this user")
     if os.geteuid() != 0:
         raise SkipTier("a private libvirtd needs root, for its mount namespace")
-    for script in scripts("libvirt"):
+    busy = [s for s in scripts("libvirt") if os.path.basename(s) in ("mixed.py", "real_guest.py")]
+    each(lambda s: run_script(run, "libvirt", s, "build"), [s for s in scripts("libvirt") if s not in busy])
+    for script in busy:
         run_script(run, "libvirt", script, "build")
 
 
@@ -401,19 +416,18 @@ TIERS = {
     "fuzz": tier_fuzz,
     "sim": tier_sim,
     "coverage": tier_coverage,
-    "tidy": tier_tidy,
     "integration": tier_integration,
     "sanitize": tier_sanitize,
     "libvirt": tier_libvirt,
     "dist": tier_dist,
     "systemd": tier_systemd,
     "e2e": tier_e2e,
+    "tidy": tier_tidy,
 }
 
 
 def run_tier(run, name):
     print("\n== %s: %s" % (name, TIERS[name].__doc__), flush=True)
-    shutil.rmtree(os.path.join(LOGS, name), ignore_errors=True)
     start = time.monotonic()
     try:
         TIERS[name](run)
@@ -421,6 +435,20 @@ def run_tier(run, name):
         run.point(name, "THE TIER IS SKIPPED", "skip", str(e))
         run.skipped.append("%s: THE TIER IS SKIPPED: %s" % (name, e))
     run.times.append((name, time.monotonic() - start))
+
+
+def run_tiers(run, names):
+    for name in names:
+        shutil.rmtree(os.path.join(LOGS, name), ignore_errors=True)
+    try:
+        for name in names:
+            run_tier(run, name)
+            if name == "build" and "tidy" in names:
+                with contextlib.suppress(SkipTier):  # said at its turn
+                    run.tidy = begin_tidy(run)
+    finally:
+        for left in run.tidy:
+            left.cancel()
 
 
 def list_all():
@@ -455,8 +483,7 @@ def main():
     if options.mutants:
         mutants.run_all(run, ROOT, LOGS)
     else:
-        for name in options.tier or list(TIERS):
-            run_tier(run, name)
+        run_tiers(run, options.tier or list(TIERS))
         print("\ntimes: " + ", ".join("%s %.0f s" % t for t in run.times) +
               "; all %.0f s" % (time.monotonic() - start))  # fmt: skip
     for line in run.skipped:
