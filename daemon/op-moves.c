@@ -225,6 +225,8 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 		op_move_stuck(m, run->domain, o);
 	else if (o->rc)
 		on_walk_failed(run, m, o);
+	else
+		op_moves_arrived(run, m);
 	op_run_look_again(run);
 }
 

@@ -87,14 +87,25 @@ static bool is_all_to_go_back(const struct op_run *run)
 					    (called_back && run->stop_rc));
 }
 
-/* It has come where it was to rest. */
+/*
+ * It has come where it was to rest: also where that was while an earlier daemon looked, or none, and
+ * this one has still to see it.
+ */
 static void take_back(struct move *m)
 {
-	if (m->resumed || !m->started || m->walking || m->todo || move_judge(m) != VCPU_OK ||
+	bool is_on_its_way = m->walking || (m->todo && !m->resumed);
+
+	if (!m->started || is_on_its_way || move_judge(m) != VCPU_OK ||
 	    m->entry->to < CPUHP_STANDBY || m->at == m->entry->from)
 		return;
 	m->called_back = m->undoing = m->todo = true;
 	m->goal = m->entry->from;
+}
+
+void op_moves_arrived(struct op_run *run, struct move *m)
+{
+	if (is_all_to_go_back(run))
+		take_back(m);
 }
 
 static void call_back(struct op_run *run, struct move *m, int rc)

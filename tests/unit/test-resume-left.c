@@ -231,6 +231,73 @@ static void what_goes_back_for_anothers_refusal_still_does(void **state)
 	bench_stop(b);
 }
 
+/* One rests at standby, and the other's removal is out, when the daemon is replaced. */
+static struct bench *replace_at_the_removal(int finds_1_at)
+{
+	struct op_request r = { .id = "rest", .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = start();
+
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	op_unref(bench_submit(b, &r));
+	bench_wait_word(b, "unplug 2");
+	bench_turn(b);
+	replace_daemon(b);
+	b->guest_state[1] = finds_1_at;
+	b->agent_silent[1] = finds_1_at != CPUHP_STANDBY;
+	bench_agent_up(b, 1);
+	return b;
+}
+
+static void all_are_back(struct bench *b)
+{
+	bench_ends(b, op_ref(manager_find_op(b->manager, "rest")), OP_REFUSED,
+		   "2:refused 1:rolled-back");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_stop(b);
+}
+
+/* What has come to its rest before this daemon began goes back for a refusal as any other does. */
+static void what_rests_goes_back_with_the_next_daemon(void **state)
+{
+	struct bench *b = replace_at_the_removal(CPUHP_STANDBY);
+
+	bench_turn(b);
+	bench_ost(b, 2, HV_OST_REMOVE, 130);
+	all_are_back(b);
+}
+
+/* So does what this one has still to take there: when it has come. */
+static void what_comes_to_rest_after_a_refusal_goes_back(void **state)
+{
+	struct bench *b = replace_at_the_removal(CPUHP_ONLINE);
+
+	bench_wait_word(b, "kick 1 6");
+	bench_ost(b, 2, HV_OST_REMOVE, 130);
+	bench_turn(b);
+	b->agent_silent[1] = false;
+	bench_done(b, 1, CPUHP_STANDBY, 0, 0xff);
+	all_are_back(b);
+}
+
+/* The daemon is replaced while one is on its way to standby still, so this one has decided all. */
+static void what_rested_before_the_decision_goes_back_for_a_refusal(void **state)
+{
+	struct op_request r = { .id = "rest", .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = start();
+
+	bench_put_online(b, 1, 2);
+	b->qemu_refuses[2] = b->agent_silent[2] = true;
+	op_unref(bench_submit(b, &r));
+	bench_wait_word(b, "kick 2 6");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 1), CPUHP_STANDBY);
+	replace_daemon(b);
+	b->agent_silent[2] = false;
+	bench_agent_up(b, 1);
+	all_are_back(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +309,9 @@ int main(void)
 		IN_FOLDER(what_was_not_asked_of_qemu_is_not_awaited_from_it),
 		IN_FOLDER(nor_is_it_by_the_next_daemon),
 		IN_FOLDER(what_goes_back_for_anothers_refusal_still_does),
+		IN_FOLDER(what_rests_goes_back_with_the_next_daemon),
+		IN_FOLDER(what_comes_to_rest_after_a_refusal_goes_back),
+		IN_FOLDER(what_rested_before_the_decision_goes_back_for_a_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
