@@ -225,8 +225,9 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 		op_move_stuck(m, run->domain, o);
 	else if (o->rc)
 		on_walk_failed(run, m, o);
-	else
-		op_moves_arrived(run, m);
+	/* What came to rest before it, or by it; and the next daemon is not to keep that either. */
+	if (op_moves_take_back(run))
+		(void)domain_remember(run->domain);
 	op_run_look_again(run);
 }
 

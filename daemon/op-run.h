@@ -154,8 +154,8 @@ void op_moves_take(struct op_run *run, struct move *m, const struct hostwalk_out
 void op_move_stuck(struct move *m, const struct domain *d, const struct hostwalk_outcome *o);
 /* Stop what can be stopped: because of a failure or a cancel (-ECANCELED), or the deadline. */
 void op_moves_call_back(struct op_run *run, int rc);
-/* This one has come to its goal; what has failed meanwhile may take it back from there. */
-void op_moves_arrived(struct op_run *run, struct move *m);
+/* Take back what rests, where nothing of the operation is kept any more. Return: whether there was any. */
+bool op_moves_take_back(struct op_run *run);
 /* Is there any walk to be started? */
 bool op_moves_have_work(const struct op_run *run);
 /* Is there anything to start from a state that only an agent could tell? */

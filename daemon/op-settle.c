@@ -91,21 +91,25 @@ static bool is_all_to_go_back(const struct op_run *run)
  * It has come where it was to rest: also where that was while an earlier daemon looked, or none, and
  * this one has still to see it.
  */
-static void take_back(struct move *m)
+static bool take_back(struct move *m)
 {
 	bool is_on_its_way = m->walking || (m->todo && !m->resumed);
 
 	if (!m->started || is_on_its_way || move_judge(m) != VCPU_OK ||
 	    m->entry->to < CPUHP_STANDBY || m->at == m->entry->from)
-		return;
+		return false;
 	m->called_back = m->undoing = m->todo = true;
 	m->goal = m->entry->from;
+	return true;
 }
 
-void op_moves_arrived(struct op_run *run, struct move *m)
+bool op_moves_take_back(struct op_run *run)
 {
-	if (is_all_to_go_back(run))
-		take_back(m);
+	bool any = false;
+
+	for (unsigned int i = 0; is_all_to_go_back(run) && i < run->n_moves; i++)
+		any |= take_back(&run->moves[i]);
+	return any;
 }
 
 static void call_back(struct op_run *run, struct move *m, int rc)
@@ -130,8 +134,7 @@ void op_moves_call_back(struct op_run *run, int rc)
 {
 	for (unsigned int i = 0; i < run->n_moves; i++)
 		call_back(run, &run->moves[i], rc);
-	for (unsigned int i = 0; is_all_to_go_back(run) && i < run->n_moves; i++)
-		take_back(&run->moves[i]);
+	(void)op_moves_take_back(run);
 	op_resume_recall(run);
 }
 

@@ -297,6 +297,32 @@ static void a_cancel_beside_a_removal_takes_nothing_back(void **ctx)
 	bench_stop(b);
 }
 
+/* A removal that has not been sent, with the agent still to consent, when the time is over. */
+static void a_deadline_that_turns_a_removal_takes_back_what_has_come_up(void **ctx)
+{
+	struct op_request r = {
+		.goal = OP_GOAL_COUNT, .count = 2, .standby = 0, .timeout_ms = 300
+	};
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put(b, 1, CPUHP_STANDBY);
+	bench_put(b, 2, CPUHP_STANDBY);
+	b->agent_silent[1] = true;
+	o = bench_submit(b, &r);
+	bench_wait_word(b, "kick 2 6");
+	bench_turn(b);
+	b->agent_silent[1] = false;
+	b->agent_silent[2] = true;
+	bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
+	bench_wait_word(b, "cancel 2");
+	bench_done(b, 2, CPUHP_STANDBY, -ECANCELED, 0xff);
+	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:rolled-back");
+	bench_states(b, 1, 2, CPUHP_STANDBY);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +338,7 @@ int main(void)
 		cmocka_unit_test(what_leaves_the_guest_before_its_way_back_is_removed),
 		cmocka_unit_test(a_cancel_beside_a_removal_takes_nothing_back),
 		cmocka_unit_test(a_cancel_that_turns_one_round_takes_back_what_rests),
+		cmocka_unit_test(a_deadline_that_turns_a_removal_takes_back_what_has_come_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
