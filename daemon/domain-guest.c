@@ -171,6 +171,7 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	     (r->state < CPUHP_STANDBY || is_taken(d, v, r->cpu))))
 		return;
 	was_walking = v->guest_walking;
+	v->told_us = now_us();
 	v->heard = true;
 	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;

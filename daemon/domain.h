@@ -49,7 +49,9 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * @drift_told: the listeners were told a drift last; @drift_untold, @state_untold: what it is now
  *              is still to be told, when @talk has a token again
  * @park_again: the guest was rebooted while it was to rest at standby; taken there once
- * @since_us: CLOCK_MONOTONIC of the last change of @state
+ * @told_us: CLOCK_MONOTONIC of the guest's last word on it
+ * @since_us: since when it is in @state: where the guest's word is shown again, as that is all that is
+ *              known after a walk without an answer, since that word; @shown_us: when that was shown
  * @entered_us: when the step it is in was entered (host clock), 0 between steps
  * @armed: host state armed to fail once (R18), 0 none
  * @kick, @kick_tag: its last kick and the operation's tag, for the kernel's steps that come after it
@@ -80,7 +82,8 @@ struct vcpu {
 	bool drift_told, drift_untold, state_untold;
 	struct bucket talk;
 	bool park_again;
-	uint64_t since_us;
+	uint64_t told_us;
+	uint64_t since_us, shown_us;
 	uint64_t entered_us;
 	int armed;
 	uint32_t kick, kick_tag;

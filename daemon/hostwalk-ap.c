@@ -287,6 +287,7 @@ static void believe(struct hostwalk *h)
 	 * can it have one that QEMU has not: the result may be older than its going. */
 	v->guest_present = v->present && r->state >= CPUHP_STANDBY;
 	v->guest_state = r->state;
+	v->told_us = now_us();
 	if (r->ran_on != MSG_NO_CPU)
 		v->ran_on = r->ran_on;
 	hostwalk_reach(h, v->guest_present ? r->state

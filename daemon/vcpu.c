@@ -94,7 +94,7 @@ void vcpu_tell_state(struct vcpu *v)
 	event_publish(d->manager->bus,
 		      &(struct event){
 			      .type = EVENT_STATE,
-			      .t_us = v->since_us,
+			      .t_us = v->shown_us,
 			      .domain = d,
 			      .op = d->running,
 			      .vcpu = (int)v->vcpu,
@@ -107,7 +107,7 @@ void vcpu_tell_state(struct vcpu *v)
 		      });
 }
 
-void vcpu_set_state(struct vcpu *v, int state)
+static void set_state(struct vcpu *v, int state, uint64_t since_us)
 {
 	struct domain *d = v->domain;
 	char from[MSG_NAME_MAX + 16], to[MSG_NAME_MAX + 16];
@@ -122,9 +122,15 @@ void vcpu_set_state(struct vcpu *v, int state)
 		   domain_state_name(d, v->state, from, sizeof(from)),
 		   domain_state_name(d, state, to, sizeof(to)));
 	v->state = state;
-	v->since_us = now_us();
+	v->since_us = since_us;
+	v->shown_us = now_us();
 	v->state_untold = true;
 	vcpu_tell_state(v);
+}
+
+void vcpu_set_state(struct vcpu *v, int state)
+{
+	set_state(v, state, now_us());
 }
 
 void vcpu_log(enum journal_message what, const struct vcpu *v, const char *format, ...)
@@ -144,11 +150,14 @@ void vcpu_log(enum journal_message what, const struct vcpu *v, const char *forma
 
 void vcpu_settle(struct vcpu *v)
 {
+	int state = vcpu_observed_state(v);
+
 	if (hostwalk_says(v))
 		return;
 	if (!v->hw)
 		v->entered_us = 0;
-	vcpu_set_state(v, vcpu_observed_state(v));
+	/* At standby and above it is the guest's word, however long ago he has said it. */
+	set_state(v, state, state >= CPUHP_STANDBY ? v->told_us : now_us());
 }
 
 static const char *callback_name(const struct domain *d, int state)

@@ -222,6 +222,27 @@ static void a_reset_does_not_end_the_way_back_from_a_refusal(void **ctx)
 	bench_stop(b);
 }
 
+/* What he had said before is all that is known of it: no news, however the walk has ended. */
+static void the_guests_word_is_as_old_as_it_is_after_the_walk(void **ctx)
+{
+	struct bench_walk w;
+	struct bench *b = bench_start_removal(&w);
+	const struct vcpu *v = &b->d->vcpus[3];
+	uint64_t said_us;
+
+	bench_row(b, 3, CPUHP_STANDBY);
+	said_us = now_us();
+	bench_answer_unplug(b, 3, -EIO, "no");
+	bench_said(b, "kick 3 6 rollback");
+	assert_int_equal(bench_state(b, 3), CPUHP_GUEST_PRESENT);
+	bench_wait(b, bench_is_over, &w);
+	vcpu_settle(&b->d->vcpus[3]);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	assert_true(v->since_us <= said_us);
+	assert_true(v->shown_us > said_us);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +255,7 @@ int main(void)
 		cmocka_unit_test(a_question_without_an_answer_waits_for_the_next_table),
 		cmocka_unit_test(a_new_session_has_nothing_asked_for_anew),
 		cmocka_unit_test(a_reset_does_not_end_the_way_back_from_a_refusal),
+		cmocka_unit_test(the_guests_word_is_as_old_as_it_is_after_the_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
