@@ -153,11 +153,12 @@ static void lose_daemon(struct sim_domain *d)
 	struct driver *v = d->driver;
 
 	undisturbed_over(d);
-	disturbed_again(d, true);
 	for (unsigned int t = 0; t < v->n_tracks; t++) {
 		v->tracks[t].op = op_unref(v->tracks[t].op);
 		forget_unwritten(d, &v->tracks[t]);
 	}
+	/* What the next one has to end once more is among those that it meets. */
+	disturbed_again(d, true);
 	d->watch->running[0] = '\0';
 	store_await_daemon(d);
 }
