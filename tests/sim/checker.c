@@ -64,7 +64,7 @@ static bool is_spoilt(const struct sim_domain *d)
 static bool is_heard(const struct sim_domain *d)
 {
 	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !is_spoilt(d) &&
-	       guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flooded &&
+	       !d->m.slowed && guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flooded &&
 	       wire_is_open(&d->a.wire) && !d->a.frames.left;
 }
 

@@ -40,7 +40,7 @@ static void flush(struct sim_domain *d)
 
 static void forget_client(struct sim_domain *d)
 {
-	d->m.greeted = d->m.lost = false;
+	d->m.greeted = d->m.lost = d->m.slowed = false;
 	d->m.n_queue = 0;
 	d->m.in_len = d->m.out_len = 0;
 	clock_disarm(&d->m.turn);
@@ -364,6 +364,7 @@ static void on_turn(void *arg)
 
 	if (m->stopped || m->n_queue == 0)
 		return;
+	m->slowed = false;
 	memmove(m->queue, m->queue + 1, --m->n_queue * sizeof(c));
 	if (row)
 		row->fn(d, &c);
@@ -388,6 +389,7 @@ static void work(struct sim_domain *d)
 	row = find_row(m->queue[0].name);
 	us = row && row->max_us ? rng_range(&d->rng, row->min_us, row->max_us) : 0;
 	us += m->slow_us + (m->think_us ? rng_below(&d->rng, m->think_us) : 0);
+	m->slowed = m->slow_us;
 	m->slow_us = 0;
 	if (us == 0) {
 		on_turn(d);

@@ -112,7 +112,7 @@ struct qmp_command {
 /**
  * struct machine - a QEMU process, and whoever follows it on the same socket
  * @stopped: SIGSTOP: it reads nothing, answers nothing, and its guest stands still
- * @slow_us: added to the next command's time
+ * @slow_us: added to the next command's time; @slowed: to that of the one under way
  * @think_us: each command may take that much longer
  * @refuse_add, @refuse_del: so many are answered with an error
  * @table, @cpus: what the two queries answer, kept until something changes; NULL: make it
@@ -137,6 +137,7 @@ struct machine {
 	char *table, *cpus;
 	struct tampering replies, events;
 	uint64_t slow_us;
+	bool slowed;
 	unsigned int think_us;
 	unsigned int refuse_add, refuse_del;
 	void (*on_line)(struct sim_domain *d, const char *line); /* a recording's eye, NULL none */
