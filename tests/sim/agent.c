@@ -21,9 +21,27 @@ enum { GATHER_US = 3000, TAKEN_IN_US = 200000, FLOOD_US = 1000, FLOOD_FRAMES = 5
 
 static const uint8_t pad[FRAME_PAD];
 
+/* DESIGN 6: 50 frames a second, and bursts of 500. The daemon wakes up for five at a time. */
+enum { FRAME_US = 1000000 / 50, BURST_US = 500 * FRAME_US, WAKE_US = 5 * FRAME_US };
+
 static void put(struct sim_domain *d, const void *bytes, size_t n)
 {
+	uint64_t now = clock_us(), saved_us = now > BURST_US ? now - BURST_US : 0;
+
+	if (d->a.paid_us < saved_us)
+		d->a.paid_us = saved_us;
+	d->a.paid_us += FRAME_US;
 	wire_send(&d->a.wire, bytes, n);
+}
+
+bool agent_is_paying(const struct sim_domain *d)
+{
+	return clock_us() < d->a.paid_us + WAKE_US && wire_unread(&d->a.wire) > 0;
+}
+
+void agent_met_anew(struct sim_domain *d)
+{
+	d->a.paid_us = 0;
 }
 
 static void tear(struct sim_domain *d)
@@ -362,6 +380,9 @@ static void on_open(void *ctx)
 	struct sim_domain *d = ctx;
 
 	frame_decoder_init(&d->a.arriving);
+	/* What was not read is gone, and need not be paid for. */
+	if (d->a.paid_us > clock_us())
+		d->a.paid_us = clock_us();
 	hear(d, pad, sizeof(pad));
 }
 
@@ -395,7 +416,7 @@ void agent_start(struct sim_domain *d)
 	frame_decoder_init(&a->arriving);
 	frame_decoder_init(&a->in);
 	session_init(&a->session, new_session(d));
-	wire_send(&a->wire, pad, sizeof(pad));
+	put(d, pad, sizeof(pad));
 	say_hello(d);
 	agent_mute(d, false);
 	walk_script_adopt(d);
@@ -466,7 +487,7 @@ static void flood_once(struct sim_domain *d)
 		out[rng_below(&d->rng, (unsigned int)len)] ^= 0x55;
 	/* The guest's writes wait when the host does not read. */
 	if (len > 0 && wire_backlog(&a->wire) == 0)
-		wire_send(&a->wire, out, (size_t)len);
+		put(d, out, (size_t)len);
 }
 
 static void on_flood(void *arg)

@@ -65,7 +65,7 @@ static bool is_heard(const struct sim_domain *d)
 {
 	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !is_spoilt(d) &&
 	       !d->m.slowed && guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flooded &&
-	       wire_is_open(&d->a.wire) && !d->a.frames.left;
+	       wire_is_open(&d->a.wire) && !d->a.frames.left && !agent_is_paying(d);
 }
 
 static void on_ended(struct sim_domain *d, const struct op *op)

@@ -280,6 +280,7 @@ struct plant {
  * @arriving: the host's frames as they come, one by one; @in: what becomes of them on their way
  * @frames, @heard: how those to the host, and those from it, are spoilt
  * @flood: frames of one that are still to come; @flooded: and not all of it has been read
+ * @paid_us: by then the daemon has let it pay for all that it has said
  */
 struct agent {
 	struct wire wire;
@@ -298,6 +299,7 @@ struct agent {
 	struct plant plant;
 	unsigned int flood;
 	bool flooded;
+	uint64_t paid_us;
 	struct clock_timer flooding;
 };
 
@@ -314,6 +316,10 @@ void agent_row(struct sim_domain *d, unsigned int slot);
 void agent_send_done(struct sim_domain *d, unsigned int slot);
 void agent_flood(struct sim_domain *d, unsigned int frames);
 void agent_mute(struct sim_domain *d, bool mute);
+/* It has said more than it may at once, and the rest is still to be read. */
+bool agent_is_paying(const struct sim_domain *d);
+/* Whoever reads it from now on has read nothing yet. */
+void agent_met_anew(struct sim_domain *d);
 
 void walk_script_kick(struct sim_domain *d, const struct msg_kick *k);
 void walk_script_cancel(struct sim_domain *d, uint32_t kick);

@@ -160,6 +160,7 @@ static void lose_daemon(struct sim_domain *d)
 	/* What the next one has to end once more is among those that it meets. */
 	disturbed_again(d, true);
 	d->watch->running[0] = '\0';
+	agent_met_anew(d);
 	store_await_daemon(d);
 }
 
