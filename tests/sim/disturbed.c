@@ -17,6 +17,12 @@ static bool is_open(const struct track *t)
 	return t->end == TRACK_OPEN && t->begun;
 }
 
+void disturbed_add(struct sim_domain *d, unsigned int slot)
+{
+	if (d->watch)
+		memcpy(d->watch->adder[slot], d->watch->running, sizeof(d->watch->adder[slot]));
+}
+
 void disturbed_step(struct sim_domain *d, unsigned int slot, const char *op, const char *what)
 {
 	struct driver *v = d->driver;

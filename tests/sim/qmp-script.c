@@ -288,8 +288,8 @@ static void on_device_add(struct sim_domain *d, const struct qmp_command *c)
 		d->m.slots[slot].added &= !say_error(d, c, "GenericError",
 						     "kvm_init_vcpu: kvm_get_vcpu failed (%u): %s",
 						     slot, "Cannot allocate memory");
-		if (!d->m.slots[slot].added)
-			disturbed_step(d, slot, NULL, "device_add");
+		if (!d->m.slots[slot].added && d->watch)
+			disturbed_step(d, slot, d->watch->adder[slot], "device_add");
 	} else {
 		machine_plug(d, slot, c->device, strncmp(c->device, "vhp-", 4) != 0);
 		say_return(d, c, "{}");
@@ -414,6 +414,7 @@ static void note_sent(struct sim_domain *d, const struct qmp_command *c)
 		if (d->m.slots[slot].added)
 			sim_breach(d, "device_add of slot %u twice without a query", slot);
 		d->m.slots[slot].added = true;
+		disturbed_add(d, slot);
 		world_sent(d, slot, NULL);
 		sim_phase(d, PHASE_ADD_SENT, slot);
 	} else if (strcmp(c->name, "device_del") == 0) {

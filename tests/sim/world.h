@@ -81,6 +81,7 @@ struct driver {
  * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way
  * @voice_us, @port_us, @qemu_us: when the agent could last say anything, when its port could last be
  *	reached, and when QEMU's socket could
+ * @adder: which operation has sent a slot's last device_add
  */
 struct watch {
 	int was[SIM_SLOTS];
@@ -89,7 +90,7 @@ struct watch {
 	uint64_t voice_us, port_us, qemu_us, flood_us;
 	unsigned int present, online, standby;
 	uint64_t truth, calm_us;
-	char running[MSG_OP_MAX + 1];
+	char running[MSG_OP_MAX + 1], adder[SIM_SLOTS][MSG_OP_MAX + 1];
 };
 
 /* The fewest allocations and the most descriptors of a quarter of a run, 0 nothing yet (growth.c). */
@@ -175,6 +176,8 @@ void undisturbed_over(struct sim_domain *d);
 
 /* disturbed.c: of what cannot be done any more, when it ends. */
 void disturbed_end(struct sim_domain *d, const struct track *t, const struct op *op);
+/* The daemon sends a device_add for this slot; on whose behalf its answer will be. */
+void disturbed_add(struct sim_domain *d, unsigned int slot);
 /* The daemon is told that a step of it for this slot has failed; @op: NULL the one that runs. */
 void disturbed_step(struct sim_domain *d, unsigned int slot, const char *op, const char *what);
 /* QEMU ends, or its guest shuts down. */
