@@ -279,10 +279,13 @@ static bool is_failed(const struct op_vcpu *e)
 }
 
 /* Where it is said to be: where it was to go, or back where it was; -1 it is not said. */
-static int claim_of(const struct track *t, const struct op *op, const struct op_vcpu *e)
+static int claim_of(const struct sim_domain *d, const struct track *t, const struct op *op,
+		    const struct op_vcpu *e)
 {
-	/* Of a slot that others have moved: there is nothing to be taken back. */
-	bool others = t->moved & UINT32_C(1) << e->vcpu;
+	/* Of a slot that others have moved, or had filled before anybody heard: there is nothing to be
+	 * taken back. */
+	bool others = t->moved & UINT32_C(1) << e->vcpu ||
+		      (e->from < CPUHP_QEMU_DEVICE && d->m.slots[e->vcpu].foreign);
 
 	if (e->result == VCPU_OK)
 		return e->to;
@@ -298,7 +301,7 @@ static void check_claims(struct sim_domain *d, const struct track *t, const stru
 		const struct op_vcpu *e = &op->vcpus[i];
 
 		check_entry(d, t, e);
-		check_claim(d, t, e, claim_of(t, op, e));
+		check_claim(d, t, e, claim_of(d, t, op, e));
 	}
 }
 
