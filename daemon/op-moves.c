@@ -83,10 +83,24 @@ static int make_room(struct op_run *run, unsigned int n)
 	return 0;
 }
 
+/*
+ * Without KVM a plan is carried out whole, or not at all: what leaves, or comes, without one that has a
+ * move already would leave a hole.
+ */
+static bool is_to_be_whole(const struct op_run *run, const struct plan *plan)
+{
+	for (unsigned int i = 0; !run->domain->facts.kvm && i < plan->n_moves; i++)
+		if (has_move(run, plan->moves[i].vcpu))
+			return true;
+	return false;
+}
+
 int op_moves_add(struct op_run *run, const struct plan *plan)
 {
 	int added = 0;
 
+	if (is_to_be_whole(run, plan))
+		return 0;
 	if (make_room(run, plan->n_moves) < 0)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < plan->n_moves; i++) {

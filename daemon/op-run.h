@@ -139,7 +139,10 @@ bool op_moves_are_off(const struct op_run *run);
 /* Each such vCPU is noted as failed. Return: whether there is any. */
 bool op_moves_note_lost(struct op_run *run);
 
-/* op-moves.c: a move for each line of the plan whose vCPU has none yet. Return: how many, or -ENOMEM. */
+/*
+ * op-moves.c: a move for each line of the plan whose vCPU has none yet; without KVM that is none where
+ * one has. Return: how many, or -ENOMEM.
+ */
 int op_moves_add(struct op_run *run, const struct plan *plan);
 /* Those from the @n-th on cannot be written down, so they are not carried out. */
 void op_moves_withdraw(struct op_run *run, unsigned int n);

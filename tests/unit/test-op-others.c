@@ -250,6 +250,30 @@ static void a_refused_removal_takes_back_what_has_gone_to_standby(void **ctx)
 	bench_stop(b);
 }
 
+/* Without KVM what the guest has brought up cannot leave below the one that the operation has plugged. */
+static void what_is_planned_again_leaves_no_hole(void **ctx)
+{
+	struct op_request r = { .goal = OP_GOAL_COUNT, .count = 1, .standby = 1 };
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put(b, 1, CPUHP_AP_DYN);
+	bench_put(b, 2, CPUHP_AP_DYN);
+	b->agent_silent[3] = true;
+	o = bench_submit(b, &r);
+	bench_wait_word(b, "plug 3");
+	bench_turn(b);
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_wait_word(b, "kick 3 6");
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_row(b, 2, CPUHP_ONLINE);
+	bench_done(b, 3, CPUHP_STANDBY, 0, 0xff);
+	bench_ends(b, o, OP_PARTIAL, "3:ok");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_stop(b);
+}
+
 static bool is_out_of_reach(struct bench *b, void *arg)
 {
 	return b->d->out_of_reach;
@@ -323,6 +347,7 @@ int main(void)
 		cmocka_unit_test(so_they_are_at_the_very_end),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_come_up),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_gone_to_standby),
+		cmocka_unit_test(what_is_planned_again_leaves_no_hole),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
 	};
