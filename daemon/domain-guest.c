@@ -316,6 +316,15 @@ static void tell_connected(struct domain *d)
 	publish(d, EVENT_AGENT, -1, "connected");
 }
 
+/* It has a CPU in a slot that QEMU was seen to have empty: one of the two words is old. */
+static bool knows_more_than_qemu(const struct domain *d)
+{
+	for (unsigned int i = 0; i < d->n_vcpus; i++)
+		if (d->vcpus[i].guest_present && !d->vcpus[i].present && !d->vcpus[i].hw)
+			return true;
+	return false;
+}
+
 /* The whole table has been told: what was not named is not there. */
 static void on_end(struct domain *d)
 {
@@ -345,6 +354,9 @@ static void on_end(struct domain *d)
 			hostwalk_on_session(v, same_boot || !d->table_known);
 		hostwalk_on_told(v);
 	}
+	/* QEMU has no event for what others plug before the guest has booted. */
+	if (knows_more_than_qemu(d))
+		d->hv->ops->look(d->hv);
 	if (first)
 		tell_connected(d);
 	drift_on_session(d, same_boot);

@@ -152,6 +152,27 @@ static void an_add_that_finds_the_slot_filled_leaves_it_filled(void **ctx)
 	bench_stop(b);
 }
 
+/* How often QEMU is looked at for an agent's first table, with one CPU in slot 3 of which it had none. */
+static unsigned int count_looks(bool has_3)
+{
+	struct bench *b = bench_start(&(struct bench_options){ .no_agent = true });
+	unsigned int before = b->queries;
+
+	b->guest_present[3] = has_3;
+	b->guest_state[3] = has_3 ? CPUHP_ONLINE : CPUHP_OFFLINE;
+	bench_agent_up(b, 1);
+	before = b->queries - before;
+	bench_stop(b);
+	return before;
+}
+
+/* QEMU tells nobody of a device_add, and the kernel no firmware of what it has booted with. */
+static void what_was_plugged_before_the_boot_is_looked_for(void **ctx)
+{
+	assert_int_equal(count_looks(false), 0);
+	assert_int_equal(count_looks(true), 1);
+}
+
 static void ours_are_not_taken_for_foreign(void **ctx)
 {
 	static const struct {
@@ -178,6 +199,7 @@ int main(void)
 		cmocka_unit_test(
 			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
 		cmocka_unit_test(an_add_that_finds_the_slot_filled_leaves_it_filled),
+		cmocka_unit_test(what_was_plugged_before_the_boot_is_looked_for),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 	};
 
