@@ -133,6 +133,28 @@ static int wish_after(const struct move *m)
 	return m->stuck || m->v->wish < 0 ? e->state : m->v->wish;
 }
 
+/* It was back where it had been, and is not there any more: that is not the operation's doing. */
+static void say_moved(const struct move *m)
+{
+	struct op_vcpu *e = m->entry;
+	bool was_back = e->result == VCPU_ROLLED_BACK || e->result == VCPU_FAILED ||
+			e->result == VCPU_REFUSED;
+	const char *how = e->from < CPUHP_QEMU_DEVICE    ? "another filled its slot"
+			  : e->state < CPUHP_QEMU_DEVICE ? "another took it away"
+			  : e->state < e->from           ? "the guest took it down"
+							 : "the guest brought it up";
+	size_t n = strlen(e->error);
+
+	if (!was_back || m->stuck || m->at != e->from || e->state < 0 || e->state == e->from)
+		return;
+	if (n)
+		snprintf(e->error + n, sizeof(e->error) - n, "; it was back, and %s meanwhile",
+			 how);
+	else
+		snprintf(e->error, sizeof(e->error), "vcpu %u: it was back, and %s meanwhile",
+			 e->vcpu, how);
+}
+
 /* What every vCPU ended as, and what is wished of it from now on. */
 static void close_moves(struct op *o)
 {
@@ -156,6 +178,8 @@ static void close_moves(struct op *o)
 		if (*e->error && !*o->error)
 			snprintf(o->error, sizeof(o->error), "%s", e->error);
 	}
+	for (unsigned int i = 0; run && i < run->n_moves; i++)
+		say_moved(&run->moves[i]);
 }
 
 /* What stood where it was asked to be needed no move, and is wished there from now on as well. */

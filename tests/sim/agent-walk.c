@@ -388,6 +388,8 @@ void walk_script_cancel(struct sim_domain *d, uint32_t kick)
 			end_waiting(d, i, -ECANCELED);
 		} else if (c->job == SIM_JOB_KICK && c->kick == kick && !c->w.rolling_back) {
 			sim_log(d, "kick %u is cancelled", kick);
+			if (d->watch)
+				d->watch->sent_us[i] = clock_us();
 			c->abort_rc = -ECANCELED;
 			if (c->step.at && is_callback(c->call.state)) {
 				c->abort_rc = 0;

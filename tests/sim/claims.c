@@ -273,6 +273,18 @@ static void check_claim(struct sim_domain *d, const struct track *t, const struc
 			   claim, truth);
 }
 
+/*
+ * It says of itself that it was back and that others have moved it since: it was, after the last thing
+ * that the daemon has sent for it, and where it is now is said as well.
+ */
+static bool is_said_moved(const struct sim_domain *d, const struct op_vcpu *e)
+{
+	const struct watch *w = d->watch;
+
+	return strstr(e->error, "it was back, and ") && is_at(d, NULL, e->vcpu, e->state) &&
+	       w->last_us[e->vcpu][e->from] >= w->sent_us[e->vcpu];
+}
+
 static bool is_failed(const struct op_vcpu *e)
 {
 	return (e->result == VCPU_FAILED || e->result == VCPU_REFUSED) && e->rollback_failed_at < 0;
@@ -289,6 +301,8 @@ static int claim_of(const struct sim_domain *d, const struct track *t, const str
 
 	if (e->result == VCPU_OK)
 		return e->to;
+	if (is_said_moved(d, e))
+		return -1;
 	if (e->result == VCPU_ROLLED_BACK)
 		return e->from;
 	return is_failed(e) && !others && op->result != OP_PARTIAL ? e->from : -1;

@@ -336,6 +336,8 @@ void world_sent(struct sim_domain *d, unsigned int slot, const char *op)
 {
 	struct driver *v = d->driver;
 
+	if (d->watch && slot < SIM_SLOTS)
+		d->watch->sent_us[slot] = clock_us();
 	for (unsigned int t = 0; v && t < v->n_tracks; t++)
 		if (strcmp(v->tracks[t].id, op ? op : d->watch->running) == 0 &&
 		    !(v->tracks[t].busy & UINT32_C(1) << slot))

@@ -81,6 +81,7 @@ struct driver {
  * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way
  * @voice_us, @port_us, @qemu_us: when the agent could last say anything, when its port could last be
  *	reached, and when QEMU's socket could
+ * @sent_us: when the daemon has sent anything for a slot last, also that it is to go back
  * @adder: which operation has sent a slot's last device_add
  */
 struct watch {
@@ -89,7 +90,7 @@ struct watch {
 		deaf_us;
 	uint64_t voice_us, port_us, qemu_us, flood_us;
 	unsigned int present, online, standby;
-	uint64_t truth, calm_us;
+	uint64_t truth, calm_us, sent_us[SIM_SLOTS];
 	char running[MSG_OP_MAX + 1], adder[SIM_SLOTS][MSG_OP_MAX + 1];
 };
 

@@ -250,6 +250,30 @@ static void a_refused_removal_takes_back_what_has_gone_to_standby(void **ctx)
 	bench_stop(b);
 }
 
+/* One of two is back, the other's eject takes its time, and the guest changes its mind about the first. */
+static void who_is_back_and_is_moved_again_says_so(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->qemu_refuses[1] = b->qemu_silent[2] = true;
+	o = bench_count_op(b, 1, OP_POLICY_ALL, 0);
+	bench_wait_word(b, "kick 1 44 rollback");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_eject(b, 2);
+	bench_wait_ended(b, o);
+	assert_int_equal(o->result, OP_REFUSED);
+	assert_int_equal(o->vcpus[1].vcpu, 1);
+	assert_int_equal(o->vcpus[1].state, CPUHP_STANDBY);
+	assert_non_null(strstr(o->vcpus[1].error, "it was back, and the guest took it down"));
+	assert_null(strstr(o->error, "it was back"));
+	op_unref(o);
+	bench_stop(b);
+}
+
 /* Without KVM what the guest has brought up cannot leave below the one that the operation has plugged. */
 static void what_is_planned_again_leaves_no_hole(void **ctx)
 {
@@ -347,6 +371,7 @@ int main(void)
 		cmocka_unit_test(so_they_are_at_the_very_end),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_come_up),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_gone_to_standby),
+		cmocka_unit_test(who_is_back_and_is_moved_again_says_so),
 		cmocka_unit_test(what_is_planned_again_leaves_no_hole),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
