@@ -160,10 +160,22 @@ static void note_taken(struct vcpu *v, bool taken)
 	v->guest_taken = taken;
 }
 
+/*
+ * QEMU has no event of its own for a device_add, and the guest's word of it may be all that there is: its
+ * _OST can be lost, and a guest that boots with the vCPU sends none.
+ */
+static void look_for_news(const struct vcpu *v, bool was_present)
+{
+	const struct domain *d = v->domain;
+
+	if (!v->present && v->guest_present && !was_present && !v->hw && d->attached)
+		d->hv->ops->look(d->hv, true);
+}
+
 static void on_cpu(struct domain *d, const struct record_cpu *r)
 {
 	struct vcpu *v = find_vcpu(d, r->slot);
-	bool was_walking;
+	bool was_walking, was_present;
 
 	/* Present, and yet in one of the host's states: nonsense. */
 	if (!v || r->state > CPUHP_ONLINE ||
@@ -172,6 +184,7 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 		return;
 	was_walking = v->guest_walking;
 	v->told_us = now_us();
+	was_present = v->guest_present;
 	v->heard = true;
 	v->cpu = r->cpu == MSG_NO_CPU ? -1 : r->cpu;
 	v->guest_present = r->flags & RECORD_CPU_PRESENT;
@@ -184,6 +197,7 @@ static void on_cpu(struct domain *d, const struct record_cpu *r)
 	v->ran_on = r->ran_on == MSG_NO_CPU ? -1 : r->ran_on;
 	snprintf(v->guest_text, sizeof(v->guest_text), "%s", r->text);
 	note_taken(v, r->flags & RECORD_CPU_TAKEN);
+	look_for_news(v, was_present);
 	hostwalk_on_guest(v);
 	vcpu_settle(v);
 	if (d->agent_up)
@@ -316,15 +330,6 @@ static void tell_connected(struct domain *d)
 	publish(d, EVENT_AGENT, -1, "connected");
 }
 
-/* It has a CPU in a slot that QEMU was seen to have empty: one of the two words is old. */
-static bool knows_more_than_qemu(const struct domain *d)
-{
-	for (unsigned int i = 0; i < d->n_vcpus; i++)
-		if (d->vcpus[i].guest_present && !d->vcpus[i].present && !d->vcpus[i].hw)
-			return true;
-	return false;
-}
-
 /* The whole table has been told: what was not named is not there. */
 static void on_end(struct domain *d)
 {
@@ -354,9 +359,6 @@ static void on_end(struct domain *d)
 			hostwalk_on_session(v, same_boot || !d->table_known);
 		hostwalk_on_told(v);
 	}
-	/* QEMU has no event for what others plug before the guest has booted. */
-	if (knows_more_than_qemu(d))
-		d->hv->ops->look(d->hv);
 	if (first)
 		tell_connected(d);
 	drift_on_session(d, same_boot);

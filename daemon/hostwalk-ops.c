@@ -54,7 +54,9 @@ void host_say_unanswered(struct hostwalk *h)
 {
 	bool libvirt = h->v->domain->hv->ops->names_devices;
 
-	if (h->unanswered == -ETIMEDOUT)
+	if (h->unanswered == -EEXIST)
+		hostwalk_say(h, "QEMU refused device_add: the slot was filled");
+	else if (h->unanswered == -ETIMEDOUT)
 		hostwalk_say(h, "%s did not answer in time", libvirt ? "libvirt" : "QEMU");
 	else
 		hostwalk_say(h, "the connection to %s was lost during %s",
@@ -68,6 +70,18 @@ static void plug_unanswered(struct hostwalk *h, int rc)
 	host_say_unanswered(h);
 	if (rc == -ETIMEDOUT)
 		hostwalk_tell_pending(h);
+}
+
+/*
+ * The slot is filled, which the last table did not show: by whom does the next one, and what is told of
+ * the domain then is no older than that.
+ */
+static bool is_filled_unseen(const struct hostwalk *h, int rc)
+{
+	struct hv *hv = h->v->domain->hv;
+
+	return rc == -EEXIST && !h->v->present && !hv->ops->names_devices &&
+	       hv->ops->query(hv, hv_ignore, NULL) >= 0;
 }
 
 static void on_plugged(void *arg, int rc, const char *text)
@@ -87,7 +101,10 @@ static void on_plugged(void *arg, int rc, const char *text)
 		rc = 0;
 	if (rc) {
 		say_refused(h, "device_add", rc, text);
-		hostwalk_complete(h, rc);
+		if (is_filled_unseen(h, rc))
+			h->unanswered = rc;
+		else
+			hostwalk_complete(h, rc);
 		return;
 	}
 	v->present = v->removable = v->owned = true;

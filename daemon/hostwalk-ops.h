@@ -33,7 +33,8 @@ enum host_wait {
  * @rekicks: how often a restart of the agent or of the guest has made it begin anew
  * @cancel_rc: asked to fail with this
  * @from_ap: the walk began at or above standby: the kick comes first (R4)
- * @unanswered: the reply to device_add was lost with this error: QEMU's table decides
+ * @unanswered: the reply to device_add was lost with this error, or says with -EEXIST that the slot
+ *              is filled, which no table has shown yet: QEMU's next table decides
  * @unsent: device_del could not be sent: QEMU's socket is away; it is sent at the next table
  * @unasked: the failed teardown is the host's own: device_del could not be made, or a pin not undone
  * @refused: the guest said no by _OST; @reissued: the eject is past its first deadline

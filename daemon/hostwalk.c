@@ -317,7 +317,7 @@ void hostwalk_drop(struct vcpu *v)
 static bool is_answer_unbounded(const struct hostwalk *h)
 {
 	return (h->wait == WAIT_PLUG_REPLY || h->wait == WAIT_PLACE) &&
-	       (h->v->domain->hv->ops->lost_ms == 0 || h->unanswered);
+	       (h->v->domain->hv->ops->lost_ms == 0 || (h->unanswered && h->unanswered != -EEXIST));
 }
 
 void hostwalk_cancel(struct vcpu *v, int rc)
@@ -341,10 +341,15 @@ void hostwalk_cancel(struct vcpu *v, int rc)
 		return;
 	h->cancel_rc = rc;
 	hostwalk_say(h, rc == -ETIMEDOUT ? "the operation's deadline passed" : "cancelled");
-	if (h->wait == WAIT_PRESENT)
+	if (h->wait == WAIT_PRESENT) {
 		hostwalk_complete(h, rc);
-	else if (h->kick && h->wait != WAIT_KICKED)
+	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered == -EEXIST) {
+		/* It has been refused: only who has the slot is still asked. */
+		host_say_unanswered(h);
+		hostwalk_complete(h, -EEXIST);
+	} else if (h->kick && h->wait != WAIT_KICKED) {
 		hostwalk_recall(h);
+	}
 }
 
 void hostwalk_on_table(struct vcpu *v)

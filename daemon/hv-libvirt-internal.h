@@ -184,7 +184,7 @@ void hv_lv_lost(struct hv_lv *hv, const char *why);
 void hv_lv_unplug_heard(struct hv_lv *hv, unsigned int slot);
 
 /* hv-libvirt-read.c */
-void hv_lv_look(struct hv *base);
+void hv_lv_look(struct hv *base, bool news);
 int hv_lv_query(struct hv *base, hv_done_fn cb, void *arg);
 /* Read it, as soon and as often as the rate allows. */
 void hv_lv_want(struct hv_lv *hv);

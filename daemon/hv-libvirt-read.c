@@ -262,7 +262,7 @@ void hv_lv_want(struct hv_lv *hv)
 		go_on(hv);
 }
 
-void hv_lv_look(struct hv *base)
+void hv_lv_look(struct hv *base, bool news)
 {
 	struct hv_lv *hv = (struct hv_lv *)(void *)base;
 

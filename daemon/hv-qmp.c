@@ -295,9 +295,12 @@ static int qmp_hv_query(struct hv *base, hv_done_fn cb, void *arg)
 	return r;
 }
 
-static void qmp_hv_look(struct hv *base)
+static void qmp_hv_look(struct hv *base, bool news)
 {
-	hv_refresh_look(of(base));
+	if (news)
+		hv_refresh_want(of(base), REFRESH_TABLE, 0);
+	else
+		hv_refresh_look(of(base));
 }
 
 static int place(struct hv *base, unsigned int slot, const struct cpulist *cpus)

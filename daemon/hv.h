@@ -135,8 +135,9 @@ struct hv_ops {
 	int (*unplug)(struct hv *hv, unsigned int slot, hv_done_fn cb, void *arg);
 	/* Refresh table, status and the last OST of each slot; on_table comes before @cb. */
 	int (*query)(struct hv *hv, hv_done_fn cb, void *arg);
-	/* The same of table and status alone, when it suits; what comes of it the events tell. */
-	void (*look)(struct hv *hv);
+	/* The same of table and status alone, when it suits; what comes of it the events tell. @news: there
+	 * may be some: the table alone, within what events of its own may cost. */
+	void (*look)(struct hv *hv, bool news);
 	/* Pin the vCPU's thread; NULL @cpus undoes. HV_DONE: it is, and @cb will not be called. */
 	int (*place)(struct hv *hv, unsigned int slot, const struct cpulist *cpus, hv_done_fn cb,
 		     void *arg);

@@ -31,7 +31,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 		if (d->running)
 			d->hv->ops->query(d->hv, hv_ignore, NULL);
 		else
-			d->hv->ops->look(d->hv);
+			d->hv->ops->look(d->hv, false);
 		for (unsigned int k = 0; k < d->n_vcpus; k++)
 			hostwalk_on_tick(&d->vcpus[k]);
 		op_run_doubt(d);

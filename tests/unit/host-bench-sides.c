@@ -81,7 +81,7 @@ static int fake_query(struct hv *hv, hv_done_fn cb, void *arg)
 	return ask(of(hv), REQUEST_QUERY, 0, cb, arg);
 }
 
-static void fake_look(struct hv *hv)
+static void fake_look(struct hv *hv, bool news)
 {
 	of(hv)->queries++;
 }

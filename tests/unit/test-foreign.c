@@ -173,6 +173,68 @@ static void what_was_plugged_before_the_boot_is_looked_for(void **ctx)
 	assert_int_equal(count_looks(true), 1);
 }
 
+/* QEMU has it, and no table has shown it yet. */
+static void fill_unseen(struct bench *b, unsigned int slot)
+{
+	b->slots[slot].present = b->slots[slot].removable = true;
+	snprintf(b->slots[slot].id, sizeof(b->slots[slot].id), "vcpu%u", slot);
+	b->qemu_plug_rc[slot] = -EEXIST;
+}
+
+/* What is told of the domain then is no older than the refusal. */
+static void an_add_into_a_slot_filled_unseen_tells_what_is_there(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	fill_unseen(b, 1);
+	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(o->vcpus[0].rc, -EEXIST);
+	assert_non_null(strstr(o->error, "filled by another"));
+	assert_int_equal(o->counts.present, 2);
+	assert_true(b->d->vcpus[1].present);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_ends(b, o, OP_FAILED, "1:failed");
+	bench_stop(b);
+}
+
+/* The table that is to tell does not come before the deadline; or it comes, and the slot is empty again. */
+static void who_has_it_is_not_waited_for_beyond_the_deadline(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	fill_unseen(b, 1);
+	b->hold_queries = true;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);
+	bench_wait_word(b, "plug 1");
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(o->vcpus[0].rc, -EEXIST);
+	bench_ends(b, o, OP_FAILED, "1:failed");
+	b->hold_queries = false;
+	b->slots[1].present = false;
+	bench_ends(b, bench_count_op(b, 2, OP_POLICY_ALL, 0), OP_FAILED, "1:failed");
+	assert_int_equal(domain_counts(b->d).present, 1);
+	bench_stop(b);
+}
+
+static void the_guests_word_of_one_has_qemu_looked_at(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	unsigned int queries = b->queries;
+
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_row(b, 3, CPUHP_STANDBY);
+	assert_int_equal(b->queries, queries + 1);
+	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
+	bench_plug_foreign(b, 3);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	bench_row(b, 3, CPUHP_STANDBY);
+	assert_int_equal(b->queries, queries + 1);
+	bench_stop(b);
+}
+
 static void ours_are_not_taken_for_foreign(void **ctx)
 {
 	static const struct {
@@ -200,6 +262,9 @@ int main(void)
 			a_foreign_plug_that_cannot_be_brought_online_is_not_tried_for_ever),
 		cmocka_unit_test(an_add_that_finds_the_slot_filled_leaves_it_filled),
 		cmocka_unit_test(what_was_plugged_before_the_boot_is_looked_for),
+		cmocka_unit_test(an_add_into_a_slot_filled_unseen_tells_what_is_there),
+		cmocka_unit_test(who_has_it_is_not_waited_for_beyond_the_deadline),
+		cmocka_unit_test(the_guests_word_of_one_has_qemu_looked_at),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 	};
 

@@ -225,18 +225,22 @@ static void plug_one(struct hv_bench *rig)
 	hv_bench_plug(rig, 1, "vhp-1-00000001");
 }
 
-/* Answers to a look are read when it suits, with those of others; at once where one is waited for. */
+/*
+ * Answers to a look are read when it suits, with those of others; at once where one is waited for, or
+ * where there may be news.
+ */
 static void a_look_is_in_no_hurry_before_something_is_asked(void **state)
 {
 	static const struct {
 		void (*then)(struct hv_bench *rig);
 		const char *heard;
-		bool hurries;
+		bool hurries, news;
 	} rows[] = {
 		{ nothing_more, "table b...", false },
 		{ hv_bench_query, "table b...; table b...; done 0", true },
 		{ plug_one, "table b...; table br..; done 0", true },
 		{ nothing_more, "table br..", false },
+		{ nothing_more, "table br..", true, .news = true },
 	};
 	struct hv_bench *rig = *state;
 
@@ -244,7 +248,7 @@ static void a_look_is_in_no_hurry_before_something_is_asked(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		uint64_t begun = hv_now_us();
 
-		rig->hv->ops->look(rig->hv);
+		rig->hv->ops->look(rig->hv, rows[i].news);
 		rows[i].then(rig);
 		while (strlen(rig->trace) < strlen(rows[i].heard))
 			hv_bench_turn(rig);
