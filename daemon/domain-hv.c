@@ -172,20 +172,24 @@ static void take_row(struct vcpu *v, const struct hv_slot *s)
 }
 
 /* One that another took the place of between two looks has left, and the slot was empty in between. */
-static void take_slot(struct vcpu *v, const struct hv_slot *s)
+static bool take_slot(struct vcpu *v, const struct hv_slot *s)
 {
-	if (is_replaced(v, s)) {
+	bool replaced = is_replaced(v, s), was_present = v->present;
+
+	if (replaced) {
 		take_row(v, &(struct hv_slot){ .apic_id = s->apic_id });
 		/* What was to become of that one is no matter of the other's. */
 		if (!v->hw && (v->leaving || v->returning))
 			domain_on_at_rest(v);
 	}
 	take_row(v, s);
+	return replaced || (s->present && !was_present && !v->hw && !v->guest_present);
 }
 
 static void on_table(void *ctx, const struct hv_table *table)
 {
 	struct domain *d = ctx;
+	bool unheard = false;
 
 	if (make_vcpus(d, table->n) < 0) {
 		log_domain(LOG_ERR, d->config->name, "out of memory");
@@ -194,7 +198,10 @@ static void on_table(void *ctx, const struct hv_table *table)
 	d->supported = table->supported;
 	snprintf(d->unsupported_why, sizeof(d->unsupported_why), "%s", table->why);
 	for (unsigned int i = 0; i < table->n && i < d->n_vcpus; i++)
-		take_slot(&d->vcpus[i], &table->slots[i]);
+		unheard |= take_slot(&d->vcpus[i], &table->slots[i]);
+	/* What the guest has said of a new one may have come before this table, and gone with the old one. */
+	if (unheard && d->agent_up)
+		domain_guest_doubt(d);
 	intent_domain_on_table(d);
 	drift_check(d);
 }

@@ -235,6 +235,46 @@ static void the_guests_word_of_one_has_qemu_looked_at(void **ctx)
 	bench_stop(b);
 }
 
+/*
+ * The guest has told of the new one before QEMU's table has, and that went with the one before: it is asked
+ * again.
+ */
+static void what_takes_the_place_of_another_is_asked_for(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	unsigned int asked;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_agent_table(b);
+	asked = b->agent_queries;
+	bench_row(b, 3, CPUHP_STANDBY);
+	bench_plug_foreign(b, 3);
+	assert_int_equal(bench_state(b, 3), CPUHP_HOST_PLACE);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_agent_table(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	bench_table(b);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_stop(b);
+}
+
+/* So it is where an old table came in between, and took the guest's word of the new one for the old one's. */
+static void what_comes_into_a_slot_that_was_seen_empty_is_asked_for(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	unsigned int asked = b->agent_queries;
+
+	bench_plug_foreign(b, 3);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_agent_table(b);
+	/* What the guest has told by then need not be told again. */
+	bench_row(b, 4, CPUHP_STANDBY);
+	bench_plug_foreign(b, 4);
+	assert_int_equal(bench_state(b, 4), CPUHP_STANDBY);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_stop(b);
+}
+
 static void ours_are_not_taken_for_foreign(void **ctx)
 {
 	static const struct {
@@ -265,6 +305,8 @@ int main(void)
 		cmocka_unit_test(an_add_into_a_slot_filled_unseen_tells_what_is_there),
 		cmocka_unit_test(who_has_it_is_not_waited_for_beyond_the_deadline),
 		cmocka_unit_test(the_guests_word_of_one_has_qemu_looked_at),
+		cmocka_unit_test(what_takes_the_place_of_another_is_asked_for),
+		cmocka_unit_test(what_comes_into_a_slot_that_was_seen_empty_is_asked_for),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 	};
 
