@@ -50,7 +50,7 @@ void api_reply_op(struct varlink_call *call, const struct op *o, bool trace)
 void api_reply_outcome(struct varlink_call *call, const struct op *o, bool trace)
 {
 	if (o->ended && o->denied)
-		api_deny(call, o->denial, o->error);
+		api_deny(call, o->denial, text_of(&o->error));
 	else
 		api_reply_op(call, o, trace);
 }

@@ -414,7 +414,13 @@ static int store(struct intent_file *f, struct intent *i)
 
 int intent_file_store(struct intent_file *f, struct intent *i, char ret_why[OP_TEXT_MAX])
 {
-	return explain(f, store(f, i), ret_why);
+	int r = store(f, i);
+
+	/* There is room in it for much more than most have to tell, in every domain. */
+	free(f->buf);
+	f->buf = NULL;
+	f->size = 0;
+	return explain(f, r, ret_why);
 }
 
 /* Whether the folder, and in it the name, is still the one that is open. */

@@ -43,8 +43,7 @@ struct link {
 
 	struct frame_decoder in;
 	struct bucket bucket;
-	uint8_t out[LINK_OUT_MAX];
-	size_t out_start, out_end;
+	size_t out_start, out_end; /* in @out */
 
 	struct session session;
 	bool up;
@@ -59,6 +58,9 @@ struct link {
 	uint64_t last_ping_ns;
 	struct link_clock clock;
 	struct link_stats stats;
+
+	/* The last, and not zeroed by link_new(): what no guest has let fill takes no memory. */
+	uint8_t out[LINK_OUT_MAX];
 };
 
 /* link-io.c */

@@ -240,9 +240,10 @@ int link_new(struct link **ret, sd_event *event, const char *path, const struct 
 
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return -ENAMETOOLONG;
-	l = calloc(1, sizeof(*l));
+	l = malloc(sizeof(*l));
 	if (!l)
 		return -ENOMEM;
+	memset(l, 0, offsetof(struct link, out));
 	l->fd = -1;
 	l->event = sd_event_ref(event);
 	l->ops = ops;

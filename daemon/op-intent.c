@@ -10,7 +10,7 @@
 /* Of a walk that goes back: its failure would be known only at its end. */
 static void keep_failure(const struct move *m, struct intent_move *ret)
 {
-	struct op_vcpu e = *m->entry;
+	struct op_vcpu e = { .vcpu = m->entry->vcpu };
 	struct hostwalk_outcome o;
 
 	if (m->failed || m->called_back || !m->walking || !hostwalk_is_going_back(m->v, &o))
@@ -20,8 +20,9 @@ static void keep_failure(const struct move *m, struct intent_move *ret)
 	ret->refused = o.teardown;
 	ret->failed_at = e.failed_at;
 	ret->rc = e.rc;
-	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e.failed_name);
-	snprintf(ret->error, sizeof(ret->error), "%s", e.error);
+	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", op_vcpu_failed_name(&e));
+	snprintf(ret->error, sizeof(ret->error), "%s", text_of(&e.error));
+	op_vcpu_done(&e);
 }
 
 static void keep_move(const struct move *m, const struct op_vcpu *e, struct intent_move *ret)
@@ -39,9 +40,10 @@ static void keep_move(const struct move *m, const struct op_vcpu *e, struct inte
 				     .rc = e->rc,
 				     .rollback_failed_at = e->rollback_failed_at,
 				     .rollback_rc = e->rollback_rc };
-	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", e->failed_name);
-	snprintf(ret->error, sizeof(ret->error), "%s", e->error);
-	memcpy(ret->step_us, e->step_us, sizeof(ret->step_us));
+	snprintf(ret->failed_name, sizeof(ret->failed_name), "%s", op_vcpu_failed_name(e));
+	snprintf(ret->error, sizeof(ret->error), "%s", text_of(&e->error));
+	for (int s = 0; s < CPUHP_STATES; s++)
+		ret->step_us[s] = (uint64_t)op_vcpu_step_us(e, s);
 	if (!m)
 		return;
 	/* What waits for its turn is part of the operation all the same. */
@@ -97,14 +99,14 @@ int op_keep_intent(const struct op *o, struct intent_op *ret)
 				   .denial = o->denial,
 				   .result = o->result,
 				   .refused_by = o->refused_by,
-				   .persist = o->persist,
+				   .persist = o->persist ? *o->persist : PERSIST_OUTCOME_NONE,
 				   .counts = o->counts };
 	snprintf(ret->id, sizeof(ret->id), "%s", o->id);
-	snprintf(ret->error, sizeof(ret->error), "%s", o->error);
-	snprintf(ret->warning, sizeof(ret->warning), "%s", o->warning);
-	for (int i = 0; i < INTENT_DYNS; i++)
-		snprintf(ret->dyn_names[i], sizeof(ret->dyn_names[i]), "%s",
-			 o->dyn_names[i] ? o->dyn_names[i] : "");
+	snprintf(ret->error, sizeof(ret->error), "%s", text_of(&o->error));
+	snprintf(ret->warning, sizeof(ret->warning), "%s", text_of(&o->warning));
+	for (unsigned int i = 0; i < o->n_callbacks; i++)
+		snprintf(ret->dyn_names[o->callbacks[i].state - CPUHP_AP_DYN],
+			 sizeof(ret->dyn_names[0]), "%s", o->callbacks[i].name);
 	if (o->deadline)
 		sd_event_source_get_time(o->deadline, &ret->deadline_us);
 	if (ret->stage == INTENT_QUEUED)

@@ -128,15 +128,13 @@ void op_vcpu_describe(struct op_vcpu *e, const struct domain *d, const struct ho
 	const char *text = skip_name(o->text, name);
 
 	e->rc = o->rc;
-	e->failed_at = o->failed_at;
 	describe_rc(o->rc, code, sizeof(code));
 	if (outcome_repeats_code(text, code))
 		text = "";
-	snprintf(e->failed_name, sizeof(e->failed_name), "%s", name);
+	op_vcpu_keep_failed(e, o->failed_at, name);
 	if (o->failed_at < 0)
-		snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu,
-			 *o->text ? o->text : code);
+		text_set(&e->error, "vcpu %u: %s", e->vcpu, *o->text ? o->text : code);
 	else
-		snprintf(e->error, sizeof(e->error), "vcpu %u: %s %s failed with %s%s%s", e->vcpu,
-			 name, startup ? "startup" : "teardown", code, *text ? ": " : "", text);
+		text_set(&e->error, "vcpu %u: %s %s failed with %s%s%s", e->vcpu, name,
+			 startup ? "startup" : "teardown", code, *text ? ": " : "", text);
 }

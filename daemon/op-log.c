@@ -26,10 +26,11 @@ static bool may_log(const struct op *o)
 /* ": one; another", as far as there is room. */
 static void join_errors(const struct op *o, char buf[ERRORS_MAX])
 {
-	size_t len = (size_t)snprintf(buf, ERRORS_MAX, "%s%s", *o->error ? ": " : "", o->error);
+	size_t len = (size_t)snprintf(buf, ERRORS_MAX, "%s%s", text_is_set(&o->error) ? ": " : "",
+				      text_of(&o->error));
 
 	for (unsigned int i = 0; i < o->n_vcpus && len < ERRORS_MAX; i++) {
-		const char *error = o->vcpus[i].error;
+		const char *error = text_of(&o->vcpus[i].error);
 
 		if (*error && !strstr(buf, error))
 			len += (size_t)snprintf(buf + len, ERRORS_MAX - len, "; %s", error);
@@ -47,7 +48,7 @@ static void add_vcpus(const struct op *o, struct journal_fields *f)
 		journal_field(f, "VCPUHP_STATE", "%s",
 			      domain_state_name(o->domain, e->state, name, sizeof(name)));
 		if (e->failed_at >= 0)
-			journal_field(f, "VCPUHP_FAILED_AT", "%s", e->failed_name);
+			journal_field(f, "VCPUHP_FAILED_AT", "%s", op_vcpu_failed_name(e));
 	}
 }
 
@@ -106,5 +107,5 @@ void op_log_warning(const struct op *o)
 
 	journal_field(&f, "VCPUHP_OP", "%s", o->id);
 	log_outcome(JOURNAL_OPERATION_WARNED, o->domain_name, &f, "operation %s: %s", o->id,
-		    o->warning);
+		    text_of(&o->warning));
 }

@@ -48,7 +48,6 @@ static void make_move(struct op_run *run, unsigned int i, const struct plan_move
 			       .failed_at = -1,
 			       .rollback_failed_at = -1,
 			       .result = VCPU_SKIPPED };
-	memset(e->step_us, 0xff, sizeof(e->step_us));
 	run->moves[i] = (struct move){
 		.v = v,
 		.entry = e,
@@ -67,7 +66,7 @@ static void make_move(struct op_run *run, unsigned int i, const struct plan_move
 static int make_room(struct op_run *run, unsigned int n)
 {
 	struct op *op = run->op;
-	size_t room = run->n_moves + n + 1; /* never none */
+	size_t room = run->n_moves + n ? run->n_moves + n : 1;
 	struct op_vcpu *vcpus = reallocarray(op->vcpus, room, sizeof(*vcpus));
 	struct move *moves;
 
@@ -165,7 +164,7 @@ void op_move_stuck(struct move *m, const struct domain *d, const struct hostwalk
 {
 	m->stuck = true;
 	note_rollback(m->entry, o);
-	if (!*m->entry->error)
+	if (!text_is_set(&m->entry->error))
 		op_vcpu_describe(m->entry, d, o, !o->teardown);
 }
 
@@ -175,7 +174,7 @@ static void on_walk_pending(struct op_run *run, struct move *m, const struct hos
 	m->pending = true;
 	if (m->undoing || o->rollback_failed_at >= 0)
 		note_rollback(m->entry, o);
-	if (!*m->entry->error)
+	if (!text_is_set(&m->entry->error))
 		op_vcpu_describe(m->entry, run->domain, o, !o->teardown);
 }
 
@@ -381,8 +380,7 @@ static void start_walk(struct op_run *run, struct move *m)
 		return;
 	m->failed = true;
 	m->stuck = m->undoing;
-	snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: out of memory",
-		 m->entry->vcpu);
+	text_set(&m->entry->error, "vcpu %u: out of memory", m->entry->vcpu);
 }
 
 /* The vCPU under which this removal would leave a hole, or NULL. */
@@ -421,8 +419,7 @@ static void keep_back(struct op_run *run, struct move *m, const struct vcpu *kee
 	m->called_back = true;
 	m->goal = m->entry->from;
 	m->undoing = m->todo = m->at != m->goal;
-	snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: not removed: %s",
-		 m->entry->vcpu, o.text);
+	text_set(&m->entry->error, "vcpu %u: not removed: %s", m->entry->vcpu, o.text);
 }
 
 static void start_removals(struct op_run *run)

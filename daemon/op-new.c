@@ -21,9 +21,7 @@ struct op *op_unref(struct op *o)
 	if (o && --o->refs == 0) {
 		op_run_drop(o);
 		sd_event_source_disable_unref(o->deadline);
-		for (int i = 0; i <= CPUHP_AP_DYN_END - CPUHP_AP_DYN; i++)
-			free(o->dyn_names[i]);
-		free(o->vcpus);
+		op_done(o);
 		free(o);
 	}
 	return NULL;
@@ -56,10 +54,21 @@ static uint64_t realtime_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static int make_persist(struct op *o)
+{
+	if (!o->request.persist)
+		return 0;
+	o->persist = malloc(sizeof(*o->persist));
+	if (!o->persist)
+		return -ENOMEM;
+	*o->persist = PERSIST_OUTCOME_NONE;
+	return 0;
+}
+
 int op_new(struct op **ret, struct domain *d, const struct op_request *request)
 {
 	struct op *o = calloc(1, sizeof(*o));
-	int rc = 0;
+	int rc;
 
 	if (!o)
 		return -ENOMEM;
@@ -67,15 +76,14 @@ int op_new(struct op **ret, struct domain *d, const struct op_request *request)
 	o->domain = d;
 	o->request = *request;
 	o->result = OP_ACCEPTED;
-	o->persist.present = o->persist.maximum = -1;
 	o->accepted_us = now_us();
 	o->accepted_realtime_us = realtime_us();
 	o->asked = request->goal == OP_GOAL_COUNT ? request->count : cpulist_count(&request->list);
 	snprintf(o->domain_name, sizeof(o->domain_name), "%s", d->config->name);
-	if (*request->id)
-		snprintf(o->id, sizeof(o->id), "%s", request->id);
-	else
-		rc = make_id(o->id);
+	snprintf(o->id, sizeof(o->id), "%s", request->id);
+	rc = *o->id ? 0 : make_id(o->id);
+	if (!rc)
+		rc = make_persist(o);
 	o->tag = crc32c(0, o->id, strlen(o->id));
 	if (rc) {
 		op_unref(o);

@@ -72,8 +72,8 @@ static int ask(struct op_run *run, const struct persist_change *change,
 
 static void note(struct op *op, const struct persist_domain *d)
 {
-	op->persist.present = (int)d->present;
-	op->persist.maximum = (int)d->maximum;
+	op->persist->present = (int)d->present;
+	op->persist->maximum = (int)d->maximum;
 }
 
 static enum op_result result_of(enum request_error error)
@@ -93,7 +93,7 @@ static void end_denied(struct op_run *run, const struct persist_denial *denial)
 	op->denied = denial->error != ERR_REFUSED;
 	op->denial = denial->error;
 	op->refused_by = denial->by;
-	snprintf(op->error, sizeof(op->error), "%s", denial->text);
+	text_set(&op->error, "%s", denial->text);
 	op_end(op, result_of(denial->error));
 }
 
@@ -127,10 +127,10 @@ int op_persist_look(struct op_run *run)
 static void end_half_done(struct op *op, enum persist_result result, enum op_result end,
 			  const char *why)
 {
-	op->persist.result = result;
-	op->persist.present = op->persist.maximum = -1;
-	snprintf(op->persist.error, sizeof(op->persist.error), "%s", why);
-	snprintf(op->error, sizeof(op->error), "the running domain has what was asked; %s", why);
+	op->persist->result = result;
+	op->persist->present = op->persist->maximum = -1;
+	snprintf(op->persist->error, sizeof(op->persist->error), "%s", why);
+	text_set(&op->error, "the running domain has what was asked; %s", why);
 	op_end(op, end);
 }
 
@@ -147,7 +147,7 @@ static void on_changed(struct op_run *run, const struct persist_answer *a)
 			      OP_PARTIAL, denial.text);
 		return;
 	}
-	op->persist.result = PERSIST_DONE;
+	op->persist->result = PERSIST_DONE;
 	note(op, &a->domain);
 	op_end(op, OP_DONE);
 }
@@ -158,7 +158,7 @@ void op_persist_begin(struct op_run *run)
 
 	op_request_persist(&run->op->request, &change);
 	run->phase = RUN_PERSIST;
-	run->op->persist.result = PERSIST_UNKNOWN;
+	run->op->persist->result = PERSIST_UNKNOWN;
 	if (ask(run, &change, on_changed) < 0)
 		end_half_done(run->op, PERSIST_FAILED, OP_PARTIAL,
 			      "no memory was left to change its persistent configuration");
@@ -179,7 +179,7 @@ static bool withdraw(struct op_run *run)
 void op_persist_drop(struct op_run *run)
 {
 	if (withdraw(run))
-		run->op->persist.result = PERSIST_SKIPPED;
+		run->op->persist->result = PERSIST_SKIPPED;
 }
 
 void op_persist_stop(struct op_run *run, int rc)
@@ -187,7 +187,7 @@ void op_persist_stop(struct op_run *run, int rc)
 	struct op *op = run->op;
 
 	if (run->phase == RUN_LOOK) {
-		snprintf(op->error, sizeof(op->error), "%s",
+		text_set(&op->error, "%s",
 			 rc == -ECANCELED ? "cancelled before anything was changed"
 					  : "libvirt has not told the persistent configuration in "
 					    "time; nothing was changed");

@@ -61,27 +61,26 @@ static int make_entries(struct op *op, const struct intent_op *o)
 				       .state = m->state,
 				       .result = m->result,
 				       .ran_on = m->ran_on,
-				       .failed_at = m->failed_at,
 				       .rc = m->rc,
 				       .rollback_failed_at = m->rollback_failed_at,
 				       .rollback_rc = m->rollback_rc };
-		snprintf(e->failed_name, sizeof(e->failed_name), "%s", m->failed_name);
-		snprintf(e->error, sizeof(e->error), "%s", m->error);
-		memcpy(e->step_us, m->step_us, sizeof(e->step_us));
+		op_vcpu_keep_failed(e, m->failed_at, m->failed_name);
+		text_set(&e->error, "%s", m->error);
+		for (int s = 0; s < CPUHP_STATES; s++)
+			if (m->step_us[s] != UINT64_MAX)
+				op_vcpu_keep_step(e, s, m->step_us[s]);
 	}
 	return 0;
 }
 
 static int take_names(struct op *op, const struct intent_op *o)
 {
-	for (int i = 0; i < INTENT_DYNS; i++) {
-		if (!o->dyn_names[i][0])
-			continue;
-		op->dyn_names[i] = strdup(o->dyn_names[i]);
-		if (!op->dyn_names[i])
-			return -ENOMEM;
-	}
-	return 0;
+	int r = 0;
+
+	for (int i = 0; i < INTENT_DYNS && r == 0; i++)
+		if (o->dyn_names[i][0])
+			r = op_keep_callback(op, CPUHP_AP_DYN + i, o->dyn_names[i]);
+	return r;
 }
 
 static int make_resume(struct op_run *run, const struct intent *i, const struct intent_op *o)
@@ -142,7 +141,7 @@ static int restore(struct op *op, const struct intent *i, const struct intent_op
 	if (o->stage == INTENT_QUEUED) {
 		op->result = OP_FAILED;
 		op->ended_us = now_us();
-		snprintf(op->error, sizeof(op->error), "daemon restarted");
+		text_set(&op->error, "daemon restarted");
 	} else {
 		op->result = o->result;
 		op->ended_us = o->ended_us;
@@ -150,9 +149,10 @@ static int restore(struct op *op, const struct intent *i, const struct intent_op
 		op->denied = o->denied;
 		op->denial = o->denial;
 		op->refused_by = o->refused_by;
-		op->persist = o->persist;
-		snprintf(op->error, sizeof(op->error), "%s", o->error);
-		snprintf(op->warning, sizeof(op->warning), "%s", o->warning);
+		if (op->persist)
+			*op->persist = o->persist;
+		text_set(&op->error, "%s", o->error);
+		text_set(&op->warning, "%s", o->warning);
 		if (make_entries(op, o) < 0 || take_names(op, o) < 0)
 			return -ENOMEM;
 	}
@@ -285,7 +285,7 @@ bool op_resume_bind(struct op_run *run)
 	run->phase = run->resume->stage == INTENT_CLIMBING ? RUN_CLIMB : RUN_SETTLE;
 	if (!run->stop_rc && run->resume->deadline_us <= now_us()) {
 		run->stop_rc = -ETIMEDOUT;
-		snprintf(run->op->error, sizeof(run->op->error), "the operation's deadline passed");
+		text_set(&run->op->error, "the operation's deadline passed");
 	}
 	had_failed = has_failed(run);
 	op_moves_pass_over_filled(run);
@@ -301,8 +301,8 @@ void op_resume_fail(struct op_run *run, enum vcpu_result result, const char *why
 		struct op_vcpu *e = &run->op->vcpus[i];
 
 		e->result = result;
-		if (!*e->error)
-			snprintf(e->error, sizeof(e->error), "vcpu %u: %s", e->vcpu, why);
+		if (!text_is_set(&e->error))
+			text_set(&e->error, "vcpu %u: %s", e->vcpu, why);
 	}
 }
 
@@ -313,7 +313,7 @@ void op_resume_void(struct domain *d, const char *why)
 	if (!op || !op->run || op->run->phase != RUN_RESUME)
 		return;
 	op_resume_fail(op->run, VCPU_GONE, "the VM is gone");
-	snprintf(op->error, sizeof(op->error), "%s", why);
+	text_set(&op->error, "%s", why);
 	op_end(op, OP_VM_GONE);
 }
 
@@ -352,7 +352,7 @@ bool op_resume_stop(struct op_run *run, int rc)
 		return false;
 	leave_pending(run);
 	op_resume_fail(run, VCPU_PENDING, "QEMU could not be reached in time");
-	snprintf(run->op->error, sizeof(run->op->error),
+	text_set(&run->op->error,
 		 "the daemon was restarted meanwhile, and QEMU could not be reached in time");
 	op_end(run->op, OP_PENDING);
 	return true;

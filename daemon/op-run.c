@@ -44,7 +44,7 @@ static void end_with(struct op_run *run, enum op_result result, const char *by, 
 	struct op *op = run->op;
 
 	op->refused_by = by;
-	snprintf(op->error, sizeof(op->error), "%s", text);
+	text_set(&op->error, "%s", text);
 	op_end(op, result);
 }
 
@@ -122,7 +122,7 @@ static void bound_undoing(struct op_run *run)
 
 static void warn(struct op *op, const char *warning)
 {
-	snprintf(op->warning, sizeof(op->warning), "%s", warning);
+	text_set(&op->warning, "%s", warning);
 	if (*warning)
 		op_log_warning(op);
 }
@@ -227,10 +227,10 @@ static void say_missed(struct op_run *run)
 	const char *why = run->domain->store_why;
 
 	if (*why)
-		snprintf(run->op->error, sizeof(run->op->error),
+		text_set(&run->op->error,
 			 "others were moved meanwhile, and that is left so: %.190s", why);
 	else
-		snprintf(run->op->error, sizeof(run->op->error),
+		text_set(&run->op->error,
 			 "every vCPU of the operation is where it should be, but others were moved "
 			 "meanwhile");
 }
@@ -271,8 +271,7 @@ static void conclude(struct op_run *run)
 			return;
 		}
 		result = OP_PARTIAL;
-		snprintf(op->error, sizeof(op->error),
-			 "the persistent configuration was left as it is: %s",
+		text_set(&op->error, "the persistent configuration was left as it is: %s",
 			 why_not_persist(run));
 	}
 	op_end(op, result);
@@ -395,7 +394,7 @@ void op_run_stop(struct op *op, int rc)
 		return;
 	}
 	run->stop_rc = rc;
-	snprintf(op->error, sizeof(op->error), "%s",
+	text_set(&op->error, "%s",
 		 rc == -ETIMEDOUT ? "the operation's deadline passed" : "cancelled");
 	op_moves_call_back(run, rc);
 	(void)domain_remember(run->domain);

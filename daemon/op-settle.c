@@ -61,6 +61,8 @@ void op_moves_pass_over_filled(struct op_run *run)
 
 void op_moves_withdraw(struct op_run *run, unsigned int n)
 {
+	for (unsigned int i = n; i < run->n_moves; i++)
+		op_vcpu_done(&run->op->vcpus[i]);
 	run->n_moves = run->op->n_vcpus = n;
 }
 
@@ -182,7 +184,7 @@ bool op_moves_note_lost(struct op_run *run)
 			continue;
 		m->failed = lost = true;
 		m->entry->rc = v->present ? -EAGAIN : -ENODEV;
-		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: %s", v->vcpu,
+		text_set(&m->entry->error, "vcpu %u: %s", v->vcpu,
 			 !v->present ? "another took it away meanwhile"
 			 : v->state < m->entry->to
 				 ? "it came there, and the guest took it down meanwhile"
@@ -251,7 +253,6 @@ void op_moves_gone(struct op_run *run)
 		m->gone = true;
 		m->todo = m->walking = false;
 		hostwalk_drop(m->v);
-		snprintf(m->entry->error, sizeof(m->entry->error), "vcpu %u: the VM is gone",
-			 m->entry->vcpu);
+		text_set(&m->entry->error, "vcpu %u: the VM is gone", m->entry->vcpu);
 	}
 }

@@ -17,7 +17,7 @@ static void end_unbegun(struct op_run *run, enum op_result result, const char *b
 	struct op *op = run->op;
 
 	op->refused_by = by;
-	snprintf(op->error, sizeof(op->error), "%s", why);
+	text_set(&op->error, "%s", why);
 	op_end(op, result);
 }
 

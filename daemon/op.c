@@ -37,7 +37,7 @@ void op_publish(struct op *o)
 		.ran_on = -1,
 		.kstep = -1,
 		.name = "",
-		.text = o->error,
+		.text = text_of(&o->error),
 	};
 
 	event_publish(o->domain->manager->bus, &e);
@@ -64,7 +64,7 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 		return 0;
 	}
 	leave_queue(o);
-	snprintf(o->error, sizeof(o->error), "its deadline passed while others were before it");
+	text_set(&o->error, "its deadline passed while others were before it");
 	op_end(o, OP_FAILED);
 	return 0;
 }
@@ -143,16 +143,13 @@ static void say_moved(const struct move *m)
 			  : e->state < CPUHP_QEMU_DEVICE ? "another took it away"
 			  : e->state < e->from           ? "the guest took it down"
 							 : "the guest brought it up";
-	size_t n = strlen(e->error);
 
 	if (!was_back || m->stuck || m->at != e->from || e->state < 0 || e->state == e->from)
 		return;
-	if (n)
-		snprintf(e->error + n, sizeof(e->error) - n, "; it was back, and %s meanwhile",
-			 how);
+	if (text_is_set(&e->error))
+		text_set(&e->error, "%s; it was back, and %s meanwhile", text_of(&e->error), how);
 	else
-		snprintf(e->error, sizeof(e->error), "vcpu %u: it was back, and %s meanwhile",
-			 e->vcpu, how);
+		text_set(&e->error, "vcpu %u: it was back, and %s meanwhile", e->vcpu, how);
 }
 
 /* What every vCPU ended as, and what is wished of it from now on. */
@@ -175,8 +172,8 @@ static void close_moves(struct op *o)
 		m->v->wish = wish_after(m);
 		m->v->drift[0] = '\0';
 		m->v->claimed = false;
-		if (*e->error && !*o->error)
-			snprintf(o->error, sizeof(o->error), "%s", e->error);
+		if (text_is_set(&e->error) && !text_is_set(&o->error))
+			text_set(&o->error, "%s", text_of(&e->error));
 	}
 	for (unsigned int i = 0; run && i < run->n_moves; i++)
 		say_moved(&run->moves[i]);
@@ -231,7 +228,7 @@ void op_end(struct op *o, enum op_result result)
 
 void op_end_unbegun(struct op *o, int rc)
 {
-	snprintf(o->error, sizeof(o->error), "it cannot be begun: %s", strerror(-rc));
+	text_set(&o->error, "it cannot be begun: %s", strerror(-rc));
 	op_end(o, OP_FAILED);
 }
 
@@ -241,7 +238,7 @@ void op_end_queued(struct domain *d, enum op_result result, const char *why)
 		struct op *o = d->queue[0];
 
 		leave_queue(o);
-		snprintf(o->error, sizeof(o->error), "%s", why);
+		text_set(&o->error, "%s", why);
 		op_end(o, result);
 	}
 }
@@ -344,7 +341,7 @@ int domain_cancel(struct op *o)
 		return 0;
 	}
 	leave_queue(o);
-	snprintf(o->error, sizeof(o->error), "cancelled before it began");
+	text_set(&o->error, "cancelled before it began");
 	op_end(o, OP_CANCELLED);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/outcome.h"
 #include "daemon/persist.h"
+#include "daemon/text.h"
 #include "proto/cpulist.h"
 #include "proto/ladder.h"
 #include "proto/msg.h"
@@ -14,7 +15,7 @@
 
 struct domain;
 
-enum { OP_TEXT_MAX = 256, OP_QUEUE_MAX = 8, OP_KEPT_MAX = 64 };
+enum { OP_TEXT_MAX = TEXT_SIZE, OP_QUEUE_MAX = 8, OP_KEPT_MAX = 64 };
 
 enum op_goal {
 	OP_GOAL_COUNT, /* so many at online (and so many at standby) */
@@ -61,11 +62,12 @@ struct op_request {
  * @from, @to: where it was and should go
  * @state: where it is; after the end, where it rested then
  * @result: meaningful once the operation has ended
- * @failed_at: state whose step failed, -1 none; @failed_name as users see it
+ * @failed_at: state whose step failed, -1 none; @failed_callback: op_vcpu_failed_name()
  * @rc: 0, -errno, callback's exit status, 128+N
  * @rollback_failed_at: -1 none
- * @error: a sentence, "" none
- * @step_us: time spent in each state's startup or teardown in its last pass, UINT64_MAX not run
+ * @error: "" none
+ * @steps: a bit for each state whose startup or teardown was run; @step_us: the time that its last
+ *         pass took, 71 minutes at most, for each of these bits from the lowest on
  */
 struct op_vcpu {
 	unsigned int vcpu;
@@ -76,12 +78,13 @@ struct op_vcpu {
 	enum vcpu_result result;
 	int ran_on;
 	int failed_at;
-	char failed_name[MSG_NAME_MAX + 16];
+	char *failed_callback;
 	int rc;
 	int rollback_failed_at;
 	int rollback_rc;
-	char error[OP_TEXT_MAX];
-	uint64_t step_us[CPUHP_STATES];
+	struct text error;
+	uint64_t steps;
+	uint32_t *step_us;
 };
 
 /* A line of a plan, and why it cannot be carried out. */
@@ -117,6 +120,12 @@ struct vcpu_counts {
 
 #define VCPU_COUNTS_UNKNOWN ((struct vcpu_counts){ -1, -1, -1, -1 })
 
+/* A callback and its dynamic state. */
+struct op_callback {
+	int state;
+	char *name;
+};
+
 /**
  * struct op - an operation, from its acceptance until it is forgotten
  * @id: unique in the daemon
@@ -128,11 +137,11 @@ struct vcpu_counts {
  * @denied: it should not have been accepted, which showed only later: clients get @denial instead
  * @error: why the operation as a whole ended so, "" none
  * @warning: its plan's, "" none
- * @persist: of the persistent configuration, where the request has it
+ * @persist: of the persistent configuration, NULL where the request has it not
  * @counts: at the end; until then whoever shows it counts what there is then
  * @vcpus: @n_vcpus entries, in the order of the plan
- * @dyn_names: of the callbacks whose steps were taken, by dynamic state, NULL none: what is called
- *             so later, or not at all, is another matter
+ * @callbacks: whose steps were taken, @n_callbacks entries: what is called so later, or not at all,
+ *             is another matter
  * @deadline: counts from its acceptance, in the queue too
  * @ladder_watched: somebody who waits for it wants the kernel's steps as they come
  * @stretched: the deadline is as long as this domain's speed asks for
@@ -149,17 +158,18 @@ struct op {
 	const char *refused_by;
 	bool denied;
 	enum request_error denial;
-	char error[OP_TEXT_MAX];
-	char warning[OP_TEXT_MAX];
+	struct text error;
+	struct text warning;
 	uint64_t accepted_us; /* CLOCK_MONOTONIC */
 	uint64_t ended_us;
 	uint64_t accepted_realtime_us;
 	unsigned int asked;
-	struct persist_outcome persist;
+	struct persist_outcome *persist;
 	struct vcpu_counts counts;
 	unsigned int n_vcpus;
 	struct op_vcpu *vcpus;
-	char *dyn_names[CPUHP_AP_DYN_END - CPUHP_AP_DYN + 1];
+	unsigned int n_callbacks;
+	struct op_callback *callbacks;
 	struct op_run *run; /* the engine's own, NULL unless running */
 	sd_event_source *deadline;
 	bool stretched;
@@ -172,5 +182,26 @@ void op_request_persist(const struct op_request *r, struct persist_change *ret);
 
 struct op *op_ref(struct op *o);
 struct op *op_unref(struct op *o); /* returns NULL */
+
+/* op-kept.c: what is kept beside numbers. */
+
+/* A step was run. Out of memory it is not told. */
+void op_vcpu_keep_step(struct op_vcpu *e, int state, uint64_t us);
+/* Return: the time that @state's step took, -1 where none was run. */
+int64_t op_vcpu_step_us(const struct op_vcpu *e, int state);
+
+/* Where it failed; @name: of the callback, where @state is a dynamic one. */
+void op_vcpu_keep_failed(struct op_vcpu *e, int state, const char *name);
+/* As users see it; out of memory by its number's name. */
+const char *op_vcpu_failed_name(const struct op_vcpu *e);
+
+/* The first name that is kept of a state stays. Return: 0 or -ENOMEM. */
+int op_keep_callback(struct op *o, int state, const char *name);
+/* Return: NULL none. */
+const char *op_find_callback(const struct op *o, int state);
+
+/* Frees what @e, or @o, keeps; itself it is the caller's. */
+void op_vcpu_done(struct op_vcpu *e);
+void op_done(struct op *o);
 
 #endif

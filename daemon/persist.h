@@ -120,4 +120,6 @@ struct persist_outcome {
 	char error[2 * PERSIST_TEXT_MAX];
 };
 
+#define PERSIST_OUTCOME_NONE ((struct persist_outcome){ .present = -1, .maximum = -1 })
+
 #endif

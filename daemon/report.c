@@ -175,7 +175,7 @@ json_object *report_event(const struct event *e)
 
 static const char *state_name(const struct op *op, int state, char buf[STATE_NAME_SIZE])
 {
-	const char *kept = ladder_is_dyn(state) ? op->dyn_names[state - CPUHP_AP_DYN] : NULL;
+	const char *kept = ladder_is_dyn(state) ? op_find_callback(op, state) : NULL;
 
 	if (!kept)
 		return op->domain ? domain_state_name(op->domain, state, buf, STATE_NAME_SIZE)
@@ -190,9 +190,9 @@ static json_object *report_times(const struct op_vcpu *v, const struct op *op)
 	char name[STATE_NAME_SIZE];
 
 	for (int state = 0; state < CPUHP_STATES; state++)
-		if (v->step_us[state] != UINT64_MAX)
+		if (op_vcpu_step_us(v, state) >= 0)
 			json_object_object_add(ms, state_name(op, state, name),
-					       json_out_ms_new((int64_t)v->step_us[state]));
+					       json_out_ms_new(op_vcpu_step_us(v, state)));
 	return ms;
 }
 
@@ -220,8 +220,8 @@ static json_object *report_op_vcpu(const struct op_vcpu *v, const struct op *op)
 	json_out_str(o, "name", v->state < 0 ? NULL : state_name(op, v->state, name));
 	json_out_str(o, "result", vcpu_result_name(op->ended ? v->result : VCPU_PENDING));
 	json_out_known(o, "ran_on", v->ran_on);
-	json_out_text(o, "error", v->error);
-	json_out_text(o, "failed_at", v->failed_at < 0 ? NULL : v->failed_name);
+	json_out_text(o, "error", text_of(&v->error));
+	json_out_text(o, "failed_at", v->failed_at < 0 ? NULL : op_vcpu_failed_name(v));
 	json_out_int(o, "rc", v->rc);
 	json_object_object_add(o, "rollback", report_rollback(v, op));
 	json_object_object_add(o, "ms", report_times(v, op));
@@ -265,13 +265,13 @@ json_object *report_result(const struct op *op)
 	json_out_known(o, "online", c.online);
 	json_out_known(o, "standby", c.standby);
 	json_out_str(o, "refused_by", op->refused_by);
-	json_out_text(o, "error", op->error);
+	json_out_text(o, "error", text_of(&op->error));
 	for (unsigned int i = 0; i < op->n_vcpus; i++)
 		json_object_array_add(vcpus, report_op_vcpu(&op->vcpus[i], op));
 	json_object_object_add(o, "vcpus", vcpus);
-	report_warning(o, op->warning);
-	if (op->request.persist)
-		json_object_object_add(o, "config", report_persist(&op->persist));
+	report_warning(o, text_of(&op->warning));
+	if (op->persist)
+		json_object_object_add(o, "config", report_persist(op->persist));
 	return o;
 }
 

@@ -170,8 +170,8 @@ static void keep_name(struct op *op, const struct domain *d, int state)
 {
 	const char *name = callback_name(d, state);
 
-	if (*name && !op->dyn_names[state - CPUHP_AP_DYN])
-		op->dyn_names[state - CPUHP_AP_DYN] = strdup(name);
+	if (*name)
+		(void)op_keep_callback(op, state, name);
 }
 
 /* Add a finished step to the operation's entry and the domain's counters. */
@@ -188,7 +188,7 @@ static void account_step(struct vcpu *v, const struct step_note *n)
 		return;
 	keep_name(n->op, v->domain, n->state);
 	if (!n->rollback)
-		entry->step_us[n->state] = spent;
+		op_vcpu_keep_step(entry, n->state, spent);
 	if (n->ran_on >= 0)
 		entry->ran_on = n->ran_on;
 	entry->cpu = v->cpu;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One daemon with 64 domains: killed while many of them change, at work for long, and idle.
+"""One daemon with 64 domains: killed while many of them change, at work for long, weighed, and idle.
 
 The domains are the simulation's (tests/sim/serve.c), behind real sockets and in real time, so that what
 is measured here is the daemon's. VCPUHP_SOAK=N makes the soak N operations long, VCPUHP_SEED=N has other
@@ -13,11 +13,13 @@ import random
 import signal
 import statistics
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
+from bench_idle import Lone
 from bench_rig import Varlink, cpu_time_ms, private_kib_of, wakeups
 from daemon import Daemon
 from simfleet import SLOTS, SimDomain, SimFleet, agrees, ask, is_known, linked, summaries, why_not
@@ -38,6 +40,8 @@ KEPT = 64  # results that the daemon remembers of each domain
 SOAK = 2048
 LONG_SOAK = 40960
 GROWTH_KIB = 128
+# With the steps and all the results that are kept of it, of so many vCPUs each.
+DOMAIN_KIB = {2: 256, 7: 304}
 CPU_MS = 1  # for each vCPU moved
 
 IDLE_S = 16
@@ -189,7 +193,8 @@ def domains_64_one_of_them_mute_are_known_again_3_s_after_a_kill():
 class Clients:
     """Connections, each of which takes its share of the domains through one operation after another."""
 
-    def __init__(self, d, fleet, n):
+    def __init__(self, d, fleet, n, high=HIGH):
+        self.high = high
         self.links = [Varlink(d.socket) for _ in range(n)]
         for link in self.links:
             ask(link, "GetHost")  # then the daemon has taken the connection, and its descriptor counts
@@ -197,10 +202,10 @@ class Clients:
         self.failed = []
 
     def _turn(self, link, domain):
-        for count in (HIGH, 1):
+        for count in (self.high, 1):
             r = ask(link, "SetVcpus", domain=domain.name, count=count)["result"]
             got = (r["result"], r["present"], r["online"], len(r["vcpus"]))
-            assert got == ("done", count, count, HIGH - 1), "%s" % r
+            assert got == ("done", count, count, self.high - 1), "%s" % r
 
     def _client(self, link, share, turns):
         try:
@@ -221,7 +226,7 @@ class Clients:
         for t in threads:
             t.join()
         assert not self.failed, self.failed[0]
-        return DOMAINS * turns * 2 * (HIGH - 1)
+        return DOMAINS * turns * 2 * (self.high - 1)
 
     def close(self):
         for link in self.links:
@@ -271,6 +276,31 @@ def nothing_grows_in_thousands_of_operations_on_64_domains():
 def nothing_grows_in_40960_operations_on_64_domains():
     not_sanitized()
     soak(LONG_SOAK)
+
+
+def weigh_kept(vcpus):
+    """What a domain adds to a daemon when it has as many results as ever are kept, each of so many vCPUs."""
+    not_sanitized()
+    with tempfile.TemporaryDirectory(prefix="vcpuhp-") as folder, Lone(folder, []) as pid:
+        bare = private_kib_of(pid)
+    with scene() as (fleet, d), contextlib.closing(Clients(d, fleet, CLIENTS, vcpus + 1)) as clients:
+        begun = (private_kib_of(d.process.pid) - bare) / DOMAINS
+        clients.run(KEPT // 2)
+        kept = ask(clients.links[0], "ListOperations", domain=fleet.domains[0].name)["operations"]
+        equal([len(o["vcpus"]) for o in kept], [vcpus] * KEPT, "vCPUs of the results that are kept")
+        each = (private_kib_of(d.process.pid) - bare) / DOMAINS
+    print("# a domain: %.0f KiB, with %d results of %d vCPUs %.0f KiB" % (begun, KEPT, vcpus, each), flush=True)
+    assert each <= DOMAIN_KIB[vcpus], "%.0f KiB a domain" % each
+
+
+@case(deadline=120)
+def a_domain_with_64_results_of_2_vcpus_takes_a_quarter_of_a_mib():
+    weigh_kept(2)
+
+
+@case(deadline=180)
+def a_domain_with_64_results_of_7_vcpus_takes_little_more():
+    weigh_kept(SLOTS - 1)
 
 
 def sleeps(absent):

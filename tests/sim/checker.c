@@ -88,7 +88,7 @@ static void on_ended(struct sim_domain *d, const struct op *op)
 	disturbed_end(d, t, op);
 	if (t->number >= FIRST_DRILL && op->result != OP_DONE)
 		sim_breach(d, "with all faults healed op %u is %s: %s", t->number,
-			   op_result_name(op->result), op->error);
+			   op_result_name(op->result), text_of(&op->error));
 	if (t->number >= FIRST_DRILL)
 		claims_drill(d, t->number - FIRST_DRILL);
 	world_ended(d, t, op);

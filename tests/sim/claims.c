@@ -127,19 +127,19 @@ static bool fits_result(const struct track *t, const struct op *op, const struct
 	case OP_DONE:
 		return is_met(op, y);
 	case OP_PARTIAL:
-		return *op->error && y->n;
+		return text_is_set(&op->error) && y->n;
 	case OP_CANCELLED:
 		return t->cancelled && y->of[VCPU_OK] == y->removed;
 	case OP_FAILED:
-		return *op->error && y->of[VCPU_OK] == y->removed;
+		return text_is_set(&op->error) && y->of[VCPU_OK] == y->removed;
 	case OP_REFUSED:
-		return *op->error && op->refused_by && y->of[VCPU_OK] == y->removed;
+		return text_is_set(&op->error) && op->refused_by && y->of[VCPU_OK] == y->removed;
 	case OP_NO_AGENT:
-		return *op->error && y->n == 0;
+		return text_is_set(&op->error) && y->n == 0;
 	case OP_VM_GONE:
 	case OP_STUCK:
 	case OP_PENDING:
-		return *op->error;
+		return text_is_set(&op->error);
 	default:
 		return false;
 	}
@@ -153,9 +153,9 @@ static void check_word(struct sim_domain *d, const struct track *t, const struct
 		sim_breach(d,
 			   "op %u is %s (%s), and of its %u vCPUs %u are ok (%u removed), %u "
 			   "failed, %u refused, %u pending, %u gone, %u stuck",
-			   t->number, op_result_name(op->result), op->error, y.n, y.of[VCPU_OK],
-			   y.removed, y.of[VCPU_FAILED], y.of[VCPU_REFUSED], y.of[VCPU_PENDING],
-			   y.of[VCPU_GONE], y.stuck);
+			   t->number, op_result_name(op->result), text_of(&op->error), y.n,
+			   y.of[VCPU_OK], y.removed, y.of[VCPU_FAILED], y.of[VCPU_REFUSED],
+			   y.of[VCPU_PENDING], y.of[VCPU_GONE], y.stuck);
 	if (op->refused_by && op->result != OP_REFUSED)
 		sim_breach(d, "op %u is %s, and refused by %s", t->number,
 			   op_result_name(op->result), op->refused_by);
@@ -183,10 +183,10 @@ static void check_entry(struct sim_domain *d, const struct track *t, const struc
 	if (e->result == VCPU_OK)
 		well = !e->rc && e->failed_at < 0 && e->rollback_failed_at < 0;
 	else if (e->result != VCPU_ROLLED_BACK && e->result != VCPU_SKIPPED)
-		well = *e->error;
+		well = text_is_set(&e->error);
 	if (!well)
 		sim_breach(d, "op %u: vcpu %u is %s with %d at %d: %s", t->number, e->vcpu,
-			   vcpu_result_name(e->result), e->rc, e->failed_at, e->error);
+			   vcpu_result_name(e->result), e->rc, e->failed_at, text_of(&e->error));
 }
 
 /* The goal */
@@ -281,7 +281,8 @@ static bool is_said_moved(const struct sim_domain *d, const struct op_vcpu *e)
 {
 	const struct watch *w = d->watch;
 
-	return strstr(e->error, "it was back, and ") && is_at(d, NULL, e->vcpu, e->state) &&
+	return strstr(text_of(&e->error), "it was back, and ") &&
+	       is_at(d, NULL, e->vcpu, e->state) &&
 	       w->last_us[e->vcpu][e->from] >= w->sent_us[e->vcpu];
 }
 
@@ -326,7 +327,7 @@ static void check_sent(struct sim_domain *d, const struct track *t, const struct
 
 	if (y.of[VCPU_SKIPPED] == y.n && t->sent)
 		sim_breach(d, "op %u is %s (%s), and %u times something was sent for it", t->number,
-			   op_result_name(op->result), op->error, t->sent);
+			   op_result_name(op->result), text_of(&op->error), t->sent);
 }
 
 /*
@@ -352,12 +353,13 @@ static void check_unbegun(struct sim_domain *d, const struct track *t, const str
 {
 	bool well = op->result == OP_VM_GONE ||
 		    (op->result == OP_CANCELLED &&
-		     strcmp(op->error, "cancelled before it began") == 0) ||
-		    (op->result == OP_FAILED && strstr(op->error, "its deadline passed while"));
+		     strcmp(text_of(&op->error), "cancelled before it began") == 0) ||
+		    (op->result == OP_FAILED &&
+		     strstr(text_of(&op->error), "its deadline passed while"));
 
 	if (!t->begun && !well)
 		sim_breach(d, "op %u never began, and is %s: %s", t->number,
-			   op_result_name(op->result), op->error);
+			   op_result_name(op->result), text_of(&op->error));
 }
 
 void claims_check(struct sim_domain *d, const struct track *t, const struct op *op)

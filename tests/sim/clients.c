@@ -99,9 +99,10 @@ void client_on_restart(struct sim_domain *d, struct track *t)
 	} else if (op->ended) {
 		t->ends++;
 		if (!t->begun && !t->again &&
-		    (op->result != OP_FAILED || strcmp(op->error, "daemon restarted") != 0))
+		    (op->result != OP_FAILED ||
+		     strcmp(text_of(&op->error), "daemon restarted") != 0))
 			sim_breach(d, "op %u only waited, and is %s: %s", t->number,
-				   op_result_name(op->result), op->error);
+				   op_result_name(op->result), text_of(&op->error));
 		world_ended(d, t, op);
 	} else {
 		t->op = op_ref(op);

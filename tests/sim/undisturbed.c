@@ -105,8 +105,8 @@ void undisturbed_end(struct sim_domain *d, const struct track *t, const struct o
 	if (!t->undisturbed || t->cancelled || shortage_hit() || !had_time(t))
 		return;
 	d->world->result->undisturbed++;
-	if (op->result != expected || (*t->refusal && strcmp(op->error, t->refusal) != 0))
+	if (op->result != expected || (*t->refusal && strcmp(text_of(&op->error), t->refusal) != 0))
 		sim_breach(d, "nothing has disturbed op %u, and it is %s (%s), not %s%s%s",
-			   t->number, op_result_name(op->result), op->error,
+			   t->number, op_result_name(op->result), text_of(&op->error),
 			   op_result_name(expected), *t->refusal ? ": " : "", t->refusal);
 }

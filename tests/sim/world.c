@@ -271,15 +271,15 @@ void world_ended(struct sim_domain *d, struct track *t, const struct op *op)
 		t->result = op->result;
 		t->ended_us = clock_us();
 	}
-	snprintf(t->why, sizeof(t->why), "%s", op->error);
+	snprintf(t->why, sizeof(t->why), "%s", text_of(&op->error));
 	t->op = op_unref(t->op);
 	if (t->twice && t->result != op->result)
 		sim_log(d, "op %u was told as %s", t->number, op_result_name(t->result));
 	t->again = false;
 	t->unwritten = store_is_behind(d);
 	t->written = store_written(d);
-	sim_log(d, "op %u: %s%s%s", t->number, op_result_name(op->result), *op->error ? ": " : "",
-		op->error);
+	sim_log(d, "op %u: %s%s%s", t->number, op_result_name(op->result),
+		text_is_set(&op->error) ? ": " : "", text_of(&op->error));
 	if (t == d->driver->current)
 		go_on(d);
 }

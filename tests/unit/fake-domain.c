@@ -412,9 +412,7 @@ struct op *op_ref(struct op *o)
 struct op *op_unref(struct op *o)
 {
 	if (o && --o->refs == 0) {
-		for (int i = 0; i <= CPUHP_AP_DYN_END - CPUHP_AP_DYN; i++)
-			free(o->dyn_names[i]);
-		free(o->vcpus);
+		op_done(o);
 		free(o);
 	}
 	return NULL;

@@ -339,7 +339,7 @@ void bench_check(struct bench *b, struct op *o, enum op_result result)
 	bench_wait_ended(b, o);
 	if (o->result != result)
 		fail_msg("ended %s, not %s: %s", op_result_name(o->result), op_result_name(result),
-			 o->error);
+			 text_of(&o->error));
 }
 
 static void on_walk(void *ctx, struct vcpu *v, const struct hostwalk_outcome *o)

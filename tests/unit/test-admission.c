@@ -96,7 +96,8 @@ static void what_is_open_is_waited_for(void **ctx)
 			agent_up(b, lates[i].stands_at, lates[i].stands_at ? "10-log" : "");
 		bench_check(b, o, lates[i].result);
 		assert_int_equal(o->denied ? (int)o->denial : -1, lates[i].denial);
-		assert_int_equal(strncmp(o->error, lates[i].error, strlen(lates[i].error)), 0);
+		assert_int_equal(
+			strncmp(text_of(&o->error), lates[i].error, strlen(lates[i].error)), 0);
 		assert_int_equal(bench_state(b, 1), lates[i].state);
 		if (o->result != OP_DONE)
 			bench_silent(b);
@@ -330,7 +331,7 @@ static void a_dry_run_ends_as_the_operation_would(void **ctx)
 		o = bench_submit(b, &r);
 		bench_check(b, o, states[i].result);
 		assert_int_equal(b->prepared, dry.n_moves);
-		assert_string_equal(o->error, dry.verdict.text);
+		assert_string_equal(text_of(&o->error), dry.verdict.text);
 		assert_int_equal(!o->refused_by, !states[i].by);
 		if (states[i].by) {
 			assert_string_equal(o->refused_by, states[i].by);

@@ -136,7 +136,7 @@ static void an_operation_that_was_denied_later_is_none_to_who_asked(void **state
 		o = b->fake.ops[0];
 		o->denied = true;
 		o->denial = denials[i].denial;
-		strcpy(o->error, "why");
+		text_set(&o->error, "why");
 		fake_end(&b->fake, o, OP_REFUSED);
 		assert_part(receive(b), denials[i].part);
 		send_call(b, "GetOperation", "\"op\":\"o\",\"wait\":true", false);

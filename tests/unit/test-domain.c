@@ -86,7 +86,8 @@ static void it_is_known_why_nobody_is_there(void **ctx)
 	b->hv_events->on_gone(b->hv_ctx, "cannot connect");
 	assert_string_equal(domain_why_detached(b->d), "cannot connect");
 	bench_check(b, o, OP_VM_GONE);
-	assert_string_equal(o->error, "QEMU could not be reached in time: cannot connect");
+	assert_string_equal(text_of(&o->error),
+			    "QEMU could not be reached in time: cannot connect");
 	op_unref(o);
 	/* The agent is heard, but there is no table yet to put its rows into. */
 	bench_agent_hello(b, 1);

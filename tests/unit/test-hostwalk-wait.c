@@ -514,8 +514,9 @@ static void a_guest_that_invents_numbers_hurts_nobody(void **ctx)
 		bench_check(b, o, OP_FAILED);
 		assert_int_equal(o->vcpus[0].rc, rcs[i]);
 		assert_int_equal(o->vcpus[0].failed_at, CPUHP_AP_KICK);
-		assert_non_null(strstr(o->vcpus[0].error, "vcpu 3: ap:kick startup failed with "));
-		assert_null(strstr(o->vcpus[0].error, "null"));
+		assert_non_null(strstr(text_of(&o->vcpus[0].error),
+				       "vcpu 3: ap:kick startup failed with "));
+		assert_null(strstr(text_of(&o->vcpus[0].error), "null"));
 		op_unref(o);
 		bench_stop(b);
 	}

@@ -26,8 +26,8 @@ static void without_an_agent_nothing_is_sent_to_qemu(void **ctx)
 
 	bench_check(b, o, OP_NO_AGENT);
 	assert_int_equal(op_result_exit(o->result), EXIT_NO_AGENT);
-	assert_string_equal(o->error, "no agent answers in the guest: the test says so; "
-				      "nothing was sent to QEMU");
+	assert_string_equal(text_of(&o->error), "no agent answers in the guest: the test says so; "
+						"nothing was sent to QEMU");
 	bench_silent(b);
 	bench_ends(b, o, OP_NO_AGENT, "");
 	bench_stop(b);
@@ -156,7 +156,7 @@ static void a_domain_that_does_not_run_is_refused(void **ctx)
 		bench_status(b, cases[i].status);
 		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
 		bench_check(b, o, cases[i].result);
-		assert_string_equal(o->error, cases[i].error);
+		assert_string_equal(text_of(&o->error), cases[i].error);
 		if (o->result == OP_REFUSED)
 			assert_string_equal(o->refused_by, "policy");
 		bench_silent(b);
@@ -216,7 +216,7 @@ static void a_plans_refusal_is_the_operations(void **ctx)
 	bench_check(b, o, OP_REFUSED);
 	assert_int_equal(op_result_exit(o->result), EXIT_REFUSED);
 	assert_string_equal(o->refused_by, "policy");
-	assert_string_equal(o->error, "4 vCPUs would be plugged, MaxVcpus= is 3");
+	assert_string_equal(text_of(&o->error), "4 vCPUs would be plugged, MaxVcpus= is 3");
 	bench_silent(b);
 	op_unref(o);
 	bench_stop(b);
@@ -250,18 +250,18 @@ static void more_than_kvm_recommends_is_done_with_a_warning(void **ctx)
 		b->manager->kvm.nr_vcpus = 3;
 		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
 		bench_check(b, o, OP_DONE);
-		assert_string_equal(o->warning, "");
+		assert_string_equal(text_of(&o->warning), "");
 		assert_int_equal(b->n_warnings, 0);
 		op_unref(o);
 		o = bench_count_op(b, 5, OP_POLICY_ALL, 0);
 		bench_check(b, o, OP_DONE);
-		assert_string_equal(o->warning,
+		assert_string_equal(text_of(&o->warning),
 				    tcg ? ""
 					: "5 vCPUs would be plugged, and KVM recommends no more "
 					  "than 3 on this host");
 		assert_int_equal(b->n_warnings, tcg ? 0 : 1);
 		if (!tcg)
-			assert_non_null(strstr(b->last_warning, o->warning));
+			assert_non_null(strstr(b->last_warning, text_of(&o->warning)));
 		bench_ends(b, o, OP_DONE, "3:ok 4:ok");
 		bench_stop(b);
 	}
@@ -343,8 +343,9 @@ static void an_agent_at_work_for_ever_ends_it_at_its_deadline(void **ctx)
 	op_run_doubt(b->d);
 	assert_int_equal(b->agent_queries, asked + 1);
 	bench_check(b, o, OP_FAILED);
-	assert_string_equal(o->error, "vcpu 0: the agent's own work on it did not end in time; "
-				      "nothing was sent to QEMU");
+	assert_string_equal(text_of(&o->error),
+			    "vcpu 0: the agent's own work on it did not end in time; "
+			    "nothing was sent to QEMU");
 	bench_silent(b);
 	op_run_doubt(b->d);
 	assert_int_equal(b->agent_queries, asked + 1);

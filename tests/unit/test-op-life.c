@@ -261,7 +261,8 @@ static void a_deadline_counts_in_the_queue_too(void **ctx)
 	queued = bench_submit_with(b, 3, OP_POLICY_ALL, 30);
 	bench_wait_ended(b, queued);
 	assert_false(running->ended);
-	assert_string_equal(queued->error, "its deadline passed while others were before it");
+	assert_string_equal(text_of(&queued->error),
+			    "its deadline passed while others were before it");
 	bench_ends(b, queued, OP_FAILED, "");
 	assert_int_equal(b->d->n_queued, 0);
 	bench_status(b, HV_SHUT_DOWN);
@@ -420,7 +421,7 @@ static void an_agent_that_stays_away_leaves_it_stuck_and_says_so(void **ctx)
 	bench_agent_down(b);
 	bench_answer_plug(b, 2, -EIO, "no");
 	bench_check(b, o, OP_STUCK);
-	assert_non_null(strstr(o->vcpus[0].error, "the agent is gone"));
+	assert_non_null(strstr(text_of(&o->vcpus[0].error), "the agent is gone"));
 	assert_int_equal(o->vcpus[0].rollback_rc, -ENOTCONN);
 	bench_ends(b, o, OP_STUCK, "1:failed 2:failed");
 	bench_stop(b);

@@ -152,7 +152,7 @@ static void what_is_moved_on_behind_its_back_is_no_success(void **ctx)
 	bench_row(b, 1, CPUHP_ONLINE);
 	bench_eject(b, 2);
 	bench_check(b, o, OP_PARTIAL);
-	assert_string_equal(o->error,
+	assert_string_equal(text_of(&o->error),
 			    "vcpu 1: it came there, and the guest brought it up meanwhile");
 	bench_ends(b, o, OP_PARTIAL, "2:ok 1:failed");
 	bench_stop(b);
@@ -268,8 +268,9 @@ static void who_is_back_and_is_moved_again_says_so(void **ctx)
 	assert_int_equal(o->result, OP_REFUSED);
 	assert_int_equal(o->vcpus[1].vcpu, 1);
 	assert_int_equal(o->vcpus[1].state, CPUHP_STANDBY);
-	assert_non_null(strstr(o->vcpus[1].error, "it was back, and the guest took it down"));
-	assert_null(strstr(o->error, "it was back"));
+	assert_non_null(
+		strstr(text_of(&o->vcpus[1].error), "it was back, and the guest took it down"));
+	assert_null(strstr(text_of(&o->error), "it was back"));
 	op_unref(o);
 	bench_stop(b);
 }
@@ -345,7 +346,7 @@ static void a_qemu_out_of_reach_holds_nobody_up(void **ctx)
 	struct op *o = lose_qemu_in_an_add(b, 1500);
 
 	bench_check(b, o, OP_PENDING);
-	assert_non_null(strstr(o->error, "the operation's deadline passed"));
+	assert_non_null(strstr(text_of(&o->error), "the operation's deadline passed"));
 	assert_non_null(b->d->vcpus[1].hw);
 	bench_ends(b, o, OP_PENDING, "1:pending");
 	b->is_there = false;

@@ -81,8 +81,8 @@ static struct op *submit(struct bench *b, unsigned int count)
 
 static void check_config(const struct op *o, enum persist_result result, int present)
 {
-	assert_int_equal(o->persist.result, result);
-	assert_int_equal(o->persist.present, present);
+	assert_int_equal(o->persist->result, result);
+	assert_int_equal(o->persist->present, present);
 }
 
 static void looks_first_and_changes_last(void **ctx)
@@ -139,7 +139,7 @@ static void what_is_wrong_with_the_configuration_comes_before_everything(void **
 		answer(&l, cases[i].rc, 1);
 		bench_check(b, o, cases[i].result);
 		assert_int_equal(o->denied, cases[i].denied);
-		assert_non_null(strstr(o->error, cases[i].text));
+		assert_non_null(strstr(text_of(&o->error), cases[i].text));
 		check_config(o, PERSIST_SKIPPED, -1);
 		op_unref(o);
 	}
@@ -186,7 +186,8 @@ static void a_configuration_that_fails_is_half_a_success(void **ctx)
 		bench_check(b, o, OP_PARTIAL);
 		check_config(o, cases[i].config, -1);
 		assert_int_equal(o->vcpus[0].result, VCPU_OK);
-		assert_non_null(strstr(o->error, "the running domain has what was asked; "));
+		assert_non_null(
+			strstr(text_of(&o->error), "the running domain has what was asked; "));
 		bench_states(b, 1, 1 + i, CPUHP_ONLINE);
 		op_unref(o);
 	}
@@ -211,7 +212,7 @@ static void where_some_are_missing_the_configuration_is_left(void **ctx)
 	bench_turn(b);
 	answer(&l, 0, 1);
 	bench_check(b, o, OP_PARTIAL);
-	assert_non_null(strstr(o->error, "not every vCPU is where it should be"));
+	assert_non_null(strstr(text_of(&o->error), "not every vCPU is where it should be"));
 	check_config(o, PERSIST_SKIPPED, 1);
 	assert_int_equal(l.changes, 0);
 	op_unref(o);
@@ -241,8 +242,8 @@ static void a_cancel_while_the_last_vcpu_leaves_spares_the_configuration(void **
 		assert_int_equal(l.changes, 0);
 		check_config(o, PERSIST_SKIPPED, 2);
 		if (reasons[i] == -ECANCELED)
-			assert_non_null(
-				strstr(o->error, "left as it is: the operation was cancelled"));
+			assert_non_null(strstr(text_of(&o->error),
+					       "left as it is: the operation was cancelled"));
 		op_unref(o);
 		bench_stop(b);
 	}
@@ -346,8 +347,8 @@ static void behind_an_earlier_change_it_is_not_made_when_it_has_ended(void **ctx
 
 		endings[i].end(o);
 		bench_check(b, o, endings[i].result);
-		assert_non_null(strstr(o->error, endings[i].part));
-		assert_int_equal(o->persist.result, endings[i].persist);
+		assert_non_null(strstr(text_of(&o->error), endings[i].part));
+		assert_int_equal(o->persist->result, endings[i].persist);
 		op_unref(o);
 		l.done = first.done;
 		l.arg = first.arg;
@@ -366,7 +367,7 @@ static void past_the_deadline_it_is_failed_before_and_pending_after(void **ctx)
 
 	op_run_stop(o, -ETIMEDOUT);
 	bench_check(b, o, OP_FAILED);
-	assert_non_null(strstr(o->error, "nothing was changed"));
+	assert_non_null(strstr(text_of(&o->error), "nothing was changed"));
 	answer(&l, 0, 1);
 	bench_silent(b);
 	op_unref(o);

@@ -60,7 +60,8 @@ static void a_refusal_takes_all_back_and_no_device_del_was_sent(void **ctx)
 	assert_int_equal(op_result_exit(o->result), EXIT_REFUSED);
 	assert_string_equal(o->refused_by, "guest");
 	assert_string_equal(
-		o->error, "vcpu 2: ap:online teardown failed with EBUSY (Device or resource busy)");
+		text_of(&o->error),
+		"vcpu 2: ap:online teardown failed with EBUSY (Device or resource busy)");
 	assert_int_equal(bench_count(b, "unplug"), 0);
 	assert_int_equal(bench_count(b, "plug"), 0);
 	assert_int_equal(o->counts.online, 4);
@@ -161,7 +162,7 @@ static void a_way_back_never_plugs(void **ctx)
 	bench_done(b, 1, CPUHP_ONLINE, -EBUSY, CPUHP_AP_ONLINE);
 	bench_check(b, o, OP_STUCK);
 	assert_int_equal(bench_count(b, "plug"), 0);
-	assert_string_equal(o->vcpus[0].error,
+	assert_string_equal(text_of(&o->vcpus[0].error),
 			    "vcpu 2: another took it away meanwhile, and it is not plugged anew");
 	bench_ends(b, o, OP_STUCK, "2:failed 1:refused");
 	bench_stop(b);
@@ -282,7 +283,7 @@ static void under_tcg_nothing_leaves_below_one_that_stays(void **ctx)
 		bench_check(b, o, stayers[i].result);
 		assert_int_equal(bench_count(b, "unplug"), stayers[i].unplugs);
 		assert_int_equal(bench_state(b, 1), CPUHP_ONLINE);
-		assert_non_null(strstr(o->vcpus[2].error, stayers[i].error));
+		assert_non_null(strstr(text_of(&o->vcpus[2].error), stayers[i].error));
 		bench_ends(b, o, stayers[i].result, stayers[i].vcpus);
 		bench_stop(b);
 	}
@@ -301,7 +302,7 @@ static void under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile(vo
 	b->auto_agent = true;
 	bench_check(b, o, OP_REFUSED);
 	assert_string_equal(o->refused_by, "policy");
-	assert_non_null(strstr(o->error, "vcpu 3 above it stays, and without KVM"));
+	assert_non_null(strstr(text_of(&o->error), "vcpu 3 above it stays, and without KVM"));
 	assert_int_equal(bench_count(b, "unplug"), 0);
 	bench_states(b, 1, 2, CPUHP_ONLINE);
 	bench_ends(b, o, OP_REFUSED, "2:refused 1:rolled-back");
@@ -322,7 +323,8 @@ static void a_refused_eject_takes_back_what_was_not_sent(void **ctx)
 	assert_int_equal(bench_count(b, "plug"), 0);
 	bench_states(b, 1, 2, CPUHP_ONLINE);
 	assert_int_equal(bench_state(b, 3), CPUHP_OFFLINE);
-	assert_non_null(strstr(o->error, "vcpu 2: qemu:device teardown failed with EBUSY"));
+	assert_non_null(
+		strstr(text_of(&o->error), "vcpu 2: qemu:device teardown failed with EBUSY"));
 	bench_ends(b, o, OP_REFUSED, "3:ok 2:refused 1:rolled-back");
 	bench_stop(b);
 }
@@ -423,7 +425,8 @@ static void a_removal_that_is_not_confirmed_is_pending_and_completes_later(void 
 	assert_int_equal(o->counts.present, 2);
 	assert_int_equal(b->d->vcpus[1].pending, VCPU_PENDING_UNPLUG);
 	assert_int_equal(b->d->vcpus[1].wish, CPUHP_OFFLINE);
-	assert_non_null(strstr(o->vcpus[0].error, "vcpu 1: qemu:device teardown failed with "));
+	assert_non_null(
+		strstr(text_of(&o->vcpus[0].error), "vcpu 1: qemu:device teardown failed with "));
 	bench_ends(b, o, OP_PENDING, "1:pending");
 	/* Nobody may change it meanwhile. */
 	o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);

@@ -121,7 +121,7 @@ static void an_objection_is_a_refusal_with_its_words(void **ctx)
 	answer(b, &v, "hook 10-quota: not before Monday");
 	bench_check(b, o, OP_REFUSED);
 	assert_string_equal(o->refused_by, "hook");
-	assert_string_equal(o->error, "hook 10-quota: not before Monday");
+	assert_string_equal(text_of(&o->error), "hook 10-quota: not before Monday");
 	assert_int_equal(o->n_vcpus, 0);
 	bench_silent(b);
 	bench_states(b, 1, 7, CPUHP_OFFLINE);
@@ -190,7 +190,7 @@ static void it_can_be_stopped_meanwhile(void **ctx)
 		if (ways[i].rc == -ECANCELED)
 			assert_int_equal(domain_cancel(o), 0);
 		bench_check(b, o, ways[i].result);
-		assert_string_equal(o->error, ways[i].text);
+		assert_string_equal(text_of(&o->error), ways[i].text);
 		assert_null(o->refused_by);
 		assert_int_equal(v.dropped, 1);
 		bench_silent(b);

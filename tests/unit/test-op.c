@@ -34,7 +34,7 @@ static void a_count_is_reached(void **ctx)
 	assert_int_equal(o->counts.online, 4);
 	assert_int_equal(o->counts.standby, 0);
 	assert_null(o->refused_by);
-	assert_string_equal(o->error, "");
+	assert_string_equal(text_of(&o->error), "");
 	for (unsigned int i = 0; i < 3; i++) {
 		const struct op_vcpu *e = &o->vcpus[i];
 
@@ -43,8 +43,8 @@ static void a_count_is_reached(void **ctx)
 		assert_int_equal(e->ran_on, BENCH_CPU(i + 1));
 		assert_int_equal(e->failed_at, -1);
 		assert_int_equal(e->rollback_failed_at, -1);
-		assert_true(e->step_us[CPUHP_QEMU_DEVICE] != UINT64_MAX);
-		assert_int_equal(e->step_us[CPUHP_HOST_PLACE], UINT64_MAX);
+		assert_true(op_vcpu_step_us(e, CPUHP_QEMU_DEVICE) >= 0);
+		assert_int_equal(op_vcpu_step_us(e, CPUHP_HOST_PLACE), -1);
 		assert_int_equal(b->d->vcpus[i + 1].wish, CPUHP_ONLINE);
 	}
 	bench_ends(b, o, OP_DONE, "1:ok 2:ok 3:ok");
@@ -160,13 +160,13 @@ static void all_or_nothing_rolls_everything_back(void **ctx)
 	o = bench_count_op(b, 4, OP_POLICY_ALL, 0);
 	bench_check(b, o, OP_FAILED);
 	assert_int_equal(op_result_exit(o->result), EXIT_FAILED);
-	assert_string_equal(o->vcpus[1].error,
+	assert_string_equal(text_of(&o->vcpus[1].error),
 			    "vcpu 2: ap:verify startup failed with EIO (Input/output error)");
-	assert_string_equal(o->error, o->vcpus[1].error);
+	assert_string_equal(text_of(&o->error), text_of(&o->vcpus[1].error));
 	assert_int_equal(o->vcpus[1].rc, -EIO);
 	assert_int_equal(o->vcpus[1].failed_at, CPUHP_AP_VERIFY);
-	assert_string_equal(o->vcpus[1].failed_name, "ap:verify");
-	assert_string_equal(o->vcpus[0].error, "");
+	assert_string_equal(op_vcpu_failed_name(&o->vcpus[1]), "ap:verify");
+	assert_string_equal(text_of(&o->vcpus[0].error), "");
 	assert_int_equal(o->counts.present, 1);
 	assert_int_equal(o->counts.online, 1);
 	bench_states(b, 1, 3, CPUHP_OFFLINE);
@@ -199,8 +199,8 @@ static void a_first_failure_calls_the_others_back(void **ctx)
 	b->auto_agent = true;
 	bench_done(b, 1, CPUHP_STANDBY, -ECANCELED, CPUHP_AP_ONLINE);
 	bench_check(b, o, OP_FAILED);
-	assert_string_equal(o->error, o->vcpus[1].error);
-	assert_string_equal(o->vcpus[0].error, "");
+	assert_string_equal(text_of(&o->error), text_of(&o->vcpus[1].error));
+	assert_string_equal(text_of(&o->vcpus[0].error), "");
 	bench_ends(b, o, OP_FAILED, "1:rolled-back 2:failed");
 	bench_stop(b);
 }
@@ -325,7 +325,8 @@ static void an_agents_stuck_rollback_is_stuck(void **ctx)
 	assert_int_equal(o->vcpus[0].rc, 3);
 	assert_int_equal(o->vcpus[0].rollback_rc, 137);
 	assert_int_equal(o->vcpus[0].state, CPUHP_AP_VERIFY);
-	assert_non_null(strstr(o->vcpus[0].error, "ap:dyn startup failed with exit status 3"));
+	assert_non_null(
+		strstr(text_of(&o->vcpus[0].error), "ap:dyn startup failed with exit status 3"));
 	op_unref(o);
 	bench_stop(b);
 }
@@ -367,8 +368,8 @@ static void sentences_name_the_callback_the_vcpu_and_the_code(void **ctx)
 		bench_plant(b, 1, plant);
 		o = bench_target_op(b, 1, 1, CPUHP_ONLINE, OP_POLICY_ALL);
 		bench_check(b, o, OP_FAILED);
-		assert_string_equal(o->vcpus[0].error, want);
-		assert_string_equal(o->vcpus[0].failed_name, "ap:dyn.10-log");
+		assert_string_equal(text_of(&o->vcpus[0].error), want);
+		assert_string_equal(op_vcpu_failed_name(&o->vcpus[0]), "ap:dyn.10-log");
 		assert_int_equal(o->vcpus[0].rc, cases[i].rc);
 		op_unref(o);
 		bench_stop(b);
@@ -420,7 +421,7 @@ static void a_vcpu_that_leaves_at_the_last_moment_is_no_success(void **ctx)
 		bench_check(b, o, OP_FAILED);
 		assert_int_equal(o->counts.online, 1);
 		assert_int_equal(o->vcpus[0].state, CPUHP_OFFLINE);
-		assert_non_null(strstr(o->error, "vcpu 1: another took it away"));
+		assert_non_null(strstr(text_of(&o->error), "vcpu 1: another took it away"));
 		bench_ends(b, o, OP_FAILED, "1:failed");
 	}
 	bench_stop(b);
@@ -438,7 +439,7 @@ static void a_count_that_stays_missed_is_no_success(void **ctx)
 	o->run->planned_anew = true;
 	count_missed(b, o);
 	assert_int_equal(o->counts.online, 2);
-	assert_non_null(strstr(o->error, "others were moved meanwhile"));
+	assert_non_null(strstr(text_of(&o->error), "others were moved meanwhile"));
 	bench_ends(b, o, OP_PARTIAL, "2:ok");
 	bench_stop(b);
 }

@@ -75,8 +75,8 @@ static void one_that_failed_has_one_line_with_all_reasons(void **ctx)
 	b->n_logs = 0;
 	o = bench_count_op(b, 3, OP_POLICY_BEST_EFFORT, 0);
 	bench_check(b, o, OP_FAILED);
-	assert_non_null(strstr(b->last_log, o->vcpus[0].error));
-	assert_non_null(strstr(b->last_log, o->vcpus[1].error));
+	assert_non_null(strstr(b->last_log, text_of(&o->vcpus[0].error)));
+	assert_non_null(strstr(b->last_log, text_of(&o->vcpus[1].error)));
 	check_line(b, JOURNAL_OPERATION_FAILED,
 		   ": failed: ", "RESULT=failed VCPU=1 STATE=offline FAILED_AT=ap:verify VCPU=2");
 	op_unref(o);

@@ -300,7 +300,7 @@ static void what_cannot_be_written_down_is_not_planned_again(void **state)
 	bench_done(b, 2, CPUHP_ONLINE, 0, 0xff);
 	ends(b, OP_PARTIAL, "2:ok");
 	assert_int_equal(bench_count(b, "kick 1"), 0);
-	assert_non_null(strstr(find(b)->error, "intent/qmp-web1"));
+	assert_non_null(strstr(text_of(&find(b)->error), "intent/qmp-web1"));
 	bench_stop(b);
 }
 
@@ -378,7 +378,7 @@ static void times_and_names_outlive_the_daemon(void **state)
 {
 	struct bench *b = start(false);
 	const int dyn = CPUHP_AP_DYN;
-	uint64_t us;
+	int64_t us;
 
 	snprintf(b->d->dyn_names[0], sizeof(b->d->dyn_names[0]), "10-log");
 	b->agent_silent[1] = true;
@@ -389,15 +389,15 @@ static void times_and_names_outlive_the_daemon(void **state)
 	bench_done(b, 1, CPUHP_ONLINE, 0, 0xff);
 	bench_row(b, 1, CPUHP_ONLINE);
 	ends(b, OP_DONE, "1:ok");
-	us = find(b)->vcpus[0].step_us[CPUHP_GUEST_PRESENT];
-	assert_true(us != UINT64_MAX);
+	us = op_vcpu_step_us(&find(b)->vcpus[0], CPUHP_GUEST_PRESENT);
+	assert_true(us >= 0);
 	for (int i = 0; i < 2; i++) {
 		bench_restart(b);
-		assert_int_equal(find(b)->vcpus[0].step_us[CPUHP_GUEST_PRESENT], us);
-		assert_true(find(b)->vcpus[0].step_us[dyn] != UINT64_MAX);
-		assert_true(find(b)->vcpus[0].step_us[dyn + 1] == UINT64_MAX);
-		assert_string_equal(find(b)->dyn_names[0], "10-log");
-		assert_null(find(b)->dyn_names[1]);
+		assert_int_equal(op_vcpu_step_us(&find(b)->vcpus[0], CPUHP_GUEST_PRESENT), us);
+		assert_true(op_vcpu_step_us(&find(b)->vcpus[0], dyn) >= 0);
+		assert_true(op_vcpu_step_us(&find(b)->vcpus[0], dyn + 1) == -1);
+		assert_string_equal(op_find_callback(find(b), CPUHP_AP_DYN), "10-log");
+		assert_null(op_find_callback(find(b), CPUHP_AP_DYN + 1));
 	}
 	bench_stop(b);
 }

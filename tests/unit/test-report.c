@@ -39,8 +39,6 @@ static void init_entry(struct op_vcpu *v)
 		.failed_at = -1,
 		.rollback_failed_at = -1,
 	};
-	for (int i = 0; i < CPUHP_STATES; i++)
-		v->step_us[i] = UINT64_MAX;
 }
 
 /* @o is put. */
@@ -177,9 +175,9 @@ static void result_of_a_success(void **state)
 	o->vcpus[0].cpu = 1;
 	o->vcpus[0].state = CPUHP_ONLINE;
 	o->vcpus[0].ran_on = 1;
-	o->vcpus[0].step_us[CPUHP_QEMU_DEVICE] = 3100;
-	o->vcpus[0].step_us[CPUHP_AP_ONLINE] = 76000;
-	o->vcpus[0].step_us[CPUHP_AP_DYN + 1] = 0;
+	op_vcpu_keep_step(&o->vcpus[0], CPUHP_QEMU_DEVICE, 3100);
+	op_vcpu_keep_step(&o->vcpus[0], CPUHP_AP_DYN + 1, 0);
+	op_vcpu_keep_step(&o->vcpus[0], CPUHP_AP_ONLINE, 76000);
 	o->ended = true;
 	o->result = OP_DONE;
 	o->counts.present = o->counts.online = 2;
@@ -202,8 +200,8 @@ static void a_callback_has_the_name_it_had(void **state)
 	o->n_vcpus = 1;
 	init_entry(v);
 	v->state = CPUHP_AP_DYN + 1;
-	v->step_us[CPUHP_AP_DYN + 1] = 7000;
-	o->dyn_names[1] = strdup("10-was");
+	op_vcpu_keep_step(v, CPUHP_AP_DYN + 1, 7000);
+	assert_int_equal(op_keep_callback(o, CPUHP_AP_DYN + 1, "10-was"), 0);
 	o->ended = true;
 	/* The domain's own is 20-log by now; then the domain is detached. */
 	for (int i = 0; i < 2; i++) {
@@ -225,7 +223,7 @@ static void warnings_are_there_where_there_are_any(void **state)
 
 	o->ended = true;
 	o->result = OP_DONE;
-	strcpy(o->warning, "many");
+	text_set(&o->warning, "many");
 	assert_json(report_result(o),
 		    "{\"op\":\"op-1\",\"domain\":\"web1\",\"result\":\"done\",\"asked\":2,"
 		    "\"present\":0,\"online\":0,\"standby\":0,\"refused_by\":null,\"error\":null,"
@@ -234,17 +232,21 @@ static void warnings_are_there_where_there_are_any(void **state)
 
 static void fill_entry(struct op_vcpu *v, unsigned int vcpu)
 {
+	char name[MSG_NAME_MAX + 16] = "", error[TEXT_SIZE] = "";
+
 	init_entry(v);
 	v->vcpu = vcpu;
 	v->cpu = v->ran_on = (int)vcpu;
 	v->state = CPUHP_AP_DYN;
-	v->failed_at = v->rollback_failed_at = CPUHP_AP_DYN;
+	v->rollback_failed_at = CPUHP_AP_DYN;
 	v->rc = v->rollback_rc = INT32_MIN;
 	v->result = VCPU_ROLLED_BACK;
-	memset(v->failed_name, 'x', sizeof(v->failed_name) - 1);
-	memset(v->error, 1, sizeof(v->error) - 1); /* written as \u0001 */
+	memset(name, 'x', sizeof(name) - 1);
+	op_vcpu_keep_failed(v, CPUHP_AP_DYN, name);
+	memset(error, 1, sizeof(error) - 1); /* written as \u0001 */
+	text_set(&v->error, "%s", error);
 	for (int i = 0; i < CPUHP_STATES; i++)
-		v->step_us[i] = 86400000001;
+		op_vcpu_keep_step(v, i, UINT32_MAX);
 }
 
 /* As many vCPUs as can be, everything of each as long as it can be: vcpuhpctl takes it. */
@@ -287,14 +289,13 @@ static void R17_result_of_a_rollback_that_failed(void **state)
 	o->n_vcpus = 1;
 	init_entry(v);
 	v->state = -1;
-	v->failed_at = CPUHP_AP_DYN + 1;
-	strcpy(v->failed_name, "ap:dyn.20-log");
+	op_vcpu_keep_failed(v, CPUHP_AP_DYN + 1, "ap:dyn.20-log");
 	v->rc = 137;
 	v->rollback_failed_at = CPUHP_AP_ONLINE;
 	v->rollback_rc = -EBUSY;
 	v->result = VCPU_FAILED;
-	strcpy(v->error, "killed");
-	strcpy(o->error, "stopped");
+	text_set(&v->error, "killed");
+	text_set(&o->error, "stopped");
 	o->ended = true;
 	o->result = OP_STUCK;
 	o->refused_by = "guest";

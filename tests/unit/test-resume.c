@@ -253,10 +253,10 @@ static void what_only_waited_has_failed(void **state)
 	replace_daemon(b);
 	assert_true(find(b, "first")->running);
 	assert_int_equal(find(b, "second")->result, OP_FAILED);
-	assert_string_equal(find(b, "second")->error, "daemon restarted");
+	assert_string_equal(text_of(&find(b, "second")->error), "daemon restarted");
 	/* The same the next time. */
 	bench_restart(b);
-	assert_string_equal(find(b, "second")->error, "daemon restarted");
+	assert_string_equal(text_of(&find(b, "second")->error), "daemon restarted");
 	bench_stop(b);
 }
 
@@ -304,7 +304,7 @@ static void what_was_accepted_before_qemu_came_waits_for_it(void **state)
 		.runtime_dir = folder, .no_attach = true, .no_agent = true });
 	op_unref(submit(b, 2, "early"));
 	bench_restart(b);
-	assert_string_equal(find(b, "early")->error, "daemon restarted");
+	assert_string_equal(text_of(&find(b, "early")->error), "daemon restarted");
 	op_unref(submit(b, 2, "add"));
 	bench_attach(b);
 	bench_agent_up(b, 1);
@@ -488,7 +488,7 @@ static void what_was_accepted_before_any_qemu_is_known_to_the_next_daemon(void *
 
 	op_unref(submit(b, 2, "early"));
 	bench_restart(b);
-	assert_string_equal(find(b, "early")->error, "daemon restarted");
+	assert_string_equal(text_of(&find(b, "early")->error), "daemon restarted");
 	bench_stop(b);
 }
 
