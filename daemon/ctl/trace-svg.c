@@ -26,18 +26,25 @@ static size_t first_of_operation(const struct picture *p, const char *op)
 	return i;
 }
 
+static int64_t nearest(double us)
+{
+	return (int64_t)(us + 0.5);
+}
+
 static void take_span(struct picture *p, json_object *e)
 {
+	json_object *args = value_object(e, "args");
+	double from = value_number(e, "ts", 0);
 	struct span s = {
 		.event = e,
 		.name = value_string(e, "name", "?"),
-		.op = value_string(value_object(e, "args"), "op", ""),
-		.from_us = value_int(e, "ts", 0),
-		.vcpu = (int)value_int(e, "tid", 0),
+		.op = value_string(args, "op", ""),
+		.from_us = nearest(from),
+		.to_us = nearest(from + value_number(e, "dur", 0)),
+		.vcpu = (int)value_int(args, "vcpu", 0),
 		.lane = (int)value_int(e, "pid", TRACE_HOST) - TRACE_HOST,
 	};
 
-	s.to_us = s.from_us + value_int(e, "dur", 0);
 	s.panel = first_of_operation(p, s.op);
 	p->spans[p->n++] = s;
 }

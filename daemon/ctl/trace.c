@@ -12,12 +12,20 @@
  * between, and are put right by that order. The steps of the guest kernel's ladder come in any order
  * and are sorted by time; they stand in one another where one CPU waits for the other.
  *
+ * Several of the kernel's points may have the same microsecond. Perfetto draws what has no length
+ * beneath what else is there then, as if the one had called the other. So the points of a track are
+ * at least a nanosecond apart, which keeps their order and moves none of them to be seen.
+ *
  * The daemon's memory is a ring and operations may still run, so either end can be missing. What is
  * not left ends where that track enters the next step, or leaves the one around it, or with the last
  * point of all; an end without a beginning becomes a span of no length. Both are marked, so that no
  * one reads a duration out of them.
  *
- * Processes: 1 the host's steps, 2 the guest agent's, 3 the guest kernel's own. Threads: the vCPUs.
+ * Processes: 1 the host's steps, 2 the guest agent's, 3 the guest kernel's own. Threads: the vCPUs,
+ * each with an id of its own among all processes: Perfetto takes a thread 0 for one that is not named,
+ * and draws what it did on the process's main thread, whose id is that of the process. So neither may
+ * be a vCPU's.
+ *
  * Guest times were converted to the host's clock by the daemon; how far they may be off is in the
  * args as error_us.
  */
@@ -26,17 +34,21 @@
 #include "daemon/ctl/step.h"
 #include "daemon/ctl/value.h"
 #include "daemon/json-in.h"
+#include "proto/cpulist.h"
 #include "proto/ladder.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { OPEN_MAX = 16 };
 
+_Static_assert((int)CPULIST_MAX <= (int)TRACE_TIDS, "a thread is of one process");
+
 struct point {
 	struct step step;
 	json_object *source; /* borrowed */
-	int64_t t_us;
+	int64_t t_ns;
 	size_t order;
 	enum trace_pid pid;
 	int id; /* state, or the kernel's step */
@@ -46,7 +58,7 @@ struct point {
 /* @mark: what is wrong with it, or NULL */
 struct span {
 	const struct point *point;
-	int64_t from_us, to_us;
+	int64_t from_ns, to_ns;
 	const char *mark;
 	size_t order;
 };
@@ -54,8 +66,8 @@ struct span {
 struct trace {
 	struct point *points;
 	size_t n;
-	int64_t first_us;
-	int64_t last_us;
+	int64_t first_ns;
+	int64_t last_ns;
 	struct span *spans;
 	size_t n_spans;
 	const struct point *open[OPEN_MAX];
@@ -73,9 +85,11 @@ static enum trace_pid pid_of(const struct step *s)
 static int parse_point(json_object *o, size_t order, struct point *ret)
 {
 	struct point p = { .source = o, .order = order };
+	int64_t t_us;
 
-	if (step_parse(o, &p.step) < 0 || json_in_int(o, "t_us", 0, INT64_MAX, &p.t_us) < 0)
+	if (step_parse(o, &p.step) < 0 || json_in_int(o, "t_us", 0, INT64_MAX / 2000, &t_us) < 0)
 		return -EINVAL;
+	p.t_ns = t_us * 1000;
 	p.pid = pid_of(&p.step);
 	p.id = p.step.kernel ? p.step.kstep : p.step.state;
 	p.enter = p.step.kernel ? p.step.kenter : p.step.enter;
@@ -96,8 +110,8 @@ static int by_track(const void *a, const void *b)
 		return x->pid < y->pid ? -1 : 1;
 	if (x->step.vcpu != y->step.vcpu)
 		return x->step.vcpu < y->step.vcpu ? -1 : 1;
-	if (x->pid == TRACE_KERNEL && x->t_us != y->t_us)
-		return x->t_us < y->t_us ? -1 : 1;
+	if (x->pid == TRACE_KERNEL && x->t_ns != y->t_ns)
+		return x->t_ns < y->t_ns ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
@@ -113,14 +127,14 @@ static int read_points(json_object *steps, struct trace *t)
 		if (parse_point(value_at(steps, i), i, &t->points[t->n]) == 0)
 			t->n++;
 	qsort(t->points, t->n, sizeof(*t->points), by_track);
-	t->first_us = t->n > 0 ? t->points[0].t_us : 0;
+	t->first_ns = t->n > 0 ? t->points[0].t_ns : 0;
 	for (size_t i = 0; i < t->n; i++) {
 		struct point *p = &t->points[i];
 
-		if (i > 0 && is_same_track(p - 1, p) && p->t_us < p[-1].t_us)
-			p->t_us = p[-1].t_us;
-		t->first_us = p->t_us < t->first_us ? p->t_us : t->first_us;
-		t->last_us = p->t_us > t->last_us ? p->t_us : t->last_us;
+		if (i > 0 && is_same_track(p - 1, p) && p->t_ns <= p[-1].t_ns)
+			p->t_ns = p[-1].t_ns + 1;
+		t->first_ns = p->t_ns < t->first_ns ? p->t_ns : t->first_ns;
+		t->last_ns = p->t_ns > t->last_ns ? p->t_ns : t->last_ns;
 	}
 	return 0;
 }
@@ -130,9 +144,27 @@ static void add_int(json_object *o, const char *key, int64_t n)
 	json_object_object_add(o, key, json_object_new_int64(n));
 }
 
+/* As the format wants it, in microseconds; a fraction where there is one. */
+static void add_us(json_object *o, const char *key, int64_t ns)
+{
+	char text[32];
+
+	if (ns % 1000 == 0) {
+		add_int(o, key, ns / 1000);
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRId64 ".%03d", ns / 1000, (int)(ns % 1000));
+	json_object_object_add(o, key, json_object_new_double_s((double)ns / 1000, text));
+}
+
 static void add_string(json_object *o, const char *key, const char *text)
 {
 	json_object_object_add(o, key, json_object_new_string(text));
+}
+
+static int tid_of(const struct point *p)
+{
+	return (int)p->pid * TRACE_TIDS + p->step.vcpu;
 }
 
 /* What is known of a span; the point of leaving knows more than that of entry. */
@@ -141,6 +173,7 @@ static json_object *make_args(const struct point *p)
 	json_object *args = json_object_new_object();
 	const char *op = value_string(p->source, "op", NULL);
 
+	add_int(args, "vcpu", p->step.vcpu);
 	add_int(args, "rc", p->step.kernel ? p->step.krc : p->step.rc);
 	json_object_object_add(args, "cpu",
 			       p->step.cpu >= 0 ? json_object_new_int(p->step.cpu) : NULL);
@@ -172,28 +205,28 @@ static void add_event(struct trace *t, const struct span *s)
 	add_string(o, "name", name);
 	add_string(o, "cat", p->step.kernel ? "kernel" : p->step.startup ? "startup" : "teardown");
 	add_string(o, "ph", "X");
-	add_int(o, "ts", s->from_us - t->first_us);
-	add_int(o, "dur", s->to_us - s->from_us);
+	add_us(o, "ts", s->from_ns - t->first_ns);
+	add_us(o, "dur", s->to_ns - s->from_ns);
 	add_int(o, "pid", p->pid);
-	add_int(o, "tid", p->step.vcpu);
+	add_int(o, "tid", tid_of(p));
 	json_object_object_add(o, "args", args);
 	json_object_array_add(t->events, o);
 }
 
-static void add_span(struct trace *t, const struct point *p, int64_t from_us, int64_t to_us,
+static void add_span(struct trace *t, const struct point *p, int64_t from_ns, int64_t to_ns,
 		     const char *mark)
 {
-	t->spans[t->n_spans] = (struct span){ p, from_us, to_us, mark, t->n_spans };
+	t->spans[t->n_spans] = (struct span){ p, from_ns, to_ns, mark, t->n_spans };
 	t->n_spans++;
 }
 
 /* The uppermost @n that are open were not left by then. */
-static void give_up(struct trace *t, size_t n, int64_t to_us)
+static void give_up(struct trace *t, size_t n, int64_t to_ns)
 {
 	for (; n > 0; n--) {
 		const struct point *p = t->open[--t->n_open];
 
-		add_span(t, p, p->t_us, to_us, "unfinished");
+		add_span(t, p, p->t_ns, to_ns, "unfinished");
 	}
 }
 
@@ -210,7 +243,7 @@ static void enter(struct trace *t, const struct point *p)
 {
 	bool alone = p->pid != TRACE_KERNEL || t->n_open == OPEN_MAX;
 
-	give_up(t, alone ? t->n_open : depth_of(t, p), p->t_us);
+	give_up(t, alone ? t->n_open : depth_of(t, p), p->t_ns);
 	t->open[t->n_open++] = p;
 }
 
@@ -219,22 +252,19 @@ static void leave(struct trace *t, const struct point *p)
 	size_t depth = depth_of(t, p);
 
 	if (depth == 0) {
-		add_span(t, p, p->t_us, p->t_us, "truncated");
+		add_span(t, p, p->t_ns, p->t_ns, "truncated");
 		return;
 	}
-	give_up(t, depth - 1, p->t_us);
-	add_span(t, p, t->open[--t->n_open]->t_us, p->t_us, NULL);
+	give_up(t, depth - 1, p->t_ns);
+	add_span(t, p, t->open[--t->n_open]->t_ns, p->t_ns, NULL);
 }
 
-/* One that stands around another comes first. */
 static int by_begin(const void *a, const void *b)
 {
 	const struct span *x = a, *y = b;
 
-	if (x->from_us != y->from_us)
-		return x->from_us < y->from_us ? -1 : 1;
-	if (x->to_us != y->to_us)
-		return x->to_us > y->to_us ? -1 : 1;
+	if (x->from_ns != y->from_ns)
+		return x->from_ns < y->from_ns ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
@@ -244,22 +274,22 @@ static void add_spans(struct trace *t)
 		const struct point *p = &t->points[i];
 
 		if (i > 0 && !is_same_track(p - 1, p))
-			give_up(t, t->n_open, t->last_us);
+			give_up(t, t->n_open, t->last_ns);
 		if (p->enter)
 			enter(t, p);
 		else
 			leave(t, p);
 	}
-	give_up(t, t->n_open, t->last_us);
+	give_up(t, t->n_open, t->last_ns);
 	qsort(t->spans, t->n_spans, sizeof(*t->spans), by_begin);
 	for (size_t i = 0; i < t->n_spans; i++)
 		add_event(t, &t->spans[i]);
 }
 
-/* What a process or (@tid not negative) a thread is called, and its place among the others. */
+/* What a process or (@tid not 0) a thread is called, and its place among the others. */
 static void add_track(struct trace *t, int pid, int tid, const char *name)
 {
-	bool thread = tid >= 0;
+	bool thread = tid != 0;
 
 	for (int i = 0; i < 2; i++) {
 		json_object *o = json_object_new_object(), *args = json_object_new_object();
@@ -283,9 +313,9 @@ static void add_track(struct trace *t, int pid, int tid, const char *name)
 
 static void add_tracks(struct trace *t)
 {
-	add_track(t, TRACE_HOST, -1, "host");
-	add_track(t, TRACE_AGENT, -1, "guest agent");
-	add_track(t, TRACE_KERNEL, -1, "guest kernel");
+	add_track(t, TRACE_HOST, 0, "host");
+	add_track(t, TRACE_AGENT, 0, "guest agent");
+	add_track(t, TRACE_KERNEL, 0, "guest kernel");
 	for (size_t i = 0; i < t->n; i++) {
 		const struct point *p = &t->points[i];
 		char name[24];
@@ -293,7 +323,7 @@ static void add_tracks(struct trace *t)
 		if (i > 0 && is_same_track(p - 1, p))
 			continue;
 		snprintf(name, sizeof(name), "vcpu %d", p->step.vcpu);
-		add_track(t, p->pid, p->step.vcpu, name);
+		add_track(t, p->pid, tid_of(p), name);
 	}
 }
 

@@ -8,6 +8,9 @@
 /* Who ran a step: the processes of the trace. */
 enum trace_pid { TRACE_HOST = 1, TRACE_AGENT = 2, TRACE_KERNEL = 3 };
 
+/* The thread of vCPU N is as many times the process's id, and N: 10000 is vCPU 0 of the host. */
+enum { TRACE_TIDS = 10000 };
+
 /**
  * trace_build() - steps of the daemon as a Chrome trace
  * @steps: array of step objects as in progress, with t_us (CLOCK_MONOTONIC); borrowed

@@ -417,8 +417,8 @@ def a_trace_is_whole_or_not_there():
         equal(trace["displayTimeUnit"], "ms")
         spans = {e["name"]: e for e in trace["traceEvents"] if e["ph"] == "X"}
         equal([(s["pid"], s["tid"], s["ts"], s["dur"]) for s in spans.values()],
-              [(1, 3, 0, 3100), (2, 3, 10000, 76000), (3, 3, 20000, 1000)])  # fmt: skip
-        equal(spans["ap:online"]["args"]["error_us"], 40)
+              [(1, 10003, 0, 3100), (2, 20003, 10000, 76000), (3, 30003, 20000, 1000)])  # fmt: skip
+        equal([spans["ap:online"]["args"][key] for key in ("vcpu", "error_us")], [3, 40])
         names = {(e["pid"], e["args"]["name"]) for e in trace["traceEvents"] if e["name"] == "process_name"}
         equal(names, {(1, "host"), (2, "guest agent"), (3, "guest kernel")})
         equal(os.stat(out).st_mode & 0o777, 0o666 & ~current_umask())

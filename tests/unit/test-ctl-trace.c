@@ -25,8 +25,8 @@
 	",\"name\":\"" name "\"}}"
 
 /*
- * Steps, and the spans made of them: "pid/tid name ts+dur", then "!" for one that was not left and
- * "?" for one whose beginning is unknown.
+ * Steps, and the spans made of them: "process/vCPU name ts+dur", then "!" for one that was not left
+ * and "?" for one whose beginning is unknown.
  */
 static const struct {
 	const char *steps;
@@ -50,7 +50,7 @@ static const struct {
 	/* The others do, and the clock may have been corrected in between. */
 	{ STEP(4, 1, 2, "a", "enter") "," STEP(9, 1, 2, "a", "exit") "," STEP(
 		  7, 1, 3, "b", "enter") "," STEP(12, 1, 3, "b", "exit"),
-	  "1/1 a 0+5\n1/1 b 5+3\n" },
+	  "1/1 a 0+5\n1/1 b 5.001+2.999\n" },
 	/* What was not left ends with the next of that vCPU, or with the last point. */
 	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 3, "b", "enter") "," STEP(8, 1, 3, "b",
 									       "exit"),
@@ -62,7 +62,14 @@ static const struct {
 	{ KERNEL(0, 1, 3, "out", "enter") "," KERNEL(0, 1, 4, "in", "enter") "," KERNEL(
 		  2, 1, 4, "in", "exit") "," KERNEL(3, 1, 5, "lost",
 						    "enter") "," KERNEL(5, 1, 3, "out", "exit"),
-	  "3/1 out 0+5\n3/1 in 0+2\n3/1 lost 3+2!\n" },
+	  "3/1 out 0+5\n3/1 in 0.001+1.999\n3/1 lost 3+2!\n" },
+	/* Within a microsecond they stay one behind the other. */
+	{ KERNEL(7, 1, 3, "a", "enter") "," KERNEL(7, 1, 3, "a", "exit") "," KERNEL(
+		  7, 1, 4, "b",
+		  "enter") "," KERNEL(7, 1, 4, "b",
+				      "exit") "," KERNEL(7, 1, 5, "c",
+							 "enter") "," KERNEL(9, 1, 5, "c", "exit"),
+	  "3/1 a 0+0.001\n3/1 b 0.002+0.001\n3/1 c 0.004+1.996\n" },
 	/* Entered again without having been left. */
 	{ STEP(0, 1, 2, "a", "enter") "," STEP(3, 1, 2, "a", "enter") "," STEP(8, 1, 2, "a",
 									       "exit"),
@@ -110,10 +117,10 @@ static void describe(json_object *trace, char *buf, size_t size)
 
 		if (strcmp(value_string(e, "ph", ""), "X") != 0)
 			continue;
-		snprintf(buf + len, size - len, "%d/%d %s %d+%d%s%s\n",
-			 (int)value_int(e, "pid", -1), (int)value_int(e, "tid", -1),
-			 value_string(e, "name", "?"), (int)value_int(e, "ts", -1),
-			 (int)value_int(e, "dur", -1),
+		snprintf(buf + len, size - len, "%d/%d %s %.12g+%.12g%s%s\n",
+			 (int)value_int(e, "pid", -1), (int)value_int(args, "vcpu", -1),
+			 value_string(e, "name", "?"), value_number(e, "ts", -1),
+			 value_number(e, "dur", -1),
 			 value_bool(args, "unfinished", false) ? "!" : "",
 			 value_bool(args, "truncated", false) ? "?" : "");
 	}
@@ -180,15 +187,23 @@ static json_object *any_point(unsigned int *seed)
 	return o;
 }
 
-/* Behind @a, or within it: what else there is on a track is dropped by who draws it. */
+static int64_t ns(json_object *e, const char *key)
+{
+	return (int64_t)(value_number(e, key, -1) * 1000 + 0.5);
+}
+
+/*
+ * Behind @a, or within it: what else there is on a track is dropped by who draws it. And not when @a
+ * begins, for then one without a length would stand beneath the other.
+ */
 static bool fits(json_object *a, json_object *b)
 {
-	int64_t end = value_int(a, "ts", -1) + value_int(a, "dur", -1), at = value_int(b, "ts", -1);
+	int64_t end = ns(a, "ts") + ns(a, "dur"), at = ns(b, "ts");
 
 	if (value_int(a, "pid", 0) != value_int(b, "pid", 0) ||
 	    value_int(a, "tid", 0) != value_int(b, "tid", 0))
 		return true;
-	return at >= end || at + value_int(b, "dur", -1) <= end;
+	return at > ns(a, "ts") && (at >= end || at + ns(b, "dur") <= end);
 }
 
 /* Whatever is remembered, and in whatever order. */
@@ -207,11 +222,11 @@ static void spans_of_a_track_never_overlap(void **ctx)
 		for (size_t i = first; i < first + n; i++) {
 			json_object *e = value_at(events, i);
 
-			assert_true(value_int(e, "ts", -1) >= 0 && value_int(e, "dur", -1) >= 0);
+			assert_true(ns(e, "ts") >= 0 && ns(e, "dur") >= 0);
 			for (size_t k = first; k < i; k++) {
 				json_object *before = value_at(events, k);
 
-				assert_true(value_int(before, "ts", -1) <= value_int(e, "ts", -1));
+				assert_true(ns(before, "ts") <= ns(e, "ts"));
 				if (!fits(before, e))
 					fail_msg("seed %u: %s\n%s", seed,
 						 json_object_to_json_string(before),
@@ -227,15 +242,17 @@ static void spans_of_a_track_never_overlap(void **ctx)
 static void processes_and_threads_have_names(void **ctx)
 {
 	size_t n, threads = 0, processes = 0, places = 0;
-	json_object *trace =
-		build(STEP(1, 4, 2, "a", "enter") "," STEP(2, 4, 2, "a", "exit") "," STEP(
-			      3, 4, 9, "b", "enter") "," STEP(4, 5, 2, "c", "enter"),
-		      &n);
+	json_object *trace = build(
+		STEP(1, 4, 2, "a", "enter") "," STEP(2, 4, 2, "a", "exit") "," STEP(
+			3, 4, 9, "b", "enter") "," STEP(4, 5, 2, "c",
+							"enter") "," STEP(5, 0, 4, "d", "exit"),
+		&n);
 	json_object *events = value_array(trace, "traceEvents");
 
 	for (size_t i = 0; i < value_count(events); i++) {
 		json_object *e = value_at(events, i);
 		const char *name = value_string(value_object(e, "args"), "name", "");
+		char want[16];
 
 		processes += strcmp(value_string(e, "name", ""), "process_name") == 0;
 		if (strstr(value_string(e, "name", ""), "_sort_index")) {
@@ -246,11 +263,33 @@ static void processes_and_threads_have_names(void **ctx)
 		if (strcmp(value_string(e, "name", ""), "thread_name") != 0)
 			continue;
 		threads++;
-		assert_string_equal(name, value_int(e, "tid", 0) == 4 ? "vcpu 4" : "vcpu 5");
+		snprintf(want, sizeof(want), "vcpu %d", (int)value_int(e, "tid", 0) % TRACE_TIDS);
+		assert_string_equal(name, want);
 	}
 	assert_int_equal(processes, 3);
-	assert_int_equal(threads, 3); /* vCPU 4 of host and agent, vCPU 5 of the host */
-	assert_int_equal(places, 6);
+	assert_int_equal(threads, 4); /* vCPU 4 and 5 of the host, 0 and 4 of the guest */
+	assert_int_equal(places, 7);
+	json_object_put(trace);
+}
+
+/* No thread of two processes, none that is 0 or as a process: those Perfetto draws elsewhere. */
+static void a_thread_is_of_one_process(void **ctx)
+{
+	size_t n;
+	json_object *trace =
+		build(STEP(1, 0, 2, "a", "exit") "," STEP(2, 0, 9, "b", "exit") "," KERNEL(
+			      3, 0, 1, "c", "exit") "," STEP(4, 4095, 2, "d", "exit"),
+		      &n);
+	json_object *events = value_array(trace, "traceEvents");
+	static const int64_t want[] = { 10000, 20000, 30000, 14095 };
+
+	assert_int_equal(n, N(want));
+	for (size_t i = 0; i < n; i++) {
+		json_object *e = value_at(events, value_count(events) - n + i);
+
+		assert_int_equal(value_int(e, "tid", -1), want[i]);
+		assert_int_equal(value_int(e, "pid", -1), want[i] / TRACE_TIDS);
+	}
 	json_object_put(trace);
 }
 
@@ -308,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_span_carries_what_is_known_of_its_end),
 		cmocka_unit_test(spans_of_a_track_never_overlap),
 		cmocka_unit_test(processes_and_threads_have_names),
+		cmocka_unit_test(a_thread_is_of_one_process),
 		cmocka_unit_test(a_picture_has_a_panel_for_each_operation),
 		cmocka_unit_test(names_are_no_markup),
 	};
