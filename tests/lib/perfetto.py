@@ -1,10 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What Perfetto and chrome://tracing need of a trace of JSON to draw all of it, each part where it belongs.
 
-The rules are those of Perfetto's importer, looked up in its sources and tried with it."""
+The rules are those of Perfetto's importer, looked up in its sources and tried with it. Where VCPUHP_PERFETTO names
+a trace_processor_shell, that one reads each trace too and tells what it made of it."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import tempfile
 
 NAMES = {1: "host", 2: "guest agent", 3: "guest kernel"}
 TIDS = 10000  # a process's threads have ids from so many times its own on
+
+# What was dropped or misplaced; how many events are there, and the tracks with all of theirs in the order of display.
+_QUESTIONS = """
+select 'bad', name, value from stats where severity in ('error', 'data_loss') and value > 0;
+select 'track', process.name, thread.name, thread.tid, count(*), max(depth) from slice
+  join thread_track on track_id = thread_track.id join thread using (utid) join process using (upid)
+  group by utid order by extract_arg(process.arg_set_id, 'process_sort_index_hint'),
+  extract_arg(thread.arg_set_id, 'thread_sort_index_hint');
+select 'slice', pid, tid, ts, dur, slice.name, depth from slice
+  join thread_track on track_id = thread_track.id join thread using (utid) join process using (upid) order by ts;
+"""
 
 
 def _metadata(events, kind):
@@ -39,8 +58,11 @@ def check(trace):
         # A number that is none is a tokenizer's failure, without a duration the span is dropped, without a name it
         # is "[No name]", and what is not a JSON object in args is not shown.
         assert _ns(e["ts"]) >= 0 and _ns(e["dur"]) >= 0 and e["name"] and isinstance(e["args"], dict), e
+    depths = {}
     for track in tracks:
-        _check_nesting([e for e in spans if (e["pid"], e["tid"]) == track])
+        _check_nesting([e for e in spans if (e["pid"], e["tid"]) == track], depths)
+    if os.environ.get("VCPUHP_PERFETTO"):
+        _ask(os.environ["VCPUHP_PERFETTO"], trace, spans, depths)
     return spans
 
 
@@ -50,7 +72,7 @@ def _ns(us):
     return round(us * 1000)
 
 
-def _check_nesting(spans):
+def _check_nesting(spans, depths):
     """In the order of their beginnings each lies behind or within the one that is open."""
     open_ends, last = [], -1
     for e in spans:
@@ -61,5 +83,26 @@ def _check_nesting(spans):
         assert not open_ends or end <= open_ends[-1], "it overlaps what is around it: %s" % e
         # Of those that begin at once, one without a length is drawn beneath the others.
         assert begin > last, "it begins with the one before: %s" % e
+        depths[id(e)] = len(open_ends)
         open_ends.append(end)
         last = begin
+
+
+def _ask(shell, trace, spans, depths):
+    """Perfetto itself has all of it, with these names, at these times and as deep."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in ("trace.json", "questions.sql")]
+        for path, text in zip(paths, (json.dumps(trace), _QUESTIONS)):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        said = subprocess.run([shell, "-q", paths[1], paths[0]], capture_output=True, text=True, check=True, timeout=60)
+    rows = {"bad": [], "track": [], "slice": []}
+    for row in csv.reader(io.StringIO(said.stdout)):
+        if row and row[0] in rows:
+            rows[row[0]].append(row[1:])
+    assert not rows["bad"], rows["bad"]
+    tracks = sorted({e["tid"] for e in spans})
+    assert [r[:3] for r in rows["track"]] == [[NAMES[t // TIDS], "vcpu %d" % (t % TIDS), str(t)] for t in tracks], rows
+    wanted = sorted((e["pid"], e["tid"], _ns(e["ts"]), _ns(e["dur"]), e["name"], depths[id(e)]) for e in spans)
+    got = sorted((*map(int, r[:4]), r[4], int(r[5])) for r in rows["slice"])
+    assert got == wanted, set(got) ^ set(wanted)
