@@ -298,7 +298,7 @@ def a_domain_with_64_results_of_2_vcpus_takes_a_quarter_of_a_mib():
     weigh_kept(2)
 
 
-@case(deadline=180)
+@case(deadline=600, long=True)
 def a_domain_with_64_results_of_7_vcpus_takes_little_more():
     weigh_kept(SLOTS - 1)
 
