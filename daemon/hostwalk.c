@@ -352,6 +352,20 @@ void hostwalk_cancel(struct vcpu *v, int rc)
 	}
 }
 
+/* What came of device_add is what the table has there. A cancel may have spoken meanwhile. */
+static void plug_shown(struct hostwalk *h)
+{
+	if (vcpu_is_anothers(h->v)) {
+		host_say_filled(h);
+		hostwalk_complete(h, -EEXIST);
+	} else if (h->v->present) {
+		hostwalk_complete(h, 0);
+	} else {
+		host_say_unanswered(h);
+		hostwalk_complete(h, h->unanswered);
+	}
+}
+
 void hostwalk_on_table(struct vcpu *v)
 {
 	struct hostwalk *h = v->hw;
@@ -368,14 +382,7 @@ void hostwalk_on_table(struct vcpu *v)
 	} else if (h->wait == WAIT_EJECT && h->unsent) {
 		host_unplug(h);
 	} else if (h->wait == WAIT_PLUG_REPLY && h->unanswered) {
-		/* A cancel may have spoken meanwhile. */
-		if (vcpu_is_anothers(v))
-			host_say_filled(h);
-		else if (!v->present)
-			host_say_unanswered(h);
-		hostwalk_complete(h, vcpu_is_anothers(v) ? -EEXIST
-				     : v->present        ? 0
-							 : h->unanswered);
+		plug_shown(h);
 	}
 }
 

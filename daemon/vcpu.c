@@ -43,7 +43,7 @@ bool vcpu_is_own_id(const char *id, unsigned int vcpu)
 
 bool vcpu_is_anothers(const struct vcpu *v)
 {
-	return v->present && !v->boot && !v->owned && !v->domain->hv->ops->names_devices;
+	return v->present && !v->owned && !v->domain->hv->ops->names_devices;
 }
 
 bool vcpu_is_on_its_way(const struct vcpu *v)

@@ -60,7 +60,11 @@ struct op_vcpu *op_find_vcpu(struct op *op, unsigned int vcpu);
 void vcpu_format_id(char buf[64], unsigned int vcpu, uint32_t tag);
 bool vcpu_is_own_id(const char *id, unsigned int vcpu);
 
-/* Its slot is filled by a device that no operation of ours has plugged. On libvirt nobody can tell. */
+/*
+ * Its slot, which was empty or had one of ours, is filled by a device that no operation of ours has
+ * plugged, with an id or without: that one cannot be removed, like those from boot. On libvirt nobody
+ * can tell.
+ */
 bool vcpu_is_anothers(const struct vcpu *v);
 /* The agent is taking it somewhere by itself, and no walk of ours does: where it is now it does not rest. */
 bool vcpu_is_on_its_way(const struct vcpu *v);

@@ -199,6 +199,25 @@ static void an_add_into_a_slot_filled_unseen_tells_what_is_there(void **ctx)
 	bench_stop(b);
 }
 
+/* Its device has no id, so it cannot be removed: that does not make it ours. */
+static void an_add_into_a_slot_filled_without_an_id_fails(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	fill_unseen(b, 1);
+	b->slots[1].removable = false;
+	b->slots[1].id[0] = '\0';
+	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
+	bench_check(b, o, OP_FAILED);
+	assert_int_equal(o->vcpus[0].rc, -EEXIST);
+	assert_int_equal(o->counts.present, 2);
+	assert_int_equal(bench_count(b, "kick"), 0);
+	assert_int_equal(bench_count(b, "unplug"), 0);
+	bench_ends(b, o, OP_FAILED, "1:failed");
+	bench_stop(b);
+}
+
 /* The table that is to tell does not come before the deadline; or it comes, and the slot is empty again. */
 static void who_has_it_is_not_waited_for_beyond_the_deadline(void **ctx)
 {
@@ -303,6 +322,7 @@ int main(void)
 		cmocka_unit_test(an_add_that_finds_the_slot_filled_leaves_it_filled),
 		cmocka_unit_test(what_was_plugged_before_the_boot_is_looked_for),
 		cmocka_unit_test(an_add_into_a_slot_filled_unseen_tells_what_is_there),
+		cmocka_unit_test(an_add_into_a_slot_filled_without_an_id_fails),
 		cmocka_unit_test(who_has_it_is_not_waited_for_beyond_the_deadline),
 		cmocka_unit_test(the_guests_word_of_one_has_qemu_looked_at),
 		cmocka_unit_test(what_takes_the_place_of_another_is_asked_for),
