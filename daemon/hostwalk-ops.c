@@ -74,14 +74,18 @@ static void plug_unanswered(struct hostwalk *h, int rc)
 
 /*
  * The slot is filled, which the last table did not show: by whom does the next one, and what is told of
- * the domain then is no older than that.
+ * the domain then is no older than that. One that was stopped meanwhile does not wait for it. Return:
+ * whether it does.
  */
-static bool is_filled_unseen(const struct hostwalk *h, int rc)
+static bool ask_who_fills_it(struct hostwalk *h, int rc)
 {
 	struct hv *hv = h->v->domain->hv;
+	bool unseen = rc == -EEXIST && !h->v->present && !hv->ops->names_devices;
 
-	return rc == -EEXIST && !h->v->present && !hv->ops->names_devices &&
-	       hv->ops->query(hv, hv_ignore, NULL) >= 0;
+	if (!unseen || hv->ops->query(hv, hv_ignore, NULL) < 0 || h->cancel_rc)
+		return false;
+	h->unanswered = rc;
+	return true;
 }
 
 static void on_plugged(void *arg, int rc, const char *text)
@@ -101,9 +105,7 @@ static void on_plugged(void *arg, int rc, const char *text)
 		rc = 0;
 	if (rc) {
 		say_refused(h, "device_add", rc, text);
-		if (is_filled_unseen(h, rc))
-			h->unanswered = rc;
-		else
+		if (!ask_who_fills_it(h, rc))
 			hostwalk_complete(h, rc);
 		return;
 	}

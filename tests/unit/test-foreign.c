@@ -238,6 +238,22 @@ static void who_has_it_is_not_waited_for_beyond_the_deadline(void **ctx)
 	bench_stop(b);
 }
 
+/* The operation was stopped while QEMU had still to refuse. */
+static void nor_is_it_after_a_cancel(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	b->auto_qemu = false;
+	b->hold_queries = true;
+	o = bench_submit_with(b, 2, OP_POLICY_ALL, 60);
+	bench_wait_word(b, "plug 1");
+	assert_int_equal(domain_cancel(o), 0);
+	bench_answer_plug(b, 1, -EEXIST, "CPU[1] with APIC ID 1 exists");
+	bench_ends(b, o, OP_CANCELLED, "1:failed");
+	bench_stop(b);
+}
+
 static void the_guests_word_of_one_has_qemu_looked_at(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -324,6 +340,7 @@ int main(void)
 		cmocka_unit_test(an_add_into_a_slot_filled_unseen_tells_what_is_there),
 		cmocka_unit_test(an_add_into_a_slot_filled_without_an_id_fails),
 		cmocka_unit_test(who_has_it_is_not_waited_for_beyond_the_deadline),
+		cmocka_unit_test(nor_is_it_after_a_cancel),
 		cmocka_unit_test(the_guests_word_of_one_has_qemu_looked_at),
 		cmocka_unit_test(what_takes_the_place_of_another_is_asked_for),
 		cmocka_unit_test(what_comes_into_a_slot_that_was_seen_empty_is_asked_for),
