@@ -133,23 +133,38 @@ static int wish_after(const struct move *m)
 	return m->stuck || m->v->wish < 0 ? e->state : m->v->wish;
 }
 
+static const char *how_moved(const struct op_vcpu *e)
+{
+	if (e->from < CPUHP_QEMU_DEVICE)
+		return "another filled its slot";
+	if (e->state < CPUHP_QEMU_DEVICE)
+		return "another took it away";
+	return e->state < e->from ? "the guest took it down" : "the guest brought it up";
+}
+
+/* Its slot was filled before it could be, and its error says so. */
+static bool is_refused_as_filled(const struct op_vcpu *e)
+{
+	return e->rc == -EEXIST && e->failed_at <= CPUHP_QEMU_DEVICE;
+}
+
 /* It was back where it had been, and is not there any more: that is not the operation's doing. */
 static void say_moved(const struct move *m)
 {
 	struct op_vcpu *e = m->entry;
 	bool was_back = e->result == VCPU_ROLLED_BACK || e->result == VCPU_FAILED ||
 			e->result == VCPU_REFUSED;
-	const char *how = e->from < CPUHP_QEMU_DEVICE    ? "another filled its slot"
-			  : e->state < CPUHP_QEMU_DEVICE ? "another took it away"
-			  : e->state < e->from           ? "the guest took it down"
-							 : "the guest brought it up";
 
-	if (!was_back || m->stuck || m->at != e->from || e->state < 0 || e->state == e->from)
+	if (!was_back || m->stuck || m->at != e->from || e->state < 0 || e->state == e->from ||
+	    is_refused_as_filled(e))
 		return;
+	/* Of what had failed as much as leaves room for it. */
 	if (text_is_set(&e->error))
-		text_set(&e->error, "%s; it was back, and %s meanwhile", text_of(&e->error), how);
+		text_set(&e->error, "%.200s; it was back, and %s meanwhile", text_of(&e->error),
+			 how_moved(e));
 	else
-		text_set(&e->error, "vcpu %u: it was back, and %s meanwhile", e->vcpu, how);
+		text_set(&e->error, "vcpu %u: it was back, and %s meanwhile", e->vcpu,
+			 how_moved(e));
 }
 
 /* What every vCPU ended as, and what is wished of it from now on. */

@@ -191,7 +191,10 @@ static void an_add_into_a_slot_filled_unseen_tells_what_is_there(void **ctx)
 	o = bench_count_op(b, 2, OP_POLICY_ALL, 0);
 	bench_check(b, o, OP_FAILED);
 	assert_int_equal(o->vcpus[0].rc, -EEXIST);
-	assert_non_null(strstr(text_of(&o->error), "filled by another"));
+	assert_string_equal(
+		text_of(&o->vcpus[0].error),
+		"vcpu 1: qemu:device startup failed with EEXIST (File exists): the slot "
+		"was filled by another meanwhile");
 	assert_int_equal(o->counts.present, 2);
 	assert_true(b->d->vcpus[1].present);
 	assert_int_equal(bench_count(b, "unplug"), 0);

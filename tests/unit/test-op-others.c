@@ -275,6 +275,35 @@ static void who_is_back_and_is_moved_again_says_so(void **ctx)
 	bench_stop(b);
 }
 
+/* However much there is to say of what had failed. */
+static void who_has_failed_at_length_says_so_too(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	char text[MSG_TEXT_MAX + 1];
+	struct op *o;
+
+	memset(text, 'x', MSG_TEXT_MAX);
+	text[MSG_TEXT_MAX] = '\0';
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	bench_plant(b, 1,
+		    (struct bench_plant){ .rc = -EILSEQ,
+					  .failed_at = CPUHP_AP_ONLINE,
+					  .rests_at = -1,
+					  .teardown = true,
+					  .text = text });
+	o = bench_count_op(b, 1, OP_POLICY_BEST_EFFORT, 0);
+	bench_wait_word(b, "unplug 2");
+	bench_row(b, 1, CPUHP_STANDBY);
+	bench_eject(b, 2);
+	bench_check(b, o, OP_PARTIAL);
+	assert_int_equal(o->vcpus[1].state, CPUHP_STANDBY);
+	assert_non_null(strstr(text_of(&o->vcpus[1].error),
+			       "it was back, and the guest took it down meanwhile"));
+	bench_ends(b, o, OP_PARTIAL, "2:ok 1:refused");
+	bench_stop(b);
+}
+
 /* Without KVM what the guest has brought up cannot leave below the one that the operation has plugged. */
 static void what_is_planned_again_leaves_no_hole(void **ctx)
 {
@@ -373,6 +402,7 @@ int main(void)
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_come_up),
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_gone_to_standby),
 		cmocka_unit_test(who_is_back_and_is_moved_again_says_so),
+		cmocka_unit_test(who_has_failed_at_length_says_so_too),
 		cmocka_unit_test(what_is_planned_again_leaves_no_hole),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
