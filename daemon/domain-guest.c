@@ -4,8 +4,8 @@
  *
  * What the guest's agent says, turned into what the domain knows. Everything here comes from an
  * untrusted peer: link.c has bounded and checked the form; here every number is checked against
- * the table that QEMU gave before it is used as an index, and a word that contradicts QEMU (a CPU
- * in a slot that is empty) is dropped.
+ * the table that QEMU gave before it is used as an index. A word that contradicts QEMU (a CPU in a
+ * slot that is empty) is shown to nobody; QEMU is looked at for it, as often as a guest may have that.
  *
  * It may also say as much as it likes: link.c bounds the frames, and hundreds of records fit one.
  * So a record costs its own vCPU alone; what has to look at all of them is done from the loop, once

@@ -171,7 +171,10 @@ static void take_row(struct vcpu *v, const struct hv_slot *s)
 	vcpu_settle(v);
 }
 
-/* One that another took the place of between two looks has left, and the slot was empty in between. */
+/*
+ * One that another took the place of between two looks has left, and the slot was empty in between.
+ * Return: whether the guest is to be asked of what has come.
+ */
 static bool take_slot(struct vcpu *v, const struct hv_slot *s)
 {
 	bool replaced = is_replaced(v, s), was_present = v->present;
