@@ -203,7 +203,7 @@ static void on_table(void *ctx, const struct hv_table *table)
 	for (unsigned int i = 0; i < table->n && i < d->n_vcpus; i++)
 		unheard |= take_slot(&d->vcpus[i], &table->slots[i]);
 	/* What the guest has said of a new one may have come before this table, and gone with the old one. */
-	if (unheard && d->agent_up)
+	if (unheard && d->table_known && (d->agent_up || d->table_due))
 		domain_guest_doubt(d);
 	intent_domain_on_table(d);
 	drift_check(d);

@@ -296,6 +296,28 @@ static void what_takes_the_place_of_another_is_asked_for(void **ctx)
 	bench_stop(b);
 }
 
+/* Also where a new session has told a part of its table by then: what was told first has gone with it. */
+static void so_it_is_while_the_guests_table_is_being_told(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	unsigned int asked;
+
+	bench_put(b, 3, CPUHP_STANDBY);
+	bench_agent_down(b);
+	bench_agent_hello(b, 1);
+	bench_row(b, 3, CPUHP_STANDBY);
+	asked = b->agent_queries;
+	bench_table(b);
+	assert_int_equal(b->agent_queries, asked);
+	bench_plug_foreign(b, 3);
+	assert_int_equal(b->agent_queries, asked + 1);
+	bench_agent_end(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_HOST_PLACE);
+	bench_agent_table(b);
+	assert_int_equal(bench_state(b, 3), CPUHP_STANDBY);
+	bench_stop(b);
+}
+
 /* So it is where an old table came in between, and took the guest's word of the new one for the old one's. */
 static void what_comes_into_a_slot_that_was_seen_empty_is_asked_for(void **ctx)
 {
@@ -346,6 +368,7 @@ int main(void)
 		cmocka_unit_test(nor_is_it_after_a_cancel),
 		cmocka_unit_test(the_guests_word_of_one_has_qemu_looked_at),
 		cmocka_unit_test(what_takes_the_place_of_another_is_asked_for),
+		cmocka_unit_test(so_it_is_while_the_guests_table_is_being_told),
 		cmocka_unit_test(what_comes_into_a_slot_that_was_seen_empty_is_asked_for),
 		cmocka_unit_test(ours_are_not_taken_for_foreign),
 	};
