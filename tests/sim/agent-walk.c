@@ -177,6 +177,18 @@ static int take_plant(struct sim_domain *d, const struct agent_cpu *c)
 	return p->hang ? -ETIMEDOUT : p->rc;
 }
 
+static void finish_step(struct sim_domain *d, unsigned int slot)
+{
+	struct agent_cpu *c = &d->a.cpus[slot];
+	int rc = take_plant(d, c);
+
+	/* What was to fail has failed for another meanwhile: the kernel has this one still to do. */
+	if (!rc && c->call.state == CPUHP_AP_ONLINE && d->g.cpus[slot].online != c->call.startup)
+		guest_switch(d, slot, c->call.startup);
+	else
+		leave(d, slot, rc);
+}
+
 static void on_step(void *arg)
 {
 	struct agent_cpu *c = arg;
@@ -186,7 +198,7 @@ static void on_step(void *arg)
 		clock_arm(&c->step, 100000);
 		return;
 	}
-	leave(d, (unsigned int)(c - d->a.cpus), take_plant(d, c));
+	finish_step(d, (unsigned int)(c - d->a.cpus));
 }
 
 static void keep_done(struct sim_domain *d, unsigned int slot, const struct walk *w)
