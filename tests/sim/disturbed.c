@@ -17,10 +17,10 @@ static bool is_open(const struct track *t)
 	return t->end == TRACK_OPEN && t->begun;
 }
 
-void disturbed_add(struct sim_domain *d, unsigned int slot)
+void disturbed_add(struct sim_domain *d, unsigned int slot, const char *op)
 {
 	if (d->watch)
-		memcpy(d->watch->adder[slot], d->watch->running, sizeof(d->watch->adder[slot]));
+		snprintf(d->watch->adder[slot], sizeof(d->watch->adder[slot]), "%s", op);
 }
 
 void disturbed_step(struct sim_domain *d, unsigned int slot, const char *op, const char *what)

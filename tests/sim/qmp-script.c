@@ -414,8 +414,8 @@ static void note_sent(struct sim_domain *d, const struct qmp_command *c)
 		if (d->m.slots[slot].added)
 			sim_breach(d, "device_add of slot %u twice without a query", slot);
 		d->m.slots[slot].added = true;
-		disturbed_add(d, slot);
-		world_sent(d, slot, NULL);
+		disturbed_add(d, slot, world_asker(d, c->device));
+		world_sent(d, slot, world_asker(d, c->device));
 		sim_phase(d, PHASE_ADD_SENT, slot);
 	} else if (strcmp(c->name, "device_del") == 0) {
 		slot = find_device(d, c->device);

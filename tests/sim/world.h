@@ -139,6 +139,11 @@ void world_client_goes(struct sim_domain *d);
 void world_moved(struct sim_domain *d, unsigned int slot);
 /* The daemon sends something that moves this slot; @op: of this operation, NULL of that which runs. */
 void world_sent(struct sim_domain *d, unsigned int slot, const char *op);
+/*
+ * Which operation has sent the device_add of this device, by its id: a QEMU that stands still reads it when
+ * another runs. Return: "" none that clients have asked for.
+ */
+const char *world_asker(const struct sim_domain *d, const char *device);
 /* The end of an operation was told. */
 void world_ended(struct sim_domain *d, struct track *t, const struct op *op);
 /* The daemon that had accepted it is gone, and the next one knows nothing of it. */
@@ -177,8 +182,8 @@ void undisturbed_over(struct sim_domain *d);
 
 /* disturbed.c: of what cannot be done any more, when it ends. */
 void disturbed_end(struct sim_domain *d, const struct track *t, const struct op *op);
-/* The daemon sends a device_add for this slot; on whose behalf its answer will be. */
-void disturbed_add(struct sim_domain *d, unsigned int slot);
+/* QEMU reads a device_add for this slot; on whose behalf its answer will be. */
+void disturbed_add(struct sim_domain *d, unsigned int slot, const char *op);
 /* The daemon is told that a step of it for this slot has failed; @op: NULL the one that runs. */
 void disturbed_step(struct sim_domain *d, unsigned int slot, const char *op, const char *what);
 /* QEMU ends, or its guest shuts down. */
