@@ -185,8 +185,9 @@ static void watch_silence(struct sim_domain *d)
 
 	if (port)
 		w->port_us = clock_us();
-	/* One that is mute reads nothing, and speaks. */
-	if (port && d->a.runs && guest_moves(d))
+	/* One that is mute reads nothing, and speaks. What waits behind a flood, or has still to be paid for,
+	 * is read when its turn comes, also if the guest stands still by then. */
+	if (port && ((d->a.runs && guest_moves(d)) || d->a.flooded || agent_is_paying(d)))
 		w->voice_us = clock_us();
 	if (d->m.wire.listens)
 		w->qemu_us = clock_us();

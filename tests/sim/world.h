@@ -79,7 +79,7 @@ struct driver {
  *	device in an empty slot
  * @present, @online, @standby: how many slots do now
  * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way
- * @voice_us, @port_us, @qemu_us: when the agent could last say anything, when its port could last be
+ * @voice_us, @port_us, @qemu_us: when the agent could last say anything or be read, when its port could last be
  *	reached, and when QEMU's socket could
  * @sent_us: when the daemon has sent anything for a slot last, also that it is to go back
  * @adder: which operation has sent a slot's last device_add
