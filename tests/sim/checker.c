@@ -225,6 +225,8 @@ void checker_watch(struct sim_domain *d)
 	d->a.flooded &= d->a.flood || wire_unread(&d->a.wire) > 0;
 	if (d->a.flooded)
 		w->flood_us = clock_us();
+	if (d->a.lie != LIE_NONE)
+		w->lied_us = clock_us();
 	/* What is lost with an event is seen with the next table of the tick's. */
 	if (is_spoilt(d))
 		w->deaf_us = clock_us() + CALM_US;

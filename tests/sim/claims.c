@@ -273,6 +273,14 @@ static void check_claim(struct sim_domain *d, const struct track *t, const struc
 			   claim, truth);
 }
 
+/* What was last sent for it a guest has answered that lied, and nothing else is known of what came of it. */
+static bool is_a_lie(const struct sim_domain *d, const struct op_vcpu *e)
+{
+	const struct watch *w = d->watch;
+
+	return w->lied_us && w->lied_us >= w->sent_us[e->vcpu];
+}
+
 /*
  * It says of itself that it was back and that others have moved it since: it was, after the last thing
  * that the daemon has sent for it, and where it is now is said as well.
@@ -283,7 +291,7 @@ static bool is_said_moved(const struct sim_domain *d, const struct op_vcpu *e)
 
 	return strstr(text_of(&e->error), "it was back, and ") &&
 	       is_at(d, NULL, e->vcpu, e->state) &&
-	       w->last_us[e->vcpu][e->from] >= w->sent_us[e->vcpu];
+	       (w->last_us[e->vcpu][e->from] >= w->sent_us[e->vcpu] || is_a_lie(d, e));
 }
 
 static bool is_failed(const struct op_vcpu *e)
@@ -303,6 +311,9 @@ static int claim_of(const struct sim_domain *d, const struct track *t, const str
 	if (e->result == VCPU_OK)
 		return e->to;
 	if (is_said_moved(d, e))
+		return -1;
+	/* Back by the word of a guest that lied, and shown as unknown: no honest one has said where it is. */
+	if (e->state < 0 && is_a_lie(d, e))
 		return -1;
 	if (e->result == VCPU_ROLLED_BACK)
 		return e->from;

@@ -78,7 +78,8 @@ struct driver {
  * @last_us: when it stood last where it stands no more, by state; 0 never. @there_us: the same of a
  *	device in an empty slot
  * @present, @online, @standby: how many slots do now
- * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way
+ * @deaf_us: when the daemon could last not know it; @flood_us: when a flood was last under way; @lied_us:
+ *	when the guest last lied, 0 never
  * @voice_us, @port_us, @qemu_us: when the agent could last say anything or be read, when its port could last be
  *	reached, and when QEMU's socket could
  * @sent_us: when the daemon has sent anything for a slot last, also that it is to go back
@@ -88,7 +89,7 @@ struct watch {
 	int was[SIM_SLOTS];
 	uint64_t since_us[SIM_SLOTS], last_us[SIM_SLOTS][CPUHP_STATES], there_us[SIM_SLOTS],
 		deaf_us;
-	uint64_t voice_us, port_us, qemu_us, flood_us;
+	uint64_t voice_us, port_us, qemu_us, flood_us, lied_us;
 	unsigned int present, online, standby;
 	uint64_t truth, calm_us, sent_us[SIM_SLOTS];
 	char running[MSG_OP_MAX + 1], adder[SIM_SLOTS][MSG_OP_MAX + 1];
