@@ -244,6 +244,20 @@ static const char *why_not_persist(const struct op_run *run)
 			    : "not every vCPU is where it should be";
 }
 
+/*
+ * Not all of it has come where it was to go, and of what had others have moved some: these are not ok. The
+ * operation's own sentence stays that of what failed.
+ */
+static void note_lost_beside(struct op_run *run)
+{
+	struct op *op = run->op;
+
+	for (unsigned int i = 0; i < op->n_vcpus && !text_is_set(&op->error); i++)
+		if (text_is_set(&op->vcpus[i].error))
+			text_set(&op->error, "%s", text_of(&op->vcpus[i].error));
+	(void)op_moves_note_lost(run);
+}
+
 static void conclude(struct op_run *run)
 {
 	struct op *op = run->op;
@@ -252,7 +266,8 @@ static void conclude(struct op_run *run)
 	if (result == OP_REFUSED)
 		op->refused_by = op_find_refuser(run);
 	op_moves_look(run);
-	if (result == OP_DONE && is_to_be_seen(run, is_count_missed(run) || op_moves_are_off(run)))
+	if (is_to_be_seen(run,
+			  (result == OP_DONE && is_count_missed(run)) || op_moves_are_off(run)))
 		return;
 	if (result == OP_DONE && is_count_missed(run) && plan_again(run)) {
 		op_run_look_again(run);
@@ -264,6 +279,8 @@ static void conclude(struct op_run *run)
 	} else if (result == OP_DONE && is_count_missed(run)) {
 		result = OP_PARTIAL;
 		say_missed(run);
+	} else if (result != OP_DONE) {
+		note_lost_beside(run);
 	}
 	if (result == OP_DONE && op->request.persist) {
 		if (!run->stop_rc && op_moves_all_reached(run)) {

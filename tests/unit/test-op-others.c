@@ -304,6 +304,34 @@ static void who_has_failed_at_length_says_so_too(void **ctx)
 	bench_stop(b);
 }
 
+/* One rests where it was to go, the other's eject takes its time, and the guest brings up the first. */
+static void who_has_come_and_is_moved_again_is_not_ok(void **ctx)
+{
+	const struct op_request q = {
+		.goal = OP_GOAL_COUNT,
+		.count = 1,
+		.standby = 1,
+		.policy = OP_POLICY_BEST_EFFORT,
+	};
+	struct bench *b = bench_start(NULL);
+	struct op *o;
+
+	bench_put_online(b, 1, 2);
+	b->qemu_silent[2] = true;
+	o = bench_submit(b, &q);
+	bench_wait_word(b, "unplug 2");
+	bench_turn(b);
+	assert_int_equal(bench_state(b, 1), CPUHP_STANDBY);
+	bench_row(b, 1, CPUHP_ONLINE);
+	bench_ost(b, 2, HV_OST_REMOVE, 1);
+	bench_wait_ended(b, o);
+	assert_non_null(strstr(text_of(&o->error), "vcpu 2: qemu:device teardown failed"));
+	assert_non_null(strstr(text_of(&o->vcpus[1].error),
+			       "it came there, and the guest brought it up meanwhile"));
+	bench_ends(b, o, OP_PARTIAL, "2:refused 1:failed");
+	bench_stop(b);
+}
+
 /* Without KVM what the guest has brought up cannot leave below the one that the operation has plugged. */
 static void what_is_planned_again_leaves_no_hole(void **ctx)
 {
@@ -403,6 +431,7 @@ int main(void)
 		cmocka_unit_test(a_refused_removal_takes_back_what_has_gone_to_standby),
 		cmocka_unit_test(who_is_back_and_is_moved_again_says_so),
 		cmocka_unit_test(who_has_failed_at_length_says_so_too),
+		cmocka_unit_test(who_has_come_and_is_moved_again_is_not_ok),
 		cmocka_unit_test(what_is_planned_again_leaves_no_hole),
 		cmocka_unit_test(a_qemu_that_speaks_is_not_gone),
 		cmocka_unit_test(a_qemu_out_of_reach_holds_nobody_up),
