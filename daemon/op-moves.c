@@ -396,6 +396,15 @@ static const struct vcpu *find_keeper(const struct op_run *run, const struct mov
 	return NULL;
 }
 
+/* One of the operation's own is in its slot still; another's may be there where ours has gone. */
+static bool is_kept_by_ours(const struct op_run *run, const struct vcpu *keeper)
+{
+	for (unsigned int i = 0; i < run->n_moves; i++)
+		if (run->moves[i].v == keeper)
+			return run->moves[i].at != CPUHP_OFFLINE;
+	return false;
+}
+
 /* A removal that is not sent. Where one of ours above has not gone, that is what failed. */
 static void keep_back(struct op_run *run, struct move *m, const struct vcpu *keeper)
 {
@@ -412,7 +421,7 @@ static void keep_back(struct op_run *run, struct move *m, const struct vcpu *kee
 		 "wakeups",
 		 keeper->vcpu);
 	op_run_look_again(run);
-	if (!op_find_vcpu(run->op, keeper->vcpu)) {
+	if (!is_kept_by_ours(run, keeper)) {
 		on_walk_failed(run, m, &o);
 		return;
 	}

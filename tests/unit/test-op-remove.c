@@ -309,6 +309,28 @@ static void under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile(vo
 	bench_stop(b);
 }
 
+/* Ours has left that slot: who is there now is another's, and what cannot leave below has failed. */
+static void under_tcg_nothing_leaves_below_one_that_took_the_place_of_ours(void **ctx)
+{
+	const struct op_request q = {
+		.goal = OP_GOAL_COUNT, .count = 1, .standby = 1, .policy = OP_POLICY_ALL
+	};
+	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
+	struct op *o;
+
+	bench_put_online(b, 1, 4);
+	b->qemu_silent[3] = true;
+	o = bench_submit(b, &q);
+	bench_wait_word(b, "unplug 3");
+	bench_plug_foreign(b, 4);
+	bench_eject(b, 3);
+	bench_check(b, o, OP_REFUSED);
+	assert_string_equal(o->refused_by, "policy");
+	bench_states(b, 1, 2, CPUHP_ONLINE);
+	bench_ends(b, o, OP_REFUSED, "4:ok 3:ok 2:refused 1:rolled-back");
+	bench_stop(b);
+}
+
 static void a_refused_eject_takes_back_what_was_not_sent(void **ctx)
 {
 	struct bench *b = bench_start(&(struct bench_options){ .tcg = true });
@@ -460,6 +482,7 @@ int main(void)
 		cmocka_unit_test(under_tcg_an_add_is_undone_the_highest_first),
 		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_stays),
 		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_another_plugged_meanwhile),
+		cmocka_unit_test(under_tcg_nothing_leaves_below_one_that_took_the_place_of_ours),
 		cmocka_unit_test(a_refused_eject_takes_back_what_was_not_sent),
 		cmocka_unit_test(what_qemu_refuses_is_refused_by_policy),
 		cmocka_unit_test(only_what_the_guest_refused_is_counted_as_that),
