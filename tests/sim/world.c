@@ -15,7 +15,6 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/vcpu.h"
-#include "proto/frame.h"
 #include "tests/sim/shortage.h"
 #include "tests/sim/store.h"
 
@@ -331,32 +330,6 @@ void world_moved(struct sim_domain *d, unsigned int slot)
 	for (unsigned int t = 0; t < d->driver->n_tracks; t++)
 		if (d->driver->tracks[t].end == TRACK_OPEN)
 			d->driver->tracks[t].moved |= UINT32_C(1) << slot;
-}
-
-void world_sent(struct sim_domain *d, unsigned int slot, const char *op)
-{
-	struct driver *v = d->driver;
-
-	if (d->watch && slot < SIM_SLOTS)
-		d->watch->sent_us[slot] = clock_us();
-	for (unsigned int t = 0; v && t < v->n_tracks; t++)
-		if (strcmp(v->tracks[t].id, op ? op : d->watch->running) == 0 &&
-		    !(v->tracks[t].busy & UINT32_C(1) << slot))
-			v->tracks[t].sent++;
-}
-
-const char *world_asker(const struct sim_domain *d, const char *device)
-{
-	struct driver *v = d->driver;
-	const char *tag = strrchr(device, '-');
-
-	for (unsigned int t = v && tag ? v->n_tracks : 0; t-- > 0;) {
-		const char *id = v->tracks[t].id;
-
-		if (strtoul(tag + 1, NULL, 16) == crc32c(0, id, strlen(id)))
-			return id;
-	}
-	return "";
 }
 
 static void strike(struct sim_domain *d, uint64_t at)
