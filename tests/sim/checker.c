@@ -60,12 +60,19 @@ static bool is_spoilt(const struct sim_domain *d)
 	return d->m.replies.left || d->m.events.left || d->m.lost || d->m.slow_us;
 }
 
+/* What it has said waits until it has paid, also for the junk of a flood that is read already. */
+static bool is_paying(const struct sim_domain *d)
+{
+	return agent_is_paying(d) || (d->watch->flood_us && wire_unread(&d->a.wire) > 0 &&
+				      clock_us() < d->watch->flood_us + PAID_US);
+}
+
 /* Can the daemon know what is so? */
 static bool is_heard(const struct sim_domain *d)
 {
 	return machine_is_running(d) && wire_is_open(&d->m.wire) && d->m.greeted && !is_spoilt(d) &&
 	       !d->m.slowed && guest_moves(d) && d->a.runs && !d->a.mute && !d->a.flooded &&
-	       wire_is_open(&d->a.wire) && !d->a.frames.left && !agent_is_paying(d);
+	       wire_is_open(&d->a.wire) && !d->a.frames.left && !is_paying(d);
 }
 
 static void on_ended(struct sim_domain *d, const struct op *op)
@@ -187,7 +194,7 @@ static void watch_silence(struct sim_domain *d)
 		w->port_us = clock_us();
 	/* One that is mute reads nothing, and speaks. What waits behind a flood, or has still to be paid for,
 	 * is read when its turn comes, also if the guest stands still by then. */
-	if (port && ((d->a.runs && guest_moves(d)) || d->a.flooded || agent_is_paying(d)))
+	if (port && ((d->a.runs && guest_moves(d)) || d->a.flooded || is_paying(d)))
 		w->voice_us = clock_us();
 	if (d->m.wire.listens)
 		w->qemu_us = clock_us();
