@@ -38,6 +38,8 @@ VETO = '[ "$2" != prepare ] || { echo "%s"; exit 1; }\n'
 def not_here():
     if os.geteuid() != 0:
         return "the folder of hooks has to be below folders of root's alone"
+    if os.stat("/run").st_mode & 0o022:
+        return "others may write to /run, and no hooks are run below such a folder"
     return why_not()
 
 
