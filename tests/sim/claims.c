@@ -59,20 +59,6 @@ static bool may_be(const struct sim_domain *d, const struct track *t, int state,
 	return n >= least && n <= most;
 }
 
-static bool may_be_present(const struct sim_domain *d, int n)
-{
-	const struct watch *w = d->watch;
-	int least = 0, most = 0;
-
-	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
-		bool there = w->was[i] != CPUHP_OFFLINE;
-
-		least += there && !is_recent(d, w->last_us[i][CPUHP_OFFLINE]);
-		most += there || is_recent(d, w->there_us[i]);
-	}
-	return n >= least && n <= most;
-}
-
 /* What the vCPUs' own results are, counted. */
 struct tally {
 	unsigned int n, of[VCPU_RESULTS], stuck, removed;
@@ -81,6 +67,32 @@ struct tally {
 static bool is_removal(const struct op_vcpu *e)
 {
 	return e->to < e->from && e->to < CPUHP_STANDBY;
+}
+
+/* A slot counts as filled until QEMU has said that a pending removal is done, however late its word comes. */
+static bool is_leaving(const struct op *op, unsigned int slot)
+{
+	for (unsigned int i = 0; i < op->n_vcpus; i++) {
+		const struct op_vcpu *e = &op->vcpus[i];
+
+		if (e->vcpu == slot)
+			return e->result == VCPU_PENDING && is_removal(e);
+	}
+	return false;
+}
+
+static bool may_be_present(const struct sim_domain *d, const struct op *op, int n)
+{
+	const struct watch *w = d->watch;
+	int least = 0, most = 0;
+
+	for (unsigned int i = 0; i < SIM_SLOTS; i++) {
+		bool there = w->was[i] != CPUHP_OFFLINE;
+
+		least += there && !is_recent(d, w->last_us[i][CPUHP_OFFLINE]);
+		most += there || is_recent(d, w->there_us[i]) || is_leaving(op, i);
+	}
+	return n >= least && n <= most;
 }
 
 static struct tally tally_of(const struct op *op)
@@ -229,7 +241,7 @@ static void check_goal(struct sim_domain *d, const struct track *t, const struct
 static void check_counts(struct sim_domain *d, const struct track *t, const struct op *op)
 {
 	const struct vcpu_counts *c = &op->counts;
-	bool present = c->present < 0 || may_be_present(d, c->present);
+	bool present = c->present < 0 || may_be_present(d, op, c->present);
 	bool guest = c->online < 0 || (may_be(d, NULL, CPUHP_ONLINE, c->online) &&
 				       may_be(d, NULL, CPUHP_STANDBY, c->standby));
 
