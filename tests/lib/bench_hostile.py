@@ -17,6 +17,7 @@ from bench_rig import Varlink
 from bench_stats import Row, quantile
 from daemon import Daemon
 from hostile import Flooder
+from qmp import wait_for
 from qtestvm import QtestVM
 from witness import Meter
 
@@ -24,6 +25,7 @@ MODES = ("logs", "cpus", "steps", "dones", "ends", "names", "garbage", "sessions
          "damaged", "heads", "bytes", "replay", "storm")  # fmt: skip
 ANSWERS_ONLY = {"deaf", "storm"}  # they write next to nothing of their own
 SETTLE_S = 2.5  # the daemon finds it, and its burst
+FORGIVEN_S = 120  # at most
 QUIET_S = 7.5  # of a turn, in which nothing is asked of the daemon
 PAIRS = 30  # adds and removals of the measured domain in a turn: what its own guest may say by then, and no more
 BASE = 0.25  # of the long flood is what its baseline takes
@@ -60,9 +62,19 @@ class Arena:
         return (time.monotonic() - start) * 1000
 
     def meet(self, mode):
+        self.forgive()
         flooder = Flooder(mode, self.bad.dir, self.theirs, self.bad.agent_path)
         time.sleep(SETTLE_S)
         return flooder
+
+    def forgive(self):
+        """Until the daemon listens to the guest again: it pays for what it wrote, who else may speak next."""
+        with Flooder("spin", self.bad.dir, self.theirs, self.bad.agent_path) as sound:
+            wait_for(self.hears, FORGIVEN_S, "the daemon to listen to the guest again")
+        os.unlink(sound.path)
+
+    def hears(self):
+        return self.link.call("GetDomain", domain="bad")[-1][0]["info"]["agent"]["connected"]
 
     def part(self, flooder, mode):
         told = flooder.told()
