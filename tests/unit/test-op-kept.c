@@ -67,7 +67,7 @@ static void each_step_has_its_time_in_whatever_order_they_come(void **state)
 
 		assert_int_equal(op_vcpu_step_us(&e, s), -1);
 		op_vcpu_keep_step(&e, s, 1);
-		op_vcpu_keep_step(&e, s, 1000U * (unsigned int)s);
+		op_vcpu_keep_step(&e, s, UINT64_C(1000) * (unsigned int)s);
 		for (int k = 0; k <= i; k++)
 			assert_int_equal(op_vcpu_step_us(&e, 7 * k % CPUHP_STATES),
 					 1000 * (7 * k % CPUHP_STATES));
