@@ -78,7 +78,7 @@ def begin_tidy(run):
 
 
 def tier_tidy(run):
-    """clang-tidy over every C file that is compiled, begun once clang's build is made"""
+    """clang-tidy over every C file that is compiled, begun once what measures is through"""
     for done in run.tidy or begin_tidy(run):
         done.result()
 
