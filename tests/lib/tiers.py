@@ -15,8 +15,8 @@ FUZZ_SECONDS = 10
 LONG_FUZZ_SECONDS, LONG_FUZZ_RUNS = 1800, 10**8  # for each, whichever comes first
 # What counts a core's time, a process's growth or a second's deadline runs as users run it; every
 # other script of tests/integration under the sanitizers. With --long each runs both ways.
-MEASURING = ("faults_phases", "hostile_", "kvm_", "load", "many_domains", "metrics", "qtest_cycles",
-             "qtest_soak", "reload", "store", "completion", "examples")  # fmt: skip
+MEASURING = ("faults_phases", "hooks", "hostile_", "kvm_", "load", "many_domains", "metrics",
+             "qtest_cycles", "qtest_soak", "reload", "store", "completion", "examples")  # fmt: skip
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
