@@ -32,15 +32,19 @@ def c_files():
     return sorted(os.path.relpath(f, ROOT) for f in found)
 
 
+def in_pairs(run, tier, names, alone, folder="build", env=None):
+    """Scripts, two at a time where they mostly wait or keep one core busy; then each of @alone, by the
+    beginnings of their names: what they measure, or the moments they are about, bear nothing beside them."""
+    last = [s for s in names if os.path.basename(s).startswith(alone)]
+    each(lambda s: run_script(run, tier, s, folder, env), [s for s in names if s not in last])
+    for script in last:
+        run_script(run, tier, script, folder, env)
+
+
 def run_integration(run, tier, folder, measuring, env=None):
-    """Two at a time, for they mostly wait; then each alone those that measure what a core is used for,
-    or hold deadlines of a second."""
     names = [s for s in scripts("integration")
              if run.options.long or os.path.basename(s).startswith(MEASURING) == measuring]  # fmt: skip
-    alone = [s for s in names if os.path.basename(s).startswith(("faults_", "hostile_", "kvm_guest", "store"))]
-    each(lambda s: run_script(run, tier, s, folder, env), [s for s in names if s not in alone])
-    for script in alone:
-        run_script(run, tier, script, folder, env)
+    in_pairs(run, tier, names, ("hostile_", "store"), folder, env)
 
 
 def tier_format(run):
@@ -175,11 +179,7 @@ def tier_libvirt(run):
         raise SkipTier("/dev/kvm is missing or not accessible to this user")
     if os.geteuid() != 0:
         raise SkipTier("a private libvirtd needs root, for its mount namespace")
-    alone = [s for s in scripts("libvirt")
-             if os.path.basename(s) in ("libvirtd_killed.py", "mixed.py", "real_guest.py")]  # fmt: skip
-    each(lambda s: run_script(run, "libvirt", s, "build"), [s for s in scripts("libvirt") if s not in alone])
-    for script in alone:
-        run_script(run, "libvirt", script, "build")
+    in_pairs(run, "libvirt", scripts("libvirt"), ("libvirtd_killed", "mixed", "real_guest"))
 
 
 def tier_dist(run):
@@ -192,9 +192,7 @@ def tier_dist(run):
 def tier_systemd(run):
     """the units under a real systemd: the daemon's in a container, the agent's in a guest"""
     run.need_build("build")
-    deadlines = os.path.join(ROOT, "tests", "systemd", "service.py")  # the watchdog's: alone
-    each(lambda s: run_script(run, "systemd", s, "build"), [s for s in scripts("systemd") if s != deadlines])
-    run_script(run, "systemd", deadlines, "build")
+    in_pairs(run, "systemd", scripts("systemd"), ("service",))  # the watchdog's deadlines
 
 
 def tier_e2e(run):
@@ -203,8 +201,7 @@ def tier_e2e(run):
     run.need_build("build")
     if not glob.glob(os.path.join(ROOT, "build/guest/kernel/boot/vmlinuz-*")):
         raise SkipTier("there is no guest kernel: tests/run --deps")
-    for script in scripts("e2e"):
-        run_script(run, "e2e", script, "build")
+    in_pairs(run, "e2e", scripts("e2e"), ("load",))
     run.command("e2e", "tests/demo in less than a minute", ["tests/demo"], log="demo", seconds=60)
 
 
