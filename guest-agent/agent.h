@@ -217,6 +217,7 @@ struct writer {
 /**
  * struct kladder - the kernel's own ladder
  * @setup_pid: the process that prepares it, 0 none
+ * @wait_ms: until when kernel writes wait for that, 0 they do not
  * @ready: it can be read
  * @rc: why it is unavailable, 0 it is not
  * @told: a host has heard that
@@ -224,6 +225,7 @@ struct writer {
  */
 struct kladder {
 	pid_t setup_pid;
+	uint64_t wait_ms;
 	bool ready;
 	int rc;
 	bool told;

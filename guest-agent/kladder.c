@@ -2,6 +2,7 @@
 #include "guest-agent/kladder.h"
 #include "guest-agent/child.h"
 #include "guest-agent/hostlink.h"
+#include "guest-agent/writer.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3 };
+enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3, SETUP_MS = 2000 };
 
 /* Once to a host: the features in each HELLO tell the others. */
 void kladder_on_session(struct agent *a)
@@ -42,18 +43,35 @@ void kladder_init(struct agent *a)
 	if (pid == 0)
 		_exit(-ktrace_setup(a->root));
 	child_hang_up(&fd);
-	if (pid > 0)
-		a->kladder.setup_pid = pid;
-	else
+	if (pid < 0) {
 		unavailable(a, pid);
+		return;
+	}
+	a->kladder.setup_pid = pid;
+	a->kladder.wait_ms = now_ms() + SETUP_MS;
 }
 
-void kladder_on_setup(struct agent *a, int status)
+uint64_t kladder_wait_deadline(const struct agent *a)
+{
+	return a->kladder.wait_ms;
+}
+
+static void end_wait(struct agent *a)
+{
+	a->kladder.wait_ms = 0;
+	writer_go_on(a);
+}
+
+void kladder_on_time(struct agent *a, uint64_t now)
+{
+	if (a->kladder.wait_ms && now >= a->kladder.wait_ms)
+		end_wait(a);
+}
+
+static void take_into_use(struct agent *a, int r)
 {
 	struct kladder *k = &a->kladder;
-	int r = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 
-	k->setup_pid = 0;
 	if (r == 0)
 		r = ktrace_open(&k->trace, a->root);
 	if (r < 0) {
@@ -64,6 +82,13 @@ void kladder_on_setup(struct agent *a, int status)
 	(void)kstep_names_load(&k->names, a->root);
 	k->ready = true;
 	hostlink_hello_again(a);
+}
+
+void kladder_on_setup(struct agent *a, int status)
+{
+	a->kladder.setup_pid = 0;
+	take_into_use(a, WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO);
+	end_wait(a);
 }
 
 void kladder_done(struct agent *a)

@@ -20,6 +20,14 @@ void kladder_on_session(struct agent *a);
 /* The setup process has ended. */
 void kladder_on_setup(struct agent *a, int status);
 
+/*
+ * Until the setup has ended, or took too long, kernel writes wait: the steps of the first are seen,
+ * too, and the kernel does not patch itself for the tracing while CPUs come (QEMU 7.2's TCG has a
+ * CPU run what stood there before for ever). Return: when that ends at the latest, 0 they do not wait.
+ */
+uint64_t kladder_wait_deadline(const struct agent *a);
+void kladder_on_time(struct agent *a, uint64_t now);
+
 /* The kernel write for @c begins: what was traced before is not its. */
 void kladder_begin(struct agent *a, struct cpu *c);
 

@@ -124,6 +124,7 @@ static uint64_t next_deadline(struct agent *a)
 	t = earlier(t, a->look_ms);
 	t = earlier(t, expedite_deadline(&a->expedite));
 	t = earlier(t, load_deadline(a));
+	t = earlier(t, kladder_wait_deadline(a));
 	if (a->writer.cpu >= 0 && a->kladder.ready)
 		t = earlier(t, a->kladder.tick_ms);
 	if (a->jobs == 0)
@@ -146,6 +147,7 @@ static void on_time(struct agent *a)
 		hostlink_try_open(a);
 	if (a->writer.cpu >= 0 && a->kladder.ready && now >= a->kladder.tick_ms)
 		kladder_read(a);
+	kladder_on_time(a, now);
 	cputable_on_time(a, now);
 	load_on_time(a, now);
 	if (a->jobs == 0)

@@ -131,6 +131,8 @@ static void start_next(struct agent *a)
 	struct cpu *c;
 	int r;
 
+	if (kladder_wait_deadline(a))
+		return;
 	while (a->writer.cpu < 0 && (c = first_in_queue(a))) {
 		c->job.ticket = 0;
 		a->writer.cpu = c->cpu;
@@ -148,6 +150,11 @@ static void start_next(struct agent *a)
 void writer_queue(struct agent *a, struct cpu *c)
 {
 	c->job.ticket = ++a->writer.tickets;
+	start_next(a);
+}
+
+void writer_go_on(struct agent *a)
+{
 	start_next(a);
 }
 

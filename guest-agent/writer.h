@@ -16,6 +16,9 @@ void writer_init(struct writer *w);
 /* Queue the write that @c's call asks for; control_on_write_started() and _written() follow. */
 void writer_queue(struct agent *a, struct cpu *c);
 
+/* What kept the queue waiting is over (kladder.h). */
+void writer_go_on(struct agent *a);
+
 /* Take a write that has not started out of the queue again. Return: whether it was there. */
 bool writer_withdraw(struct cpu *c);
 

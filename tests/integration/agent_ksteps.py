@@ -75,6 +75,23 @@ class TracedBed(Bed):
         return [r["record"] for r in self.records if r.get("kick") == kick]
 
 
+class SlowBed(TracedBed):
+    """Its kernel takes until go_on() to enable the events."""
+
+    def __init__(self):
+        super().__init__()
+        self.enable = self.path(INSTANCE, "events/cpuhp/enable")
+        os.unlink(self.enable)
+        os.mkfifo(self.enable)
+
+    def __enter__(self):
+        return Bed.__enter__(self)
+
+    def go_on(self):
+        with open(self.enable, "rb") as f:
+            equal(f.read(), b"1")
+
+
 def begin(b, cpu):
     b.hang(cpu)
     kick = b.kick(cpu, ONLINE, wait=False)
@@ -188,6 +205,34 @@ def steps_after_a_write_that_could_not_be_made_are_nobodys():
         b.switch(1, True)
         b.rests(1, ONLINE)
         equal(b.of(wire.KSTEP), [])
+
+
+@case()
+def the_kernels_writes_wait_until_its_ladder_can_be_seen():
+    with SlowBed() as b:
+        b.hang(1)
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.answers(wire.KICKED, kick=kick, rc=0), what="KICKED")
+        assert b.table()[0][1]["flags"] & wire.WALKING
+        equal(b.of(wire.STEP, kick=kick, state=AP_ONLINE), [])
+        b.go_on()
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        b.step(1, 5)
+        b.release(1)
+        equal(b.done(kick)["rc"], 0)
+        equal(b.entered(kick), [(1, 5)])
+
+
+@case()
+def a_ladder_that_cannot_be_had_holds_them_up_for_two_seconds_only():
+    with SlowBed() as b:
+        began = time.monotonic()
+        kick = b.kick(1, ONLINE, wait=False)
+        equal(b.done(kick)["rc"], 0)
+        took = time.monotonic() - began
+        assert 1 < took < 4, took
+        b.go_on()
+        b.wait(lambda: b.peer.hello["features"] & wire.FEATURE_KTRACE, what="the kernel's ladder")
 
 
 if __name__ == "__main__":
