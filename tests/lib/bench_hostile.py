@@ -30,6 +30,7 @@ QUIET_S = 7.5  # of a turn, in which nothing is asked of the daemon
 PAIRS = 30  # adds and removals of the measured domain in a turn: what its own guest may say by then, and no more
 BASE = 0.25  # of the long flood is what its baseline takes
 TIMES = 1.2
+MORE = 5  # pairs of turns at most, all of which count
 
 
 def pin(pid, cpu):
@@ -132,13 +133,19 @@ def turn(arena, mode, took, quiet, seconds=0):
 
 
 def try_mode(arena, found, n, mode, quiet):
+    """In turns, more of them where one pair says that the others suffer: of a few operations' times the
+    medians differ by a third from turn to turn."""
     took = {mode: new_times(), "spin": new_times()}
-    for who in (mode, "spin") if n % 2 else ("spin", mode):
-        shares = turn(arena, who, took[who], quiet)
-        if who == mode:
-            found.shares[mode] = max(shares)
-    found.ratios[mode] = max(statistics.median(took[mode][kind]) / statistics.median(took["spin"][kind])
-                             for kind in took[mode])  # fmt: skip
+    found.shares[mode] = 0
+    for again in range(MORE + 1):
+        for who in (mode, "spin") if (n + again) % 2 else ("spin", mode):
+            shares = turn(arena, who, took[who], quiet)
+            if who == mode:
+                found.shares[mode] = max(found.shares[mode], *shares)
+        found.ratios[mode] = max(statistics.median(took[mode][kind]) / statistics.median(took["spin"][kind])
+                                 for kind in took[mode])  # fmt: skip
+        if found.ratios[mode] <= TIMES:
+            break
 
 
 def run(seconds, say, modes=MODES, quiet=QUIET_S):
