@@ -30,7 +30,7 @@ QUIET_S = 7.5  # of a turn, in which nothing is asked of the daemon
 PAIRS = 30  # adds and removals of the measured domain in a turn: what its own guest may say by then, and no more
 BASE = 0.25  # of the long flood is what its baseline takes
 TIMES = 1.2
-MORE = 5  # pairs of turns at most, all of which count
+MORE = 5  # pairs of turns where the first looks bad; all count
 
 
 def pin(pid, cpu):
@@ -132,29 +132,33 @@ def turn(arena, mode, took, quiet, seconds=0):
     return shares
 
 
-def try_mode(arena, found, n, mode, quiet):
-    """In turns, more of them where one pair says that the others suffer: of a few operations' times the
-    medians differ by a third from turn to turn."""
+def pair_of_turns(arena, found, took, first, mode, quiet):
+    for who in (first, mode if first == "spin" else "spin"):
+        shares = turn(arena, who, took[who], quiet)
+        if who == mode:
+            found.shares[mode] = max(found.shares.get(mode, 0), *shares)
+    found.ratios[mode] = max(statistics.median(took[mode][kind]) / statistics.median(took["spin"][kind])
+                             for kind in took[mode])  # fmt: skip
+
+
+def try_mode(arena, found, n, mode, quiet, more=MORE):
+    """A pair of turns, and @more where it says that the others suffer, however those come out: of a few
+    operations' times the medians differ by a third from turn to turn."""
     took = {mode: new_times(), "spin": new_times()}
-    found.shares[mode] = 0
-    for again in range(MORE + 1):
-        for who in (mode, "spin") if (n + again) % 2 else ("spin", mode):
-            shares = turn(arena, who, took[who], quiet)
-            if who == mode:
-                found.shares[mode] = max(found.shares[mode], *shares)
-        found.ratios[mode] = max(statistics.median(took[mode][kind]) / statistics.median(took["spin"][kind])
-                                 for kind in took[mode])  # fmt: skip
-        if found.ratios[mode] <= TIMES:
-            break
+    order = (mode, "spin") if n % 2 else ("spin", mode)
+    pair_of_turns(arena, found, took, order[0], mode, quiet)
+    if found.ratios[mode] > TIMES:
+        for again in range(more):
+            pair_of_turns(arena, found, took, order[(again + 1) % 2], mode, quiet)
 
 
-def run(seconds, say, modes=MODES, quiet=QUIET_S):
+def run(seconds, say, modes=MODES, quiet=QUIET_S, more=MORE):
     with Arena() as arena:
         found = Turns()
         turn(arena, "spin", new_times(), quiet)  # warms both sides up
         first = arena.d.status_field("VmHWM")
         for n, mode in enumerate(modes):
-            try_mode(arena, found, n, mode, quiet)
+            try_mode(arena, found, n, mode, quiet, more)
             say("%s: %.1f %% of a core, others %.2f times" % (mode, 100 * found.shares[mode], found.ratios[mode]))
         found.dearest = max(found.shares, key=found.shares.get)
         say("%s for %d s" % (found.dearest, seconds))
