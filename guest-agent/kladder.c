@@ -11,7 +11,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3, SETUP_MS = 2000 };
+enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3, SETUP_MS = 5000 };
 
 /* Once to a host: the features in each HELLO tell the others. */
 void kladder_on_session(struct agent *a)
@@ -64,8 +64,10 @@ static void end_wait(struct agent *a)
 
 void kladder_on_time(struct agent *a, uint64_t now)
 {
-	if (a->kladder.wait_ms && now >= a->kladder.wait_ms)
-		end_wait(a);
+	if (!a->kladder.wait_ms || now < a->kladder.wait_ms)
+		return;
+	agent_log(a, "the kernel's trace is not there after %d ms; going on without", SETUP_MS);
+	end_wait(a);
 }
 
 static void take_into_use(struct agent *a, int r)
@@ -100,7 +102,9 @@ void kladder_done(struct agent *a)
 		waitpid(k->setup_pid, NULL, 0);
 	}
 	ktrace_close(&k->trace);
-	ktrace_remove(a->root);
+	/* Like the setup, this has the kernel patch itself. Another agent takes what is left. */
+	if (a->writer.cpu < 0)
+		ktrace_remove(a->root);
 }
 
 static void report(void *ctx, const struct ktrace_event *e)

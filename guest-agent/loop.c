@@ -139,6 +139,15 @@ static uint64_t next_deadline(struct agent *a)
 	return t;
 }
 
+static void on_time_of_jobs(struct agent *a, uint64_t now)
+{
+	for_each_cpu (a, c) {
+		kick_on_time(c, now);
+		if (c->job.kind)
+			control_on_time(a, c, now);
+	}
+}
+
 static void on_time(struct agent *a)
 {
 	uint64_t now = now_ms();
@@ -147,16 +156,12 @@ static void on_time(struct agent *a)
 		hostlink_try_open(a);
 	if (a->writer.cpu >= 0 && a->kladder.ready && now >= a->kladder.tick_ms)
 		kladder_read(a);
-	kladder_on_time(a, now);
 	cputable_on_time(a, now);
 	load_on_time(a, now);
-	if (a->jobs == 0)
-		return;
-	for_each_cpu (a, c) {
-		kick_on_time(c, now);
-		if (c->job.kind)
-			control_on_time(a, c, now);
-	}
+	if (a->jobs > 0)
+		on_time_of_jobs(a, now);
+	/* After those: a write that begins now must not be found overdue at once. */
+	kladder_on_time(a, now);
 }
 
 static int patience(struct agent *a)

@@ -5,6 +5,8 @@
 import errno
 import os
 import resource
+import shutil
+import signal
 import sys
 import time
 
@@ -223,16 +225,105 @@ def the_kernels_writes_wait_until_its_ladder_can_be_seen():
         equal(b.entered(kick), [(1, 5)])
 
 
+def says(b, text):
+    b.wait(lambda: text in b.said(), what=text)
+
+
 @case()
-def a_ladder_that_cannot_be_had_holds_them_up_for_two_seconds_only():
+def a_ladder_that_is_late_holds_them_up_for_five_seconds_only():
     began = time.monotonic()
     with SlowBed() as b:
         kick = b.kick(1, ONLINE, wait=False)
         equal(b.done(kick)["rc"], 0)
         took = time.monotonic() - began
-        assert took >= 2, took
+        assert took >= 5, took
+        says(b, "trace is not there after 5000 ms; going on without")
         b.go_on()
         b.wait(lambda: b.peer.hello["features"] & wire.FEATURE_KTRACE, what="the kernel's ladder")
+
+
+def held_up(b, **values):
+    """A kick of CPU 1 whose kernel write waits for the trace."""
+    kick = b.kick(1, ONLINE, wait=False, **values)
+    b.wait(lambda: b.answers(wire.KICKED, kick=kick, rc=0), what="KICKED")
+    equal(b.of(wire.STEP, kick=kick, state=AP_ONLINE), [])
+    return kick
+
+
+def goes_on_without(b, kick):
+    equal(b.done(kick, seconds=3)["rc"], 0)
+    says(b, "kernel ladder unavailable")
+    equal(b.peer.hello["features"] & wire.FEATURE_KTRACE, 0)
+
+
+@case()
+def a_ladder_whose_setup_dies_holds_nothing_up():
+    with SlowBed() as b:
+        kick = held_up(b)
+        # The first that it forks.
+        os.kill(b.workers()[0], signal.SIGKILL)
+        goes_on_without(b, kick)
+
+
+@case()
+def a_ladder_whose_setup_fails_holds_nothing_up():
+    with SlowBed() as b:
+        kick = held_up(b)
+        # The setting behind the one that waits is none any more.
+        os.unlink(b.path(INSTANCE, "tracing_on"))
+        os.mkdir(b.path(INSTANCE, "tracing_on"))
+        b.go_on()
+        goes_on_without(b, kick)
+
+
+def was_never_written(b, done, rc):
+    equal((done["rc"], done["state"], b.is_online(1)), (rc, STANDBY, False))
+    equal(b.of(wire.STEP, kick=done["kick"], state=AP_ONLINE), [])
+
+
+@case()
+def who_waits_for_the_ladder_can_be_cancelled_and_has_a_deadline():
+    with SlowBed() as b:
+        kick = held_up(b)
+        b.send(wire.CANCEL, kick=kick)
+        was_never_written(b, b.done(kick, seconds=3), -errno.ECANCELED)
+        was_never_written(b, b.done(held_up(b, deadline_ms=200), seconds=3), -errno.ETIMEDOUT)
+        b.go_on()
+        equal(b.kick(1, ONLINE)["rc"], 0)
+
+
+@case()
+def what_is_due_with_the_end_of_the_wait_is_not_begun():
+    with SlowBed() as b:
+        # Both have passed when the agent looks.
+        kick = held_up(b, deadline_ms=4900)
+        os.kill(b.process.pid, signal.SIGSTOP)
+        time.sleep(5.2)
+        os.kill(b.process.pid, signal.SIGCONT)
+        was_never_written(b, b.done(kick), -errno.ETIMEDOUT)
+
+
+def empty_instance(b):
+    """As the kernel has it: the folder can be removed though files are in it."""
+    shutil.rmtree(b.path(INSTANCE))
+    os.mkdir(b.path(INSTANCE))
+
+
+@case()
+def the_trace_is_removed_at_the_end():
+    with TracedBed() as b:
+        empty_instance(b)
+        b.stop()
+        assert not os.path.exists(b.path(INSTANCE))
+
+
+@case()
+def the_trace_is_left_where_the_kernel_is_at_work_on_a_cpu():
+    with TracedBed() as b:
+        begin(b, 1)
+        empty_instance(b)
+        b.stop()
+        assert os.path.exists(b.path(INSTANCE))
 
 
 if __name__ == "__main__":
