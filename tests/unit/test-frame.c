@@ -72,6 +72,31 @@ static void expect_none(struct frame_decoder *d)
 	assert_int_equal(frame_next(d, &f), 0);
 }
 
+/* By its definition. */
+static uint32_t bit_by_bit(uint32_t crc, const uint8_t *p, size_t len)
+{
+	crc = ~crc;
+	while (len--) {
+		crc ^= *p++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static void crc_of_any_bytes_is_that_of_its_definition(void **ctx)
+{
+	uint8_t bytes[256 + 8];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 131 + (i >> 3));
+	for (size_t at = 0; at < 8; at++) {
+		for (size_t len = 0; len <= 256; len++)
+			assert_int_equal(crc32c((uint32_t)len, bytes + at, len),
+					 bit_by_bit((uint32_t)len, bytes + at, len));
+	}
+}
+
 static void crc_has_the_published_check_value(void **ctx)
 {
 	assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283);
@@ -336,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc_has_the_published_check_value),
+		cmocka_unit_test(crc_of_any_bytes_is_that_of_its_definition),
 		cmocka_unit_test(the_golden_frame),
 		cmocka_unit_test(payloads_from_none_to_the_largest),
 		cmocka_unit_test(a_payload_may_stand_where_it_is_to_go),
