@@ -62,9 +62,11 @@ static int keep_ended(const struct domain *d, struct intent *i)
 
 static int keep_ops(const struct domain *d, struct intent *i)
 {
+	unsigned int ended = d->n_kept < INTENT_ENDED_MAX ? d->n_kept : INTENT_ENDED_MAX;
 	int r = 0;
 
-	i->ops = calloc(INTENT_OPS_MAX, sizeof(*i->ops));
+	/* Each is some KiB, and there are few of them mostly. */
+	i->ops = calloc(ended + 1 + d->n_queued, sizeof(*i->ops));
 	if (!i->ops)
 		return -ENOMEM;
 	r = keep_ended(d, i);
