@@ -76,6 +76,7 @@ static void link_close(struct link *l)
 	l->session.established = false;
 	(void)sd_event_source_set_enabled(l->thaw, SD_EVENT_OFF);
 	(void)sd_event_source_set_enabled(l->hangup, SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
 }
 
 static void link_retry(struct link *l)
@@ -118,7 +119,11 @@ static void link_flush(struct link *l)
 	link_update_io(l);
 }
 
-void link_queue(struct link *l, const uint8_t *bytes, size_t n)
+/*
+ * To be sent to costs the other side's process its CPU at once, often the one that this daemon runs
+ * on: what a client waits for goes first.
+ */
+void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 {
 	if (sizeof(l->out) - l->out_end < n) {
 		l->out_end -= l->out_start;
@@ -131,7 +136,10 @@ void link_queue(struct link *l, const uint8_t *bytes, size_t n)
 	}
 	memcpy(l->out + l->out_end, bytes, n);
 	l->out_end += n;
-	link_flush(l);
+	if (urgent)
+		link_flush(l);
+	else
+		(void)sd_event_source_set_enabled(l->rest, SD_EVENT_ONESHOT);
 }
 
 static void link_throttle(struct link *l)
@@ -239,6 +247,12 @@ static int on_hangup(sd_event_source *s, void *userdata)
 	return 0;
 }
 
+static int on_rest(sd_event_source *s, void *userdata)
+{
+	link_flush(userdata);
+	return 0;
+}
+
 static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -306,7 +320,7 @@ static int on_connect(sd_event_source *s, uint64_t usec, void *userdata)
 	l->fd = fd;
 	l->why = "no agent has answered";
 	session_init(&l->session, random_number());
-	link_queue(l, pad, sizeof(pad));
+	link_queue(l, pad, sizeof(pad), true);
 	link_send_hello(l);
 	return 0;
 }
@@ -329,7 +343,12 @@ int link_io_init(struct link *l)
 	r = sd_event_add_defer(l->event, &l->hangup, on_hangup, l);
 	if (r < 0)
 		return r;
-	return sd_event_source_set_enabled(l->hangup, SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(l->hangup, SD_EVENT_OFF);
+	r = sd_event_add_defer(l->event, &l->rest, on_rest, l);
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
+	return sd_event_source_set_priority(l->rest, SD_EVENT_PRIORITY_IDLE);
 }
 
 void link_io_done(struct link *l)
@@ -338,4 +357,5 @@ void link_io_done(struct link *l)
 	sd_event_source_disable_unref(l->connect);
 	sd_event_source_disable_unref(l->thaw);
 	sd_event_source_disable_unref(l->hangup);
+	sd_event_source_disable_unref(l->rest);
 }

@@ -50,7 +50,8 @@ void link_lost(struct link *l, const char *why)
 	l->ops->on_down(l->ctx, why);
 }
 
-static void link_send_frame(struct link *l, uint64_t session, int type, const void *msg)
+static void link_send_frame(struct link *l, uint64_t session, int type, const void *msg,
+			    bool urgent)
 {
 	uint8_t out[FRAME_MAX];
 	struct frame f = { .type = (uint8_t)type, .session = session, .seq = l->seq++ };
@@ -63,15 +64,25 @@ static void link_send_frame(struct link *l, uint64_t session, int type, const vo
 	n = frame_encode(&f, out, sizeof(out));
 	assert(n > 0);
 	l->stats.frames_out++;
-	link_queue(l, out, (size_t)n);
+	link_queue(l, out, (size_t)n, urgent);
+}
+
+static int send_in_session(struct link *l, int type, const void *msg, bool urgent)
+{
+	if (!link_is_up(l))
+		return -ENOTCONN;
+	link_send_frame(l, session_key(&l->session), type, msg, urgent);
+	return l->broken ? -ENOTCONN : 0;
 }
 
 int link_send(struct link *l, int type, const void *msg)
 {
-	if (!link_is_up(l))
-		return -ENOTCONN;
-	link_send_frame(l, session_key(&l->session), type, msg);
-	return l->broken ? -ENOTCONN : 0;
+	return send_in_session(l, type, msg, true);
+}
+
+int link_send_later(struct link *l, int type, const void *msg)
+{
+	return send_in_session(l, type, msg, false);
 }
 
 void link_send_hello(struct link *l)
@@ -85,7 +96,7 @@ void link_send_hello(struct link *l)
 		.version = VCPUHP_VERSION,
 	};
 
-	link_send_frame(l, 0, MSG_HELLO, &h);
+	link_send_frame(l, 0, MSG_HELLO, &h, true);
 }
 
 static const char *hello_objection(const struct msg_hello *m)
@@ -318,8 +329,9 @@ int link_kick(struct link *l, const struct msg_kick *k)
 
 int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
 {
-	return link_send(l, MSG_PREPARE,
-			 &(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
+	return link_send_later(
+		l, MSG_PREPARE,
+		&(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
 }
 
 int link_cancel(struct link *l, uint32_t kick)
@@ -329,7 +341,7 @@ int link_cancel(struct link *l, uint32_t kick)
 
 int link_ack(struct link *l, uint32_t kick)
 {
-	return link_send(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
+	return link_send_later(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
 }
 
 int link_arm(struct link *l, const struct msg_arm *a)

@@ -86,8 +86,9 @@ uint32_t link_last_kick(const struct link *l);
  * Return: 0, or -ENOTCONN when down.
  */
 int link_kick(struct link *l, const struct msg_kick *k);
-int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms);
 int link_cancel(struct link *l, uint32_t kick);
+/* Two that nobody waits for: with the next, or when the daemon has nothing else to do. */
+int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms);
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);
 int link_query(struct link *l);

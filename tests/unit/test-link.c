@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The link against a scripted agent; link-bench.h tells how to read a script. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -56,6 +57,32 @@ static void requests_and_answers(void **ctx)
 
 	bench_play(*ctx, handshake);
 	bench_play(*ctx, script);
+}
+
+static bool has_been_sent(const struct bench *b)
+{
+	struct pollfd p = { .fd = b->conn, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static void what_nobody_waits_for_goes_when_there_is_nothing_else_to_do(void **ctx)
+{
+	static const char *const alone[] = { "> ack 42", NULL };
+	static const char *const in_order[] = { "> ack 43", "> query", NULL };
+	struct bench *b = *ctx;
+
+	bench_play(b, handshake);
+	bench_turn_until_idle(b);
+	assert_int_equal(link_ack(b->link, 42), 0);
+	assert_false(has_been_sent(b));
+	bench_play(b, alone);
+	/* Or with what goes at once. */
+	assert_int_equal(link_ack(b->link, 43), 0);
+	assert_false(has_been_sent(b));
+	assert_int_equal(link_query(b->link), 0);
+	assert_true(has_been_sent(b));
+	bench_play(b, in_order);
 }
 
 static void an_agent_restarts_on_the_same_connection(void **ctx)
@@ -438,6 +465,7 @@ int main(void)
 		LINK_TEST(a_handshake_begun_by_the_link),
 		LINK_TEST(a_handshake_whose_hellos_cross),
 		LINK_TEST(requests_and_answers),
+		LINK_TEST(what_nobody_waits_for_goes_when_there_is_nothing_else_to_do),
 		LINK_TEST(an_agent_restarts_on_the_same_connection),
 		LINK_TEST(R7_a_result_of_an_old_session_is_never_delivered),
 		LINK_TEST(a_frame_that_was_lost_is_missed_once),
