@@ -25,7 +25,8 @@ static uint8_t kick_flags(const struct hostwalk *h)
 	bool watched = h->op && h->op->ladder_watched;
 
 	return (uint8_t)((rollback ? MSG_KICK_ROLLBACK : 0) |
-			 (watched ? 0 : MSG_KICK_LADDER_LATER));
+			 (watched ? 0 : MSG_KICK_LADDER_LATER) |
+			 (h->wait == WAIT_KICKED ? 0 : MSG_KICK_TAKEN_LATER));
 }
 
 /* What cannot be sent, since the connection has just broken, is as good as lost with it: the next

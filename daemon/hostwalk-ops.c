@@ -287,8 +287,8 @@ static int kick_startup(struct hostwalk *h)
 	const struct deadlines *t = &h->v->domain->settings->deadlines;
 
 	h->kick_target = h->call.rollback || h->target < CPUHP_STANDBY ? CPUHP_STANDBY : h->target;
-	host_kick(h);
 	h->wait = WAIT_KICKED;
+	host_kick(h);
 	hostwalk_arm(h, t->guest_present_ms * domain_slow_factor(h->v->domain));
 	return HOST_STEP_ASYNC;
 }

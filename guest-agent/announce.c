@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/announce.h"
-#include "guest-agent/cleanup.h"
 #include "guest-agent/sysfs.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -63,39 +64,53 @@ static int replace(struct announcer *n, const char *text, size_t len)
 	return r == -ENOENT ? replace_once(n, text, len) : r;
 }
 
-static void print_array(FILE *f, const char *key, const struct cpulist *l)
+/**
+ * struct text - what is announced: a number and its comma take five bytes at most
+ */
+struct text {
+	size_t len;
+	char buf[2 * CPULIST_MAX * 5 + CPULIST_MAX * 3 + 128];
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *format, ...)
+{
+	size_t left = sizeof(t->buf) - t->len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(t->buf + t->len, left, format, args);
+	va_end(args);
+	assert(n >= 0 && (size_t)n < left);
+	t->len += (size_t)n;
+}
+
+static void put_array(struct text *t, const char *key, const struct cpulist *l)
 {
 	const char *comma = "";
 
-	fprintf(f, ",\"%s\":[", key);
+	put(t, ",\"%s\":[", key);
 	for (int n = cpulist_next(l, 0); n >= 0; n = cpulist_next(l, (unsigned int)n + 1)) {
-		fprintf(f, "%s%d", comma, n);
+		put(t, "%s%d", comma, n);
 		comma = ",";
 	}
-	fputc(']', f);
+	put(t, "]");
 }
 
 int announce_write(struct announcer *n, const struct cpulist *active, const struct cpulist *standby,
 		   uint64_t serial)
 {
 	char list[CPULIST_MAX * 3];
-	AUTO_FREE char *text = NULL;
-	size_t len = 0;
-	FILE *f;
+	struct text t;
 	int r;
 
 	r = cpulist_format(active, list, sizeof(list));
 	if (r < 0)
 		return r;
-	f = open_memstream(&text, &len);
-	if (!f)
-		return -errno;
-	fprintf(f, "{\"serial\":%" PRIu64, serial);
-	print_array(f, "active", active);
-	print_array(f, "standby", standby);
-	fprintf(f, ",\"active_list\":\"%s\"}\n", list);
-	r = ferror(f);
-	if (fclose(f) != 0 || r)
-		return -ENOMEM;
-	return replace(n, text, len);
+	t.len = 0;
+	put(&t, "{\"serial\":%" PRIu64, serial);
+	put_array(&t, "active", active);
+	put_array(&t, "standby", standby);
+	put(&t, ",\"active_list\":\"%s\"}\n", list);
+	return replace(n, t.buf, t.len);
 }

@@ -278,12 +278,16 @@ static void take_frames(struct agent *a)
 	l->readable = true;
 }
 
+void hostlink_answer_later(struct agent *a, int type, const void *msg)
+{
+	if (a->link.session.established)
+		(void)outbox_message(&a->link.out, type, msg);
+}
+
 void hostlink_answer(struct agent *a, int type, const void *msg)
 {
-	if (!a->link.session.established)
-		return;
-	(void)outbox_message(&a->link.out, type, msg);
-	a->link.urgent = true;
+	hostlink_answer_later(a, type, msg);
+	a->link.urgent |= a->link.session.established;
 }
 
 void hostlink_progress(struct agent *a, const struct record *r)

@@ -18,8 +18,9 @@ void hostlink_on_port(struct agent *a);
 /* Read requests and send what is due; returns whether there is more to read or to send now. */
 bool hostlink_turn(struct agent *a);
 
-/* Answer a request. */
+/* Answer a request: at once, or with what follows. */
 void hostlink_answer(struct agent *a, int type, const void *msg);
+void hostlink_answer_later(struct agent *a, int type, const void *msg);
 
 /* A step of ours: dropped only where the queue is full. */
 void hostlink_report(struct agent *a, const struct record *r);

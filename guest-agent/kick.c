@@ -140,7 +140,10 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		hostlink_answer(a, MSG_KICKED, &answer);
 		return;
 	}
-	hostlink_answer(a, MSG_KICKED, &answer);
+	if (k->flags & MSG_KICK_TAKEN_LATER)
+		hostlink_answer_later(a, MSG_KICKED, &answer);
+	else
+		hostlink_answer(a, MSG_KICKED, &answer);
 	expedite_on_kick(&a->expedite, now_ms());
 	take(a, c, k);
 }

@@ -81,6 +81,7 @@ enum {
 		1
 		<< 0, /* the host is rolling an operation back: states marked skip_rollback are passed */
 	MSG_KICK_LADDER_LATER = 1 << 1, /* nobody watches: KSTEPs may come after DONE */
+	MSG_KICK_TAKEN_LATER = 1 << 2,  /* nobody waits for KICKED: it may come with what follows */
 };
 
 struct msg_kick {

@@ -605,6 +605,18 @@ def a_write_past_its_deadline_is_reported_and_undone_only_when_it_returns():
 
 
 @case()
+def that_a_kick_is_taken_may_come_with_what_follows_but_not_late():
+    with hanging_start(bed(), 1) as b:
+        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_TAKEN_LATER)
+        # In one frame with the first step, of a write that hangs.
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), 0.5, "the kernel write")
+        equal(b.answers(wire.KICKED, kick=kick, rc=0)[0]["slot"], 1)
+        equal(b.kick(1, ONLINE, kick=kick + 1, flags=wire.KICK_TAKEN_LATER)["rc"], -EBUSY)
+        release_write(b, 1, online=True)
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
 def a_hanging_writer_does_not_keep_a_killed_agent_from_being_replaced():
     with hanging_start(bed(), 1) as b:
         b.kick(1, ONLINE, wait=False)
@@ -635,11 +647,11 @@ def a_write_whose_process_died_is_judged_by_what_came_of_it():
     with hanging_start(bed(), 1) as b:
         kick = b.kick(1, ONLINE, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
-        # The write has been done when it dies, but it has not read back and told.
-        reading = os.open(b.path(b.online_file(1)), os.O_RDONLY | os.O_NONBLOCK)
-        b.wait(lambda: read_now(reading), what="the write")
+        writer = writer_of(b)
+        until(lambda: sleeps_in(writer, OPENAT))
+        # The write has been done when it dies, but it has not told.
         b.set_file(1, True)
-        os.kill(writer_of(b), signal.SIGKILL)
+        os.kill(writer, signal.SIGKILL)
         done = b.done(kick)
         equal((done["rc"], done["state"], done["text"]), (0, ONLINE, ""))
         equal(b.table()[0][1]["flags"], wire.PRESENT | wire.ONLINE)
