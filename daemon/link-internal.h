@@ -36,7 +36,7 @@ struct link {
 	sd_event_source *connect; /* the next attempt */
 	sd_event_source *thaw;    /* tokens have returned */
 	sd_event_source *hangup;  /* armed where a call found the connection broken */
-	sd_event_source *rest;    /* armed where what is to be sent can wait until all else is done */
+	sd_event_source *rest; /* armed where what is to be sent can wait until the loop is idle */
 	uint64_t backoff_us;
 	bool broken;
 	bool throttled;
@@ -81,9 +81,8 @@ void link_send_hello(struct link *l);
 /* The session is over: tell the owner, if it knew of one. The connection may stay. */
 void link_lost(struct link *l, const char *why);
 
-/* Sends within the session; later: nobody waits for it. Return: 0 or -ENOTCONN. */
+/* Sends within the session. Return: 0 or -ENOTCONN. */
 int link_send(struct link *l, int type, const void *msg);
-int link_send_later(struct link *l, int type, const void *msg);
 
 /* link-ping.c */
 void link_on_pong(struct link *l, const struct msg_pong *m);

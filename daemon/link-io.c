@@ -116,6 +116,7 @@ static void link_flush(struct link *l)
 	}
 	if (l->out_start == l->out_end)
 		l->out_start = l->out_end = 0;
+	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
 	link_update_io(l);
 }
 
@@ -125,6 +126,9 @@ static void link_flush(struct link *l)
  */
 void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 {
+	/* It may be what could wait that fills it, and nobody has tried to send that yet. */
+	if (sizeof(l->out) - l->out_end < n)
+		link_flush(l);
 	if (sizeof(l->out) - l->out_end < n) {
 		l->out_end -= l->out_start;
 		memmove(l->out, l->out + l->out_start, l->out_end);

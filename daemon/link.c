@@ -80,7 +80,8 @@ int link_send(struct link *l, int type, const void *msg)
 	return send_in_session(l, type, msg, true);
 }
 
-int link_send_later(struct link *l, int type, const void *msg)
+/* Nobody waits for it. */
+static int send_later(struct link *l, int type, const void *msg)
 {
 	return send_in_session(l, type, msg, false);
 }
@@ -329,7 +330,7 @@ int link_kick(struct link *l, const struct msg_kick *k)
 
 int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
 {
-	return link_send_later(
+	return send_later(
 		l, MSG_PREPARE,
 		&(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
 }
@@ -341,7 +342,7 @@ int link_cancel(struct link *l, uint32_t kick)
 
 int link_ack(struct link *l, uint32_t kick)
 {
-	return link_send_later(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
+	return send_later(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
 }
 
 int link_arm(struct link *l, const struct msg_arm *a)

@@ -245,8 +245,8 @@ struct kladder {
  * @said: the last reason for having no port, said once
  * @tries: to open it since it is known but has no device node
  * @objected: it was said that the host speaks no version of ours
- * @urgent: what waits is more than progress
- * @gather_ms: until when progress is gathered, 0 nothing waits
+ * @urgent: somebody waits for some of what is queued
+ * @gather_ms: until when the rest is gathered, 0 nothing waits
  * @query_at: next row of the answer to QUERY, -1 none due
  */
 struct link {

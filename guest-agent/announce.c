@@ -64,6 +64,8 @@ static int replace(struct announcer *n, const char *text, size_t len)
 	return r == -ENOENT ? replace_once(n, text, len) : r;
 }
 
+static_assert(CPULIST_MAX <= 10000, "four digits");
+
 /**
  * struct text - what is announced: a number and its comma take five bytes at most
  */

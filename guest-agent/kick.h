@@ -4,7 +4,7 @@
 
 #include "guest-agent/agent.h"
 
-/* What the host asks for, each answered at once. */
+/* What the host asks for, and what it is answered. */
 
 /* MSG_KICK: taken, refused with a sentence (R16), or its result sent again. */
 void kick_on_kick(struct agent *a, const struct msg_kick *k);

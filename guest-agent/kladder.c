@@ -56,18 +56,18 @@ uint64_t kladder_wait_deadline(const struct agent *a)
 	return a->kladder.wait_ms;
 }
 
-static void end_wait(struct agent *a)
-{
-	a->kladder.wait_ms = 0;
-	writer_go_on(a);
-}
-
 void kladder_on_time(struct agent *a, uint64_t now)
 {
-	if (!a->kladder.wait_ms || now < a->kladder.wait_ms)
+	struct kladder *k = &a->kladder;
+	bool over = k->setup_pid == 0;
+
+	if (!k->wait_ms || (!over && now < k->wait_ms))
 		return;
-	agent_log(a, "the kernel's trace is not there after %d ms; going on without", SETUP_MS);
-	end_wait(a);
+	if (!over)
+		agent_log(a, "the kernel's trace is not there after %d ms; going on without",
+			  SETUP_MS);
+	k->wait_ms = 0;
+	writer_go_on(a);
 }
 
 static void take_into_use(struct agent *a, int r)
@@ -90,7 +90,6 @@ void kladder_on_setup(struct agent *a, int status)
 {
 	a->kladder.setup_pid = 0;
 	take_into_use(a, WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO);
-	end_wait(a);
 }
 
 void kladder_done(struct agent *a)

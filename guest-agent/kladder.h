@@ -6,7 +6,7 @@
 
 /*
  * The kernel's own ladder beneath ap:online, as records for the host. Set up by a child process
- * (it takes half a second where time is slow). The kernel makes its text of the steps only when they
+ * (it takes half a second where time is slow, and some seconds under load). The kernel makes its text of the steps only when they
  * are read, which may take longer than the steps did. So that is done when the worker has its orders
  * already, and where nobody watches (LADDER_LATER) when nothing moves any more, after the result.
  */
@@ -17,7 +17,7 @@ void kladder_done(struct agent *a);
 /* A session is up: the first host there is hears it where there is no kernel ladder to see. */
 void kladder_on_session(struct agent *a);
 
-/* The setup process has ended. */
+/* The setup process has ended; kladder_on_time() in the same turn ends the wait for it. */
 void kladder_on_setup(struct agent *a, int status);
 
 /*

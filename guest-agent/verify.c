@@ -29,6 +29,8 @@ static int64_t clock_ns(clockid_t id)
 
 static int fail(struct step_env *env, int rc, const char *what)
 {
+	/* Not behind a warning. */
+	env->text[0] = '\0';
 	step_note(env, "cpu %d: %s: %s", env->cpu, what, strerror(-rc));
 	return rc;
 }

@@ -24,7 +24,7 @@ enum msg_type {
 	MSG_PONG = 3,     /* agent -> host */
 	MSG_QUERY = 4,    /* host -> agent, empty: report the whole CPU and callback tables */
 	MSG_KICK = 5,     /* host -> agent: take this CPU to target */
-	MSG_KICKED = 6,   /* agent -> host: hand-over taken (rc 0) or refused (rc < 0), at once */
+	MSG_KICKED = 6,   /* agent -> host: hand-over taken (rc 0) or refused (rc < 0) */
 	MSG_CANCEL = 7,   /* host -> agent: fail kick @kick with -ECANCELED, now or after a write */
 	MSG_ACK = 8,      /* host -> agent: the result of @kick was received; forget it */
 	MSG_ARM = 9,      /* host -> agent: arm a one-shot failure (R18) */

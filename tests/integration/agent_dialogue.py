@@ -649,7 +649,7 @@ def a_write_whose_process_died_is_judged_by_what_came_of_it():
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
         writer = writer_of(b)
         until(lambda: sleeps_in(writer, OPENAT))
-        # The write has been done when it dies, but it has not told.
+        # What a write leaves that was done, and not told of: it dies before either.
         b.set_file(1, True)
         os.kill(writer, signal.SIGKILL)
         done = b.done(kick)

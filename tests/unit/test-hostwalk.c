@@ -27,6 +27,8 @@ static void R2_the_host_aims_at_standby_and_its_last_step_is_the_kick(void **ctx
 	bench_said(b, "kick 3 44");
 	bench_silent(b);
 	assert_int_equal(bench_state(b, 3), CPUHP_GUEST_PRESENT);
+	/* The walk's own step waits for that. */
+	assert_false(b->kicks[3].flags & MSG_KICK_TAKEN_LATER);
 	bench_kicked(b, 3, 0);
 	/* Handed over: nothing of the host's runs above standby, whatever the agent does. */
 	bench_silent(b);
@@ -78,6 +80,7 @@ static void R4_at_standby_or_above_the_kick_comes_first(void **ctx)
 		bench_put(b, 3, cases[i].from);
 		bench_walk(b, &w, 3, cases[i].target, false);
 		bench_said(b, cases[i].kick);
+		assert_true(b->kicks[3].flags & MSG_KICK_TAKEN_LATER);
 		bench_silent(b);
 		bench_stop(b);
 	}

@@ -85,6 +85,17 @@ static void what_nobody_waits_for_goes_when_there_is_nothing_else_to_do(void **c
 	bench_play(b, in_order);
 }
 
+static void more_of_that_than_the_queue_holds_is_sent_meanwhile(void **ctx)
+{
+	struct bench *b = *ctx;
+
+	bench_play(b, handshake);
+	for (int n = 0; n < 3000; n++)
+		assert_int_equal(link_ack(b->link, 1), 0);
+	bench_turn_until_idle(b);
+	assert_true(link_is_up(b->link));
+}
+
 static void an_agent_restarts_on_the_same_connection(void **ctx)
 {
 	static const char *const script[] = {
@@ -466,6 +477,7 @@ int main(void)
 		LINK_TEST(a_handshake_whose_hellos_cross),
 		LINK_TEST(requests_and_answers),
 		LINK_TEST(what_nobody_waits_for_goes_when_there_is_nothing_else_to_do),
+		LINK_TEST(more_of_that_than_the_queue_holds_is_sent_meanwhile),
 		LINK_TEST(an_agent_restarts_on_the_same_connection),
 		LINK_TEST(R7_a_result_of_an_old_session_is_never_delivered),
 		LINK_TEST(a_frame_that_was_lost_is_missed_once),
