@@ -26,8 +26,7 @@ struct reply {
 
 /*
  * Whoever did it first (udev, root), what counts is that it is so: the kernel takes a write of the
- * value that stands without a word. A CPU without the file is always online. On the way up the
- * caller looks (control_on_written()), and waits for nothing else.
+ * value that stands without a word. A CPU without the file is always online.
  */
 static int write_online(int root, const struct request *q)
 {
@@ -40,8 +39,6 @@ static int write_online(int root, const struct request *q)
 	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
 	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) == 0)
 		return q->online ? 0 : -EPERM;
-	if (r == 0 && q->online)
-		return 0;
 	if (r == 0)
 		r = sysfs_read_long(root, path, &now);
 	if (r == -ENOENT)

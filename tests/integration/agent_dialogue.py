@@ -647,11 +647,11 @@ def a_write_whose_process_died_is_judged_by_what_came_of_it():
     with hanging_start(bed(), 1) as b:
         kick = b.kick(1, ONLINE, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
-        writer = writer_of(b)
-        until(lambda: sleeps_in(writer, OPENAT))
-        # What a write leaves that was done, and not told of: it dies before either.
+        # The write has been done when it dies, but it has not read back and told.
+        reading = os.open(b.path(b.online_file(1)), os.O_RDONLY | os.O_NONBLOCK)
+        b.wait(lambda: read_now(reading), what="the write")
         b.set_file(1, True)
-        os.kill(writer, signal.SIGKILL)
+        os.kill(writer_of(b), signal.SIGKILL)
         done = b.done(kick)
         equal((done["rc"], done["state"], done["text"]), (0, ONLINE, ""))
         equal(b.table()[0][1]["flags"], wire.PRESENT | wire.ONLINE)
