@@ -139,8 +139,8 @@ def a_daemon_interrupted_in_the_middle_finds_the_truth_when_it_is_back():
 def a_daemon_killed_in_the_middle_finds_the_truth_when_it_is_back():
     with running(files=callbacks(_10_gate=GATE)) as (vm, d):
         asking = d.begin("setvcpus", "web1", "3", "--op-id", "job-6")
-        waiting = d.begin("setvcpus", "web1", "4", "--op-id", "job-7")
         wait_inside(vm)
+        waiting = d.begin("setvcpus", "web1", "4", "--op-id", "job-7")
         wait_for(lambda: len(d.ctl("ops").lines) == 2, 5, "both operations")
         d.stop(signal.SIGKILL)
         a = asking.wait(10)
