@@ -330,9 +330,8 @@ int link_kick(struct link *l, const struct msg_kick *k)
 
 int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
 {
-	return send_later(
-		l, MSG_PREPARE,
-		&(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
+	return link_send(l, MSG_PREPARE,
+			 &(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
 }
 
 int link_cancel(struct link *l, uint32_t kick)

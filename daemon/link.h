@@ -87,8 +87,8 @@ uint32_t link_last_kick(const struct link *l);
  */
 int link_kick(struct link *l, const struct msg_kick *k);
 int link_cancel(struct link *l, uint32_t kick);
-/* Two that nobody waits for: with the next, or when the daemon has nothing else to do. */
 int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms);
+/* Nobody waits for it: with the next, or when the daemon has nothing else to do. */
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);
 int link_query(struct link *l);
