@@ -10,10 +10,10 @@
  * Three kinds of output. Answers to requests: a request is only read while there is room for its
  * answer, so a host that floods and does not read stops itself. Progress: the kernel's steps and log
  * lines are dropped and counted when the queue is long, our own steps only when it is full. It is
- * gathered for GATHER_MS, with answers that nobody waits for, unless something else goes. What must arrive, each CPU's row, each dynamic
- * state's and each kick's result: not queued but marked as due with the CPU or the registry, and
- * taken from there when there is room. A result stays until it is acknowledged and is due again in
- * every new session.
+ * gathered for GATHER_MS, with answers that nobody waits for, unless something else goes. What must
+ * arrive, each CPU's row, each dynamic state's and each kick's result: not queued but marked as due
+ * with the CPU or the registry, and taken from there when there is room. A result stays until it is
+ * acknowledged and is due again in every new session.
  *
  * Frames are void when the peer's session changes. A row is always sent as it is now.
  */

@@ -2,9 +2,8 @@
 /*
  * Theory of operation
  *
- * A kick is answered at once, taken or refused (taken it may be said with what follows, TAKEN_LATER),
- * and its result comes later by itself: starting a
- * walk and waiting for it are two things. What does not fit is refused with the reason in a
+ * A kick is answered at once, taken or refused (that it is taken may be said with what follows,
+ * TAKEN_LATER), and its result comes later by itself: starting a walk and waiting for it are two things. What does not fit is refused with the reason in a
  * sentence and changes nothing (R16). Numbers ascend on each CPU; the last one may be repeated by
  * a host that has lost our word, and is answered again but never run again.
  *

@@ -6,9 +6,9 @@
 
 /*
  * The kernel's own ladder beneath ap:online, as records for the host. Set up by a child process
- * (it takes half a second where time is slow, and some seconds under load). The kernel makes its text of the steps only when they
- * are read, which may take longer than the steps did. So that is done when the worker has its orders
- * already, and where nobody watches (LADDER_LATER) when nothing moves any more, after the result.
+ * (it takes half a second where time is slow, and some seconds under load). The kernel makes its text
+ * of the steps only when they are read, which may take longer than the steps did. So that is done when
+ * the worker has its orders already, and where nobody watches (LADDER_LATER) when nothing moves any more, after the result.
  */
 
 void kladder_init(struct agent *a);

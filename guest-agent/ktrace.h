@@ -31,7 +31,9 @@ struct ktrace {
  * ktrace_setup() - mount tracefs where it is missing, make instance "vcpuhp", set clock, buffer
  * size and buffer_percent, enable the cpuhp events; reuses an instance left behind
  *
- * Context: takes half a second under TCG, more under load: call it in a child process. Return: 0 or -errno.
+ * Context: takes half a second under TCG, more under load: call it in a child process.
+ *
+ * Return: 0 or -errno.
  */
 int ktrace_setup(int root);
 
