@@ -682,6 +682,7 @@ def a_write_is_not_failed_by_the_death_of_the_process_that_did_the_one_before():
             first = b.kick(1, ONLINE, wait=False)
             second = b.kick(2, ONLINE, wait=False)
             b.wait(lambda n=second: b.answers(wire.KICKED, kick=n), what="KICKED")
+            b.wait(lambda n=first: b.of(wire.STEP, kick=n, state=AP_ONLINE), what="the kernel write")
             b.process.send_signal(signal.SIGSTOP)
             writer = writer_of(b)
             if signal_first:

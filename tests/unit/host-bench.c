@@ -212,6 +212,11 @@ static void start_daemon(struct bench *b)
 	b->d->facts = b->facts;
 }
 
+void bench_hold_tick(struct bench *b)
+{
+	assert_return_code(sd_event_source_set_enabled(b->manager->tick, SD_EVENT_OFF), 0);
+}
+
 static void end_daemon(struct bench *b)
 {
 	event_unlisten(b->listener);

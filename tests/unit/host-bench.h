@@ -128,6 +128,9 @@ struct bench {
 /* NULL for the usual: KVM, 8 slots, one vCPU from boot, agent connected and idle. */
 struct bench *bench_start(const struct bench_options *o);
 void bench_stop(struct bench *b);
+
+/* The daemon's tick asks by itself, every four seconds: not in a case that counts what is asked. */
+void bench_hold_tick(struct bench *b);
 /* The daemon is killed, and the next one begins: neither has attached to QEMU nor met the agent. */
 void bench_restart(struct bench *b);
 

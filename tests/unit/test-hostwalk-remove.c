@@ -318,6 +318,7 @@ static void a_look_that_takes_long_is_one_look(void **ctx)
 	unsigned int times, looks;
 	uint64_t until;
 
+	bench_hold_tick(b);
 	bench_answer_unplug(b, 3, 0, "");
 	bench_wait(b, bench_is_over, &w);
 	b->config.deadlines.eject_soft_ms = b->config.deadlines.eject_hard_ms = 5;
