@@ -211,13 +211,14 @@ static void ask_agent(struct admission *a, const struct plan *plan)
 	int r;
 
 	a->phase = ADMISSION_PONG;
-	r = link_ping(d->link, wait_us, on_ping, a);
+	if (a->needs == ADMISSION_MOVE && kicks > 0)
+		r = link_ping_before(d->link, kicks, PREPARE_MS * slow, wait_us, on_ping, a);
+	else
+		r = link_ping(d->link, wait_us, on_ping, a);
 	if (r == -ENOMEM)
 		end_with(a, OP_FAILED, NULL, "out of memory");
 	else if (r < 0)
 		wait_for_agent(a);
-	else if (a->needs == ADMISSION_MOVE && kicks > 0)
-		(void)link_prepare(d->link, kicks, PREPARE_MS * slow);
 }
 
 static void on_status_known(void *arg, int rc, const char *text)

@@ -81,8 +81,9 @@ void link_send_hello(struct link *l);
 /* The session is over: tell the owner, if it knew of one. The connection may stay. */
 void link_lost(struct link *l, const char *why);
 
-/* Sends within the session. Return: 0 or -ENOTCONN. */
+/* Sends within the session, and what nobody waits for later. Return: 0 or -ENOTCONN. */
 int link_send(struct link *l, int type, const void *msg);
+int link_send_later(struct link *l, int type, const void *msg);
 
 /* link-ping.c */
 void link_on_pong(struct link *l, const struct msg_pong *m);

@@ -101,9 +101,12 @@ static uint64_t stamp(struct link *l)
 	return l->last_ping_ns;
 }
 
-int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg)
+/* @coming: PREPARE, which goes with it, or NULL. */
+static int ping(struct link *l, const struct msg_prepare *coming, uint64_t timeout_us,
+		void (*cb)(void *arg, int rc), void *arg)
 {
 	struct link_ping *p;
+	struct msg_ping m;
 	int r;
 
 	if (!link_is_up(l))
@@ -120,13 +123,33 @@ int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc)
 		free(p);
 		return r;
 	}
-	p->host_ns = stamp(l);
+	m.host_ns = p->host_ns = stamp(l);
 	p->next = l->pings;
 	l->pings = p;
-	r = link_send(l, MSG_PING, &(struct msg_ping){ .host_ns = p->host_ns });
+	if (coming) {
+		/* One write: a guest that is idle is woken up once, and has both. */
+		r = link_send_later(l, MSG_PING, &m);
+		if (r == 0)
+			r = link_send(l, MSG_PREPARE, coming);
+	} else {
+		r = link_send(l, MSG_PING, &m);
+	}
 	if (r < 0)
 		ping_drop(l, p);
 	return r;
+}
+
+int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg)
+{
+	return ping(l, NULL, timeout_us, cb, arg);
+}
+
+int link_ping_before(struct link *l, unsigned int kicks, unsigned int within_ms,
+		     uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg)
+{
+	const struct msg_prepare coming = { .kicks = (uint16_t)kicks, .within_ms = within_ms };
+
+	return ping(l, &coming, timeout_us, cb, arg);
 }
 
 static uint64_t clock_error_ns(const struct link_clock *c, uint64_t now_ns)

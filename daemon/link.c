@@ -80,8 +80,7 @@ int link_send(struct link *l, int type, const void *msg)
 	return send_in_session(l, type, msg, true);
 }
 
-/* Nobody waits for it. */
-static int send_later(struct link *l, int type, const void *msg)
+int link_send_later(struct link *l, int type, const void *msg)
 {
 	return send_in_session(l, type, msg, false);
 }
@@ -328,12 +327,6 @@ int link_kick(struct link *l, const struct msg_kick *k)
 	return link_send(l, MSG_KICK, k);
 }
 
-int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
-{
-	return link_send(l, MSG_PREPARE,
-			 &(struct msg_prepare){ .kicks = (uint16_t)kicks, .within_ms = within_ms });
-}
-
 int link_cancel(struct link *l, uint32_t kick)
 {
 	return link_send(l, MSG_CANCEL, &(struct msg_cancel){ .kick = kick });
@@ -341,7 +334,7 @@ int link_cancel(struct link *l, uint32_t kick)
 
 int link_ack(struct link *l, uint32_t kick)
 {
-	return send_later(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
+	return link_send_later(l, MSG_ACK, &(struct msg_ack){ .kick = kick });
 }
 
 int link_arm(struct link *l, const struct msg_arm *a)

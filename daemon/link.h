@@ -87,7 +87,6 @@ uint32_t link_last_kick(const struct link *l);
  */
 int link_kick(struct link *l, const struct msg_kick *k);
 int link_cancel(struct link *l, uint32_t kick);
-int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms);
 /* Nobody waits for it: with the next, or when the daemon has nothing else to do. */
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);
@@ -105,6 +104,14 @@ int link_load(struct link *l, unsigned int interval_ms);
  * Return: 0, -ENOTCONN when down, -ENOMEM.
  */
 int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg);
+
+/**
+ * link_ping_before() - the same, and in one with it the word that kicks are to come
+ * @kicks: how many, above 0
+ * @within_ms: to the first, and from each to the next
+ */
+int link_ping_before(struct link *l, unsigned int kicks, unsigned int within_ms,
+		     uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg);
 
 /* Cancel the pings whose arg is @arg, without calling back. */
 void link_ping_forget(struct link *l, void *arg);

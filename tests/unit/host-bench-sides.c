@@ -321,13 +321,6 @@ int link_kick(struct link *l, const struct msg_kick *k)
 	return 0;
 }
 
-int link_prepare(struct link *l, unsigned int kicks, unsigned int within_ms)
-{
-	assert_int_not_equal(within_ms, 0);
-	l->b->prepared = kicks;
-	return l->b->up ? 0 : -ENOTCONN;
-}
-
 int link_cancel(struct link *l, uint32_t kick)
 {
 	struct bench *b = l->b;
@@ -382,6 +375,14 @@ int link_ping(struct link *l, uint64_t timeout_us, void (*cb)(void *arg, int rc)
 		return -ENOTCONN;
 	b->pings[b->n_pings++] = (struct bench_ping){ cb, arg };
 	return 0;
+}
+
+int link_ping_before(struct link *l, unsigned int kicks, unsigned int within_ms,
+		     uint64_t timeout_us, void (*cb)(void *arg, int rc), void *arg)
+{
+	assert_int_not_equal(within_ms, 0);
+	l->b->prepared = kicks;
+	return link_ping(l, timeout_us, cb, arg);
 }
 
 void link_ping_forget(struct link *l, void *arg)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/unit/link-bench.h"
 
@@ -286,6 +287,34 @@ static void pings_time_out_each_by_itself(void **ctx)
 	bench_expect(b, "down 0");
 }
 
+/* A guest that is idle is woken up once for both, and is asked first. */
+static void a_ping_and_what_it_announces_are_one_write(void **ctx)
+{
+	static const int want[] = { MSG_PING, MSG_PREPARE };
+	struct bench *b = *ctx;
+	struct frame_decoder in;
+	struct msg_prepare said;
+	struct frame f;
+	size_t size;
+	uint8_t *space;
+
+	bench_play(b, handshake);
+	bench_turn_until_idle(b);
+	assert_int_equal(link_ping_before(b->link, 3, 2000, 1000000, bench_on_ping, b), 0);
+	frame_decoder_init(&in);
+	space = frame_space(&in, &size);
+	frame_fed(&in, (size_t)recv(b->conn, space, size, MSG_DONTWAIT));
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_true(frame_next(&in, &f));
+		assert_int_equal(f.type, want[i]);
+	}
+	assert_int_equal(msg_decode(MSG_PREPARE, f.payload, f.length, &said), 0);
+	assert_int_equal(said.kicks, 3);
+	assert_int_equal(said.within_ms, 2000);
+	assert_false(frame_next(&in, &f));
+	link_ping_forget(b->link, b);
+}
+
 static void a_freed_link_calls_nobody(void **ctx)
 {
 	static const char *const script[] = { "! mute", "@ ping 1", NULL };
@@ -491,6 +520,7 @@ int main(void)
 		LINK_TEST(a_guest_that_was_reset_is_met_anew),
 		LINK_TEST(a_torn_frame_costs_nothing_but_itself),
 		LINK_TEST(pings_time_out_each_by_itself),
+		LINK_TEST(a_ping_and_what_it_announces_are_one_write),
 		LINK_TEST(a_freed_link_calls_nobody),
 		LINK_TEST(a_report_with_a_bad_record_is_dropped_whole),
 		LINK_TEST(requests_from_the_agent_are_dropped),
