@@ -52,6 +52,7 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
  * @deadline_ms: CLOCK_MONOTONIC, of the whole walk as the host gave it, 0 none
  * @step_deadline_ms: of the step or the silence between two, 0 none
  * @ticket: place in the queue for the kernel write
+ * @period: the time online that the kernel's online makes, 0 not seen yet
  * @resume: adoption: where the record of this boot says it stood, taken up after ap:threads
  * @doubt: adoption: the call that was under way in an agent that was killed, 0 none
  * @ladder_later: nobody watches the kernel's steps
@@ -73,6 +74,7 @@ struct job {
 	uint64_t deadline_ms;
 	uint64_t step_deadline_ms;
 	uint64_t ticket;
+	uint64_t period;
 	int resume;
 	int doubt;
 	bool ladder_later;
@@ -311,11 +313,9 @@ struct agent {
 	unsigned int jobs;
 	uint64_t rest_ms;
 	struct announcer announcer;
-	uint64_t announced;
 	bool announce_due;
 	bool said_any;
-	struct cpulist said_active;
-	struct cpulist said_standby;
+	struct announcement said;
 	struct cpu *cpus;
 };
 

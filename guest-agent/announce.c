@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ANNOUNCED "run/vcpuhp-agent/cpus.json"
@@ -21,6 +22,7 @@ static void drop(struct announcer *n)
 {
 	close(n->fd);
 	n->fd = -1;
+	n->filled = false;
 	unlinkat(n->root, BESIDE, 0);
 }
 
@@ -35,33 +37,6 @@ void announce_prepare(struct announcer *n)
 	/* Whatever is in the way is told when there is something to be announced. */
 	if (n->fd < 0)
 		n->fd = sysfs_make(n->root, BESIDE);
-}
-
-static int replace_once(struct announcer *n, const char *text, size_t len)
-{
-	int r;
-
-	announce_prepare(n);
-	if (n->fd < 0)
-		return n->fd;
-	r = sysfs_write_all(n->fd, text, len);
-	if (r == 0 && renameat(n->root, BESIDE, n->root, ANNOUNCED) < 0)
-		r = -errno;
-	if (r < 0) {
-		drop(n);
-		return r;
-	}
-	close(n->fd);
-	n->fd = -1;
-	return 0;
-}
-
-/* What was made ahead may have been removed since, or all of the folder. */
-static int replace(struct announcer *n, const char *text, size_t len)
-{
-	int r = replace_once(n, text, len);
-
-	return r == -ENOENT ? replace_once(n, text, len) : r;
 }
 
 static_assert(CPULIST_MAX <= 10000, "four digits");
@@ -99,20 +74,74 @@ static void put_array(struct text *t, const char *key, const struct cpulist *l)
 	put(t, "]");
 }
 
-int announce_write(struct announcer *n, const struct cpulist *active, const struct cpulist *standby,
-		   uint64_t serial)
+static int fill(struct announcer *n, const struct announcement *what)
 {
 	char list[CPULIST_MAX * 3];
 	struct text t;
 	int r;
 
-	r = cpulist_format(active, list, sizeof(list));
+	r = cpulist_format(&what->active, list, sizeof(list));
 	if (r < 0)
 		return r;
 	t.len = 0;
-	put(&t, "{\"serial\":%" PRIu64, serial);
-	put_array(&t, "active", active);
-	put_array(&t, "standby", standby);
+	put(&t, "{\"serial\":%" PRIu64, what->serial);
+	put_array(&t, "active", &what->active);
+	put_array(&t, "standby", &what->standby);
 	put(&t, ",\"active_list\":\"%s\"}\n", list);
-	return replace(n, t.buf, t.len);
+	return sysfs_write_all(n->fd, t.buf, t.len);
+}
+
+/* Put it into the file beside, whatever stands in there. */
+static int put_beside(struct announcer *n, const struct announcement *what)
+{
+	int r;
+
+	if (n->filled && (ftruncate(n->fd, 0) < 0 || lseek(n->fd, 0, SEEK_SET) < 0))
+		return -errno;
+	n->filled = true;
+	n->ahead = *what;
+	r = fill(n, what);
+	if (r < 0)
+		drop(n);
+	return r;
+}
+
+void announce_expect(struct announcer *n, const struct announcement *what)
+{
+	if (n->fd >= 0 && !n->filled)
+		(void)put_beside(n, what);
+}
+
+static bool is_ahead(const struct announcer *n, const struct announcement *what)
+{
+	return n->filled && memcmp(&n->ahead, what, sizeof(*what)) == 0;
+}
+
+static int replace_once(struct announcer *n, const struct announcement *what)
+{
+	int r;
+
+	announce_prepare(n);
+	if (n->fd < 0)
+		return n->fd;
+	r = is_ahead(n, what) ? 0 : put_beside(n, what);
+	if (r < 0)
+		return r;
+	if (renameat(n->root, BESIDE, n->root, ANNOUNCED) < 0) {
+		r = -errno;
+		drop(n);
+		return r;
+	}
+	close(n->fd);
+	n->fd = -1;
+	n->filled = false;
+	return 0;
+}
+
+/* What was made ahead may have been removed since, or all of the folder. */
+int announce_write(struct announcer *n, const struct announcement *what)
+{
+	int r = replace_once(n, what);
+
+	return r == -ENOENT ? replace_once(n, what) : r;
 }

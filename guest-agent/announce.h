@@ -3,15 +3,31 @@
 #define AGENT_ANNOUNCE_H
 
 #include "proto/cpulist.h"
+#include <stdbool.h>
 #include <stdint.h>
+
+/**
+ * struct announcement - what applications are told
+ * @serial: grows with each change
+ * @active: CPUs at ap:active or above
+ * @standby: CPUs present and resting, or on their way up from there and not active yet
+ */
+struct announcement {
+	uint64_t serial;
+	struct cpulist active;
+	struct cpulist standby;
+};
 
 /**
  * struct announcer - whoever writes the file; one in a guest
  * @fd: of the file beside it that the next announcement goes into, -1 it is made then
+ * @filled: that is @ahead, or some of it
  */
 struct announcer {
 	int root;
 	int fd;
+	bool filled;
+	struct announcement ahead;
 };
 
 void announce_init(struct announcer *n, int root);
@@ -20,18 +36,17 @@ void announce_done(struct announcer *n);
 /* Make that file ahead: it takes longer than all else, and a CPU waits for an announcement. */
 void announce_prepare(struct announcer *n);
 
+/* Put into it what is most likely to be announced next; nothing where something stands in it. */
+void announce_expect(struct announcer *n, const struct announcement *what);
+
 /**
  * announce_write() - replace /run/vcpuhp-agent/cpus.json, which applications watch
- * @active: CPUs at ap:active or above
- * @standby: CPUs present and resting, or on their way up from there and not active yet
- * @serial: grows with each change
  *
  * One JSON object: {"serial":N,"active":[..],"standby":[..],"active_list":"0-3"} and a newline,
  * replaced by rename so that readers never see half of it.
  *
  * Return: 0 or -errno.
  */
-int announce_write(struct announcer *n, const struct cpulist *active, const struct cpulist *standby,
-		   uint64_t serial);
+int announce_write(struct announcer *n, const struct announcement *what);
 
 #endif

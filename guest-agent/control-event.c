@@ -115,6 +115,16 @@ static void refused(const struct cpu *c, int rc, char text[AGENT_TEXT])
 		 c->job.call.startup ? "online" : "offline", errno_name(-rc), strerror(-rc));
 }
 
+/* Return: 0, or what its online counts as, with the reason. */
+static int confirm(struct agent *a, struct cpu *c, const char **ret_why)
+{
+	if (cputable_confirm_online(a, c))
+		return 0;
+	*ret_why = "the kernel's online succeeded, but the CPU is offline: it was not brought up, "
+		   "or was taken offline at once";
+	return c->present ? -EIO : -ENODEV;
+}
+
 void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 {
 	struct job *j = &c->job;
@@ -122,14 +132,16 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 
 	j->step_deadline_ms = 0;
 	/* Somebody may have changed it since the write, and that was no news before now. */
-	if (rc == -ENODEV)
+	if (rc == 0 && j->call.startup)
+		rc = confirm(a, c, &why);
+	else if (rc == -ENODEV)
 		cputable_look(a, c);
 	else
 		cputable_read_online(a, c);
 	/* There is nothing any more that could be brought back. */
 	j->taken |= !c->present;
 	if (rc == 0) {
-		if (j->call.startup && c->online)
+		if (j->call.startup)
 			cputable_begin_period(a, c);
 		/* Where it is now it is by our doing. */
 		c->taken = false;

@@ -25,6 +25,7 @@
 #include "guest-agent/finish.h"
 #include "guest-agent/hostlink.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/text.h"
 #include "guest-agent/writer.h"
 #include <assert.h>
 #include <errno.h>
@@ -65,7 +66,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 	walk_init(&j->h.walk, e->from, e->target);
 	j->h.walk.state = e->state;
 	j->h.walk.done = e->state == e->target;
-	snprintf(j->h.op, sizeof(j->h.op), "%s", e->op ? e->op : "");
+	text_copy(j->h.op, sizeof(j->h.op), e->op ? e->op : "");
 	c->text[0] = '\0';
 	a->jobs++;
 	r = (e->kind == JOB_KICK || e->kind == JOB_PARK) && !j->h.walk.done
@@ -114,7 +115,7 @@ void control_report_step(struct agent *a, struct cpu *c, uint8_t flags, int rc, 
 		},
 	};
 
-	snprintf(r.step.text, sizeof(r.step.text), "%s", text);
+	text_copy(r.step.text, sizeof(r.step.text), text);
 	hostlink_report(a, &r);
 }
 
@@ -130,9 +131,9 @@ void control_note_failure(struct agent *a, struct cpu *c, int rc, const char *te
 {
 	struct job *j = &c->job;
 	size_t used = strlen(j->text);
-	char name[128];
+	char buf[128];
+	const char *name = cputable_state_name(a, j->call.state, buf);
 
-	cputable_state_name(a, j->call.state, name);
 	agent_log(a, "cpu%d: %s of %s%s failed with %d: %s", c->cpu,
 		  j->call.startup ? "startup" : "teardown", name,
 		  j->call.rollback ? " in the rollback" : "", rc, text);
@@ -273,6 +274,7 @@ static int begin_call(struct agent *a, struct cpu *c, const char **ret_text)
 		return rc;
 	}
 	if (j->call.state == CPUHP_AP_ONLINE) {
+		j->period = 0;
 		writer_queue(a, c);
 		return PENDING;
 	}

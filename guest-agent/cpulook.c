@@ -53,6 +53,13 @@ uint64_t cpulook_device(int root, int cpu)
 	return read_inode(root, cpu, "", &error);
 }
 
+uint64_t cpulook_topology(int root, int cpu)
+{
+	int error;
+
+	return read_inode(root, cpu, "/topology", &error);
+}
+
 uint64_t cpulook_period(int root, int cpu)
 {
 	int error;

@@ -22,9 +22,14 @@ int cpulook_possible(int root, int max);
 uint64_t cpulook_device(int root, int cpu);
 
 /*
- * Which time online this is: another number each time, since the kernel makes the CPU's folder
- * named topology when it comes online and removes it when it goes offline. Where there is no such
- * folder the device's own stands for it. Return: 0 not known.
+ * The inode number of the CPU's folder named topology, of which the kernel makes another each time
+ * it takes the CPU online, and which it removes when it takes it offline. Return: 0 there is none.
+ */
+uint64_t cpulook_topology(int root, int cpu);
+
+/*
+ * Which time online this is: another number each time, by that folder. Where there is none the
+ * device's own stands for it. Return: 0 not known.
  */
 uint64_t cpulook_period(int root, int cpu);
 

@@ -16,11 +16,9 @@
  */
 #include "guest-agent/cputable.h"
 #include "guest-agent/adopt.h"
-#include "guest-agent/announce.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cpulook.h"
 #include "guest-agent/registry.h"
-#include "guest-agent/sysfs.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -30,21 +28,6 @@
 
 enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560 };
 
-/* The serial of the last announcement, by whichever agent. */
-static uint64_t read_serial(const struct agent *a)
-{
-	static const char head[] = "{\"serial\":";
-	char text[64 << 10];
-	uint64_t serial;
-
-	if (sysfs_read(a->root, "run/vcpuhp-agent/cpus.json", text, sizeof(text)) <= 0 ||
-	    strncmp(text, head, sizeof(head) - 1) != 0)
-		return 0;
-	errno = 0;
-	serial = strtoull(text + sizeof(head) - 1, NULL, 10);
-	return errno ? 0 : serial;
-}
-
 int cputable_init(struct agent *a)
 {
 	a->possible = cpulook_possible(a->root, AGENT_CPUS_MAX);
@@ -52,8 +35,6 @@ int cputable_init(struct agent *a)
 	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
 	if (!a->cpus)
 		return -ENOMEM;
-	announce_init(&a->announcer, a->root);
-	a->announced = read_serial(a);
 	for_each_cpu (a, c) {
 		c->cpu = (int)(c - a->cpus);
 		c->slot = c->left_slot = MSG_NO_SLOT;
@@ -65,7 +46,6 @@ int cputable_init(struct agent *a)
 
 void cputable_done(struct agent *a)
 {
-	announce_done(&a->announcer);
 	free(a->cpus);
 	a->cpus = NULL;
 	a->possible = 0;
@@ -188,6 +168,24 @@ static void look(struct agent *a, struct cpu *c)
 	c->row_due = true;
 }
 
+void cputable_look_ahead(struct agent *a, struct cpu *c)
+{
+	if (!c->job.period)
+		c->job.period = cpulook_topology(a->root, c->cpu);
+}
+
+bool cputable_confirm_online(struct agent *a, struct cpu *c)
+{
+	cputable_look_ahead(a, c);
+	c->period = c->job.period;
+	c->online = c->period != 0;
+	if (!c->online) {
+		look(a, c);
+		read_online(a, c);
+	}
+	return c->online;
+}
+
 void cputable_rescan(struct agent *a)
 {
 	for_each_cpu (a, c)
@@ -209,6 +207,10 @@ void cputable_on_uevent(struct agent *a, const struct uevent *e)
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
 
 	if (!c)
+		return;
+	/* It was looked at since. Whatever else became of it has sent another before this one. */
+	if ((e->kind == UEVENT_CPU_ONLINE && c->online) ||
+	    (e->kind == UEVENT_CPU_OFFLINE && c->present && !c->online))
 		return;
 	/* What comes of a write of ours is looked at when that returns. */
 	if ((e->kind == UEVENT_CPU_ONLINE || e->kind == UEVENT_CPU_OFFLINE) &&
@@ -323,36 +325,12 @@ void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)
 	agent_log(a, "cpu%d: %s", c->cpu, c->text);
 }
 
-int cputable_announce(struct agent *a)
-{
-	struct cpulist active, standby;
-	int r;
-
-	cpulist_zero(&active);
-	cpulist_zero(&standby);
-	for_each_cpu (a, c) {
-		if (c->active)
-			cpulist_set(&active, (unsigned int)c->cpu);
-		else if (c->resting)
-			cpulist_set(&standby, (unsigned int)c->cpu);
-	}
-	if (a->said_any && memcmp(&active, &a->said_active, sizeof(active)) == 0 &&
-	    memcmp(&standby, &a->said_standby, sizeof(standby)) == 0)
-		return 0;
-	r = announce_write(&a->announcer, &active, &standby, a->announced + 1);
-	if (r < 0)
-		return r;
-	a->announced++;
-	a->said_any = true;
-	a->said_active = active;
-	a->said_standby = standby;
-	return 0;
-}
-
 const char *cputable_state_name(const struct agent *a, int state, char buf[128])
 {
 	const char *name = ladder_is_dyn(state) ? a->registry.names[state - CPUHP_AP_DYN] : "";
 
-	snprintf(buf, 128, "%s%s%s", ladder_name(state), *name ? "." : "", name);
+	if (!*name)
+		return ladder_name(state);
+	snprintf(buf, 128, "%s.%s", ladder_name(state), name);
 	return buf;
 }

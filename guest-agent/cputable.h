@@ -24,6 +24,18 @@ void cputable_on_time(struct agent *a, uint64_t now);
 /* Read again whether the kernel has it online. */
 void cputable_read_online(struct agent *a, struct cpu *c);
 
+/*
+ * Look for the time online that a kernel's online under way makes; the folder that tells it comes
+ * with that one's first steps, so that nobody has to wait for this look at its end.
+ */
+void cputable_look_ahead(struct agent *a, struct cpu *c);
+
+/*
+ * Whether the kernel's online, which says it succeeded, has come to something: its row tells what is
+ * so. Of a CPU that is online, one look shows it.
+ */
+bool cputable_confirm_online(struct agent *a, struct cpu *c);
+
 /* What is done on it from now on is done in the time online that was read last. */
 void cputable_begin_period(struct agent *a, struct cpu *c);
 
@@ -49,10 +61,7 @@ void cpu_store(struct agent *a, struct cpu *c);
 void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Write the announcement again if it is not right any more. Return: 0 or -errno. */
-int cputable_announce(struct agent *a);
-
-/* "ap:verify", and for a callback "ap:dyn.NN-name". */
+/* "ap:verify", and for a callback "ap:dyn.NN-name", made in @buf. */
 const char *cputable_state_name(const struct agent *a, int state, char buf[128]);
 
 #endif

@@ -12,6 +12,7 @@
  * together with the next that may.
  */
 #include "guest-agent/crew.h"
+#include "guest-agent/announced.h"
 #include "guest-agent/child.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
@@ -162,7 +163,7 @@ static bool on_ask(struct agent *a, struct cpu *c, const struct worker_message *
 	    (ask->ran_on != c->cpu && !j->h.late))
 		return false;
 	c->active = j->call.startup;
-	m.rc = cputable_announce(a);
+	m.rc = announced_update(a);
 	control_leave(a, c, m.rc, ask->ran_on, now_ns(), m.rc < 0 ? strerror(-m.rc) : "");
 	if (handover_is_workers(&j->h)) {
 		expect_within(c, SILENCE_MS);

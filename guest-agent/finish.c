@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/finish.h"
 #include "guest-agent/adopt.h"
+#include "guest-agent/announced.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
@@ -8,6 +9,7 @@
 #include "guest-agent/kladder.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
+#include "guest-agent/text.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdio.h>
@@ -94,7 +96,7 @@ static void keep_result(struct agent *a, struct cpu *c, const struct job *j,
 		.rollback_failed_at = wire_state(o->rollback_failed_at),
 		.ran_on = c->ran_on < 0 ? MSG_NO_CPU : (uint16_t)c->ran_on,
 	};
-	snprintf(c->done.text, sizeof(c->done.text), "%s", o->rc ? j->text : "");
+	text_copy(c->done.text, sizeof(c->done.text), o->rc ? j->text : "");
 	c->done_kept = c->done_due = true;
 	agent_log(a, "cpu%d: kick %u ended at %s with %d%s%s", c->cpu, j->h.kick,
 		  ladder_name(c->state), o->rc, o->rc ? ": " : "", c->done.text);
@@ -128,6 +130,7 @@ bool finish_rest(struct agent *a)
 	bool more;
 	int r;
 
+	writer_look_ahead(a);
 	rest_log(a, now);
 	/* The host hears of the result first: it may share a core with this. */
 	if (a->jobs == 0 && now < a->rest_ms)
@@ -138,7 +141,7 @@ bool finish_rest(struct agent *a)
 		agent_log(a, "cannot %s: %s",
 			  a->expedite.active ? "put rcu_expedited back" : "expedite", strerror(-r));
 	more = a->jobs == 0 && kladder_rest(a);
-	announce_prepare(&a->announcer);
+	announced_prepare(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);
 	/* What was said here: nothing may wake the loop again for long. */

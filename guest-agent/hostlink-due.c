@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/hostlink-internal.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/text.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -48,7 +49,7 @@ static bool put_row(struct agent *a, const struct cpu *c)
 		},
 	};
 
-	snprintf(r.cpu.text, sizeof(r.cpu.text), "%s", c->text);
+	text_copy(r.cpu.text, sizeof(r.cpu.text), c->text);
 	/* In transition it is progress like its steps; a slot that is not known yet follows at once. */
 	return c->job.kind || c->slot == MSG_NO_SLOT ? add(a, &r) : put(a, &r);
 }
@@ -60,8 +61,8 @@ static bool put_state(struct agent *a, int i)
 		.state.state = (uint8_t)(CPUHP_AP_DYN + i),
 	};
 
-	snprintf(r.state.name, sizeof(r.state.name), "%s",
-		 registry_name(&a->registry, CPUHP_AP_DYN + i));
+	text_copy(r.state.name, sizeof(r.state.name),
+		  registry_name(&a->registry, CPUHP_AP_DYN + i));
 	return put(a, &r);
 }
 

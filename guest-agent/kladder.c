@@ -2,6 +2,7 @@
 #include "guest-agent/kladder.h"
 #include "guest-agent/child.h"
 #include "guest-agent/hostlink.h"
+#include "guest-agent/text.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <signal.h>
@@ -127,7 +128,7 @@ static void report(void *ctx, const struct ktrace_event *e)
 	r.kstep.kick = c->trace_kick;
 	r.kstep.slot = c->slot;
 	r.kstep.cpu = (uint16_t)c->cpu;
-	snprintf(r.kstep.name, sizeof(r.kstep.name), "%s", kstep_name(&a->kladder.names, e->step));
+	text_copy(r.kstep.name, sizeof(r.kstep.name), kstep_name(&a->kladder.names, e->step));
 	hostlink_progress(a, &r);
 }
 

@@ -7,6 +7,7 @@
  * the next deadline; with nothing in transition there is no deadline, and it is not woken.
  */
 #include "guest-agent/loop.h"
+#include "guest-agent/announced.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
@@ -111,6 +112,22 @@ static void dispatch(struct agent *a, uint64_t what)
 	}
 }
 
+static bool is_of_writer(const struct epoll_event *e)
+{
+	return (enum source)(e->data.u64 >> 32) == SOURCE_WRITER;
+}
+
+/* A CPU waits for the kernel write; what its uevents tell is known when it has returned. */
+static void dispatch_all(struct agent *a, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (is_of_writer(&events[i]))
+			dispatch(a, events[i].data.u64);
+	for (int i = 0; i < n; i++)
+		if (!is_of_writer(&events[i]))
+			dispatch(a, events[i].data.u64);
+}
+
 static uint64_t earlier(uint64_t x, uint64_t y)
 {
 	return !x || (y && y < x) ? y : x;
@@ -182,7 +199,7 @@ static void announce(struct agent *a)
 	if (!a->announce_due)
 		return;
 	a->announce_due = false;
-	r = cputable_announce(a);
+	r = announced_update(a);
 	if (r < 0)
 		agent_log(a, "cannot announce the CPUs: %s", strerror(-r));
 }
@@ -212,8 +229,7 @@ int loop_run(struct agent *a)
 		n = epoll_wait(a->epoll, events, EVENTS_A_TURN, more ? 0 : patience(a));
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		for (int i = 0; i < n; i++)
-			dispatch(a, events[i].data.u64);
+		dispatch_all(a, events, n);
 		on_time(a);
 	}
 	return 0;

@@ -12,6 +12,7 @@
  */
 #include "guest-agent/adopt.h"
 #include "guest-agent/agent.h"
+#include "guest-agent/announced.h"
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
@@ -40,30 +41,42 @@
 
 enum { LOCK_RETRY_MS = 1000 };
 
-uint64_t now_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+/*
+ * Of the kernel's last tick: deadlines need no more, and where a guest has no clock that programs
+ * can read by themselves a precise one costs a system call and an exit from the vCPU, many times a step.
+ */
 uint64_t now_ms(void)
 {
-	return now_ns() / 1000000u;
+	return read_clock(CLOCK_MONOTONIC_COARSE) / 1000000u;
 }
 
 void agent_log(struct agent *a, const char *format, ...)
 {
-	char text[1024], line[sizeof(text) + 16];
+	static const char name[] = "vcpuhp-agent: ";
+	char line[1040];
+	size_t len = sizeof(name) - 1;
 	va_list args;
-	int len;
 
+	memcpy(line, name, sizeof(name));
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(line + len, sizeof(line) - 1 - len, format, args);
 	va_end(args);
-	len = snprintf(line, sizeof(line), "vcpuhp-agent: %s\n", text);
-	log_add(&a->log, line, (size_t)len);
+	len += strlen(line + len);
+	line[len++] = '\n';
+	log_add(&a->log, line, len);
 	if (!a->log_ms)
 		a->log_ms = now_ms() + AGENT_LOG_MS;
 }
@@ -204,6 +217,7 @@ static int start(struct agent *a)
 
 	if (r < 0)
 		return cannot(a, "make the table of CPUs", r);
+	announced_init(a);
 	kladder_init(a);
 	hostlink_try_open(a);
 	crew_end_leftovers(a);
@@ -228,6 +242,7 @@ static void end(struct agent *a)
 	registry_done(a);
 	bootrec_close(&a->record);
 	cputable_done(a);
+	announced_done(a);
 	agent_log(a, "ended");
 }
 

@@ -6,10 +6,26 @@
 #include <stdbool.h>
 
 /**
+ * struct verify_kit - what step_verify() uses, of the process that calls it
+ * @timer: -1 not there yet
+ * @clocksource: the file that names the kernel's, -1 not there yet
+ * @noted: the clocksource of this boot, "" not known yet
+ */
+struct verify_kit {
+	int timer;
+	int clocksource;
+	char noted[64];
+};
+
+/* Make it ahead, which takes longer than all that is done with it. What is missing is made then. */
+void step_verify_prepare(int root, struct verify_kit *ret);
+
+/**
  * struct step_env - what the worker's own steps may use
  * @root: descriptor of the root folder
  * @config: borrowed
  * @cpu: the CPU in transition; the calling process is bound to it
+ * @verify: for step_verify()
  * @waits: called before what may take its time, so that others can see where it is; NULL nobody looks
  * @ctx: for @waits
  * @text: returned: why it failed, or a warning where the return value is 0
@@ -18,6 +34,7 @@ struct step_env {
 	int root;
 	const struct agent_config *config;
 	int cpu;
+	struct verify_kit *verify;
 	void (*waits)(void *ctx);
 	void *ctx;
 	char text[256];

@@ -20,6 +20,14 @@
 
 enum { LONG_SIZE = 64 };
 
+static int end_text(char *buf, size_t used)
+{
+	while (used > 0 && buf[used - 1] == '\n')
+		used--;
+	buf[used] = '\0';
+	return (int)used;
+}
+
 int sysfs_read(int root, const char *path, char *buf, size_t size)
 {
 	AUTO_CLOSE int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
@@ -40,10 +48,7 @@ int sysfs_read(int root, const char *path, char *buf, size_t size)
 		if (used >= size)
 			return -EFBIG;
 	}
-	while (used > 0 && buf[used - 1] == '\n')
-		used--;
-	buf[used] = '\0';
-	return (int)used;
+	return end_text(buf, used);
 }
 
 /* @n bytes as read at once, or less than 0 and errno; a number comes whole. */
@@ -68,15 +73,30 @@ static int take_long(char buf[LONG_SIZE], ssize_t n, long *ret)
 	return 0;
 }
 
-int sysfs_reread_long(int fd, long *ret)
+static ssize_t read_again(int fd, char *buf, size_t size)
 {
-	char buf[LONG_SIZE];
 	ssize_t n;
 
 	do
-		n = pread(fd, buf, sizeof(buf), 0);
+		n = pread(fd, buf, size, 0);
 	while (n < 0 && errno == EINTR);
-	return take_long(buf, n, ret);
+	return n;
+}
+
+int sysfs_reread_long(int fd, long *ret)
+{
+	char buf[LONG_SIZE];
+
+	return take_long(buf, read_again(fd, buf, sizeof(buf)), ret);
+}
+
+int sysfs_reread(int fd, char *buf, size_t size)
+{
+	ssize_t n = read_again(fd, buf, size);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n < size ? end_text(buf, (size_t)n) : -EFBIG;
 }
 
 int sysfs_read_long(int root, const char *path, long *ret)

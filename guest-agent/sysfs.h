@@ -19,6 +19,7 @@ int sysfs_read_long(int root, const char *path, long *ret);
 
 /* The same of a file that is kept open. */
 int sysfs_reread_long(int fd, long *ret);
+int sysfs_reread(int fd, char *buf, size_t size);
 
 /* The number all of @text is, as the kernel names CPUs and interrupts. Return: -1 none, or 10^6 and up. */
 int sysfs_number(const char *text);

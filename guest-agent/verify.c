@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest-agent/cleanup.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/sysfs.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CLOCKSOURCE "sys/devices/system/clocksource/clocksource0/current_clocksource"
-#define SAVED "run/vcpuhp-agent/clocksource"
+#define NOTED "run/vcpuhp-agent/clocksource"
 
 enum {
 	TIMER_NS = 100 * 1000,
@@ -35,22 +36,49 @@ static int fail(struct step_env *env, int rc, const char *what)
 	return rc;
 }
 
+static void make_timer(struct verify_kit *kit)
+{
+	if (kit->timer < 0)
+		kit->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+}
+
+static void open_clocksource(int root, struct verify_kit *kit)
+{
+	if (kit->clocksource < 0)
+		kit->clocksource = openat(root, CLOCKSOURCE, O_RDONLY | O_CLOEXEC);
+}
+
+/* Return: whether the first that was verified in this boot has noted it. */
+static bool read_noted(int root, struct verify_kit *kit)
+{
+	return kit->noted[0] || sysfs_read(root, NOTED, kit->noted, sizeof(kit->noted)) > 0;
+}
+
+void step_verify_prepare(int root, struct verify_kit *ret)
+{
+	*ret = (struct verify_kit){ .timer = -1, .clocksource = -1 };
+	make_timer(ret);
+	open_clocksource(root, ret);
+	(void)read_noted(root, ret);
+}
+
 /*
  * A timer is queued on the CPU that arms it while that CPU is busy, as ours is in the call: the
  * new CPU's own clock event device has to fire for it.
  */
-static int arm_timer(struct step_env *env, int fd)
+static int arm_timer(struct step_env *env)
 {
 	const struct itimerspec when = { .it_value = { .tv_nsec = TIMER_NS } };
 
-	if (fd < 0 || timerfd_settime(fd, 0, &when, NULL) < 0)
+	make_timer(env->verify);
+	if (timerfd_settime(env->verify->timer, 0, &when, NULL) < 0)
 		return fail(env, -errno, "cannot arm a timer");
 	return 0;
 }
 
-static int check_timer(struct step_env *env, int fd)
+static int check_timer(struct step_env *env)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = { .fd = env->verify->timer, .events = POLLIN };
 	int r;
 
 	do
@@ -76,26 +104,26 @@ static int check_cpu_time(struct step_env *env)
 /* A CPU whose clock disagrees makes the kernel drop the clocksource for a slower one. */
 static void check_clocksource(struct step_env *env)
 {
-	char now[64], saved[64];
+	struct verify_kit *kit = env->verify;
+	char now[sizeof(kit->noted)];
 
-	if (sysfs_read(env->root, CLOCKSOURCE, now, sizeof(now)) <= 0)
+	open_clocksource(env->root, kit);
+	if (sysfs_reread(kit->clocksource, now, sizeof(now)) <= 0)
 		return;
-	if (sysfs_read(env->root, SAVED, saved, sizeof(saved)) <= 0) {
-		if (sysfs_replace(env->root, SAVED, now, strlen(now)) < 0)
+	if (!read_noted(env->root, kit)) {
+		if (sysfs_replace(env->root, NOTED, now, strlen(now)) < 0)
 			step_note(env, "cannot note the clocksource");
-		return;
+	} else if (strcmp(now, kit->noted) != 0) {
+		step_note(env, "the clocksource changed from %s to %s since boot", kit->noted, now);
 	}
-	if (strcmp(now, saved) != 0)
-		step_note(env, "the clocksource changed from %s to %s since boot", saved, now);
 }
 
 int step_verify(struct step_env *env)
 {
-	AUTO_CLOSE int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	int r;
 
 	env->text[0] = '\0';
-	r = arm_timer(env, timer);
+	r = arm_timer(env);
 	if (r < 0)
 		return r;
 	/* On a CPU whose clocks are what is in doubt nothing ends by itself. */
@@ -103,5 +131,5 @@ int step_verify(struct step_env *env)
 	/* The timer runs meanwhile. */
 	check_clocksource(env);
 	r = check_cpu_time(env);
-	return r < 0 ? r : check_timer(env, timer);
+	return r < 0 ? r : check_timer(env);
 }

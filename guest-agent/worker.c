@@ -31,6 +31,7 @@
 #include "guest-agent/cleanup.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/sysfs.h"
+#include "guest-agent/text.h"
 #include "proto/ladder.h"
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ enum { LEFTOVER_MS = 1000, LEFTOVER_POLL_MS = 5 };
  */
 struct worker_self {
 	const struct worker_place *place;
+	struct verify_kit verify;
 	struct handover h;
 	struct worker_message out;
 	struct worker_message held[WORKER_PACK_MAX];
@@ -108,12 +110,13 @@ static int run_step(struct worker_self *w, int (*step)(struct step_env *env))
 		.root = w->place->root,
 		.config = w->place->config,
 		.cpu = w->h.cpu,
+		.verify = &w->verify,
 		.waits = say_held,
 		.ctx = w,
 	};
 	int r = step(&env);
 
-	snprintf(w->out.text, sizeof(w->out.text), "%s", env.text);
+	text_copy(w->out.text, sizeof(w->out.text), env.text);
 	return r;
 }
 
@@ -158,7 +161,7 @@ static void explain(struct worker_self *w, int rc)
 	if (rc > 0)
 		snprintf(w->out.text, sizeof(w->out.text), "exit status %d", rc);
 	else
-		snprintf(w->out.text, sizeof(w->out.text), "%s", strerror(-rc));
+		text_copy(w->out.text, sizeof(w->out.text), strerror(-rc));
 }
 
 static void take_order(struct worker_self *w, const struct worker_message *m)
@@ -244,7 +247,7 @@ static int callback(struct worker_self *w, const struct walk_call *call)
 		return r;
 	say_held(w);
 	callback_run(&c, &result);
-	snprintf(w->out.text, sizeof(w->out.text), "%s", result.text);
+	text_copy(w->out.text, sizeof(w->out.text), result.text);
 	/* Its number alone could be an exit status as well. */
 	if (result.signal && !result.text[0])
 		snprintf(w->out.text, sizeof(w->out.text), "killed by signal %d", result.signal);
@@ -461,6 +464,7 @@ void worker_main(const struct worker_place *place)
 	struct worker_message m;
 
 	map_text();
+	step_verify_prepare(place->root, &w.verify);
 	while (worker_recv(place->fd, &m, 0) == 1)
 		if (m.type == WORKER_WALK && take_walk(&w, &m))
 			walk_on(&w);

@@ -26,7 +26,8 @@ struct reply {
 
 /*
  * Whoever did it first (udev, root), what counts is that it is so: the kernel takes a write of the
- * value that stands without a word. A CPU without the file is always online.
+ * value that stands without a word. That a CPU came online control confirms, which costs less
+ * there (control_on_written()). A CPU without the file is always online.
  */
 static int write_online(int root, const struct request *q)
 {
@@ -39,13 +40,13 @@ static int write_online(int root, const struct request *q)
 	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
 	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) == 0)
 		return q->online ? 0 : -EPERM;
-	if (r == 0)
+	if (r == 0 && !q->online)
 		r = sysfs_read_long(root, path, &now);
 	if (r == -ENOENT)
 		return -ENODEV;
 	if (r < 0)
 		return r;
-	return (now == 1) == q->online ? 0 : -EIO;
+	return now == 0 ? 0 : -EIO;
 }
 
 /* Everybody waits for the kernel's online, and on a guest's only CPU the agent itself is in its way. */
@@ -174,6 +175,12 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c)
 bool writer_is_at_startup(const struct agent *a)
 {
 	return a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.call.startup;
+}
+
+void writer_look_ahead(struct agent *a)
+{
+	if (writer_is_at_startup(a))
+		cputable_look_ahead(a, &a->cpus[a->writer.cpu]);
 }
 
 static void finish(struct agent *a, int rc, const char *why)

@@ -27,6 +27,9 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c);
 /* Whether a CPU is on its way up in it. */
 bool writer_is_at_startup(const struct agent *a);
 
+/* While it is: see cputable_look_ahead(). */
+void writer_look_ahead(struct agent *a);
+
 void writer_on_readable(struct agent *a);
 /* The helper died. */
 void writer_on_exit(struct agent *a, int status);

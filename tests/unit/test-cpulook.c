@@ -78,9 +78,11 @@ static void test_period(void **state)
 	assert_int_equal(cpulook_period(f->fd, 1), 0);
 	fake_put(f, CPUS "/cpu1/online", "1\n");
 	assert_true(cpulook_period(f->fd, 1) == cpulook_device(f->fd, 1));
+	assert_int_equal(cpulook_topology(f->fd, 1), 0);
 	fake_mkdir(f, CPUS "/cpu1/topology");
 	first = cpulook_period(f->fd, 1);
 	assert_true(first && first != cpulook_device(f->fd, 1));
+	assert_true(cpulook_topology(f->fd, 1) == first);
 	fake_mkdir(f, CPUS "/cpu1/next");
 	assert_int_equal(renameat(f->fd, CPUS "/cpu1/next", f->fd, CPUS "/cpu1/topology"), 0);
 	assert_true(cpulook_period(f->fd, 1) != first);
