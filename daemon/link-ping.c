@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A ping asks whether the agent is alive, and measures the guest's clock by the way. Each has its own
+ * number, the host's time when it was sent, and its own deadline; PONG repeats the number. An answer
+ * to none that is under way is dropped: that one has timed out, or was forgotten.
+ *
+ * The offset of the two clocks is that of the ping that was answered fastest: half of its time is how
+ * far it may be off, and that grows with its age (DRIFT), so that a slower answer counts again when it
+ * has become the better one. A burst of pings at the beginning of a session finds a fast one.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
