@@ -79,12 +79,12 @@ void control_abort(struct agent *a, struct cpu *c, int rc)
 	}
 }
 
-void control_on_write_started(struct agent *a, struct cpu *c)
+void control_on_write_started(struct agent *a, struct cpu *c, uint64_t time_ns)
 {
 	struct job *j = &c->job;
 	const struct cpuhp_step *step = ladder_step(CPUHP_AP_ONLINE);
 
-	control_enter(a, c, &j->call, now_ns(), -1);
+	control_enter(a, c, &j->call, time_ns, -1);
 	j->overdue = false;
 	j->step_deadline_ms =
 		now_ms() +

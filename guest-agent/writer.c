@@ -130,6 +130,7 @@ static int send_request(struct agent *a, const struct cpu *c)
 static void start_next(struct agent *a)
 {
 	struct cpu *c;
+	uint64_t begun_ns;
 	int r;
 
 	if (kladder_wait_deadline(a))
@@ -138,8 +139,10 @@ static void start_next(struct agent *a)
 		c->job.ticket = 0;
 		a->writer.cpu = c->cpu;
 		kladder_begin(a, c);
-		control_on_write_started(a, c);
+		begun_ns = now_ns();
 		r = send_request(a, c);
+		/* It is at work meanwhile. */
+		control_on_write_started(a, c, begun_ns);
 		if (r < 0) {
 			a->writer.cpu = -1;
 			kladder_end(a, c);
