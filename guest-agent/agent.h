@@ -49,7 +49,7 @@ enum job_kind { JOB_NONE, JOB_KICK, JOB_ADOPT, JOB_PARK, JOB_INVOKE, JOB_LATE };
  * @at_worker: the walk is handed over; until the worker's completion only it moves the walk
  * @taken: the CPU went away meanwhile
  * @abort_rc: fail between two steps with this (cancel, deadline), 0 no
- * @deadline_ms: CLOCK_MONOTONIC, of the whole walk as the host gave it, 0 none
+ * @deadline_ms: now_ms(), of the whole walk as the host gave it, 0 none
  * @step_deadline_ms: of the step or the silence between two, 0 none
  * @ticket: place in the queue for the kernel write
  * @period: the time online that the kernel's online makes, 0 not seen yet
@@ -128,7 +128,7 @@ struct worker {
  * @leftover: of a callback whose worker died, until the next worker has seen to it
  * @load: it at the last report of the load
  * @next_due: @next waits, for the agent's own job on this CPU or a registration to end
- * @next_deadline_ms: CLOCK_MONOTONIC, of @next, 0 none
+ * @next_deadline_ms: now_ms(), of @next, 0 none
  */
 struct cpu {
 	int cpu;

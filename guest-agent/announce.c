@@ -106,15 +106,15 @@ static int put_beside(struct announcer *n, const struct announcement *what)
 	return r;
 }
 
-void announce_expect(struct announcer *n, const struct announcement *what)
-{
-	if (n->fd >= 0 && !n->filled)
-		(void)put_beside(n, what);
-}
-
 static bool is_ahead(const struct announcer *n, const struct announcement *what)
 {
 	return n->filled && memcmp(&n->ahead, what, sizeof(*what)) == 0;
+}
+
+void announce_expect(struct announcer *n, const struct announcement *what)
+{
+	if (n->fd >= 0 && !is_ahead(n, what))
+		(void)put_beside(n, what);
 }
 
 static int replace_once(struct announcer *n, const struct announcement *what)

@@ -36,7 +36,7 @@ void announce_done(struct announcer *n);
 /* Make that file ahead: it takes longer than all else, and a CPU waits for an announcement. */
 void announce_prepare(struct announcer *n);
 
-/* Put into it what is most likely to be announced next; nothing where something stands in it. */
+/* Put into it what is most likely to be announced next, where there is one. */
 void announce_expect(struct announcer *n, const struct announcement *what);
 
 /**

@@ -116,12 +116,14 @@ static void refused(const struct cpu *c, int rc, char text[AGENT_TEXT])
 }
 
 /* Return: 0, or what its online counts as, with the reason. */
-static int confirm(struct agent *a, struct cpu *c, const char **ret_why)
+static int confirm(struct agent *a, struct cpu *c, char text[AGENT_TEXT])
 {
 	if (cputable_confirm_online(a, c))
 		return 0;
-	*ret_why = "the kernel's online succeeded, but the CPU is offline: it was not brought up, "
-		   "or was taken offline at once";
+	snprintf(text, AGENT_TEXT,
+		 "the kernel's online of cpu %d succeeded, but it is offline: nothing came of it, "
+		 "or it was taken offline at once",
+		 c->cpu);
 	return c->present ? -EIO : -ENODEV;
 }
 
@@ -131,9 +133,9 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 	char text[AGENT_TEXT] = "";
 
 	j->step_deadline_ms = 0;
-	/* Somebody may have changed it since the write, and that was no news before now. */
+	/* Somebody may have changed it since the write: events of that were no news before now. */
 	if (rc == 0 && j->call.startup)
-		rc = confirm(a, c, &why);
+		rc = confirm(a, c, text);
 	else if (rc == -ENODEV)
 		cputable_look(a, c);
 	else
@@ -147,7 +149,7 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 		c->taken = false;
 	} else if (why) {
 		snprintf(text, sizeof(text), "%s: %s", why, strerror(-rc));
-	} else {
+	} else if (!text[0]) {
 		refused(c, rc, text);
 	}
 	if (j->overdue)

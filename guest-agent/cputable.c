@@ -178,7 +178,7 @@ bool cputable_confirm_online(struct agent *a, struct cpu *c)
 {
 	cputable_look_ahead(a, c);
 	c->period = c->job.period;
-	c->online = c->period != 0;
+	c->online = c->present && c->period != 0;
 	if (!c->online) {
 		look(a, c);
 		read_online(a, c);
@@ -188,8 +188,10 @@ bool cputable_confirm_online(struct agent *a, struct cpu *c)
 
 void cputable_rescan(struct agent *a)
 {
-	for_each_cpu (a, c)
+	for_each_cpu (a, c) {
+		c->job.period = 0;
 		look(a, c);
+	}
 	read_online(a, NULL);
 	for_each_cpu (a, c)
 		cputable_settle(a, c);
@@ -202,15 +204,23 @@ void cputable_look(struct agent *a, struct cpu *c)
 	cputable_settle(a, c);
 }
 
+/* It was looked at since. A guest that was suspended tells of the end of that alone: by the period. */
+static bool is_known(const struct agent *a, struct cpu *c, const struct uevent *e)
+{
+	if (e->kind == UEVENT_CPU_ONLINE)
+		return c->online && cpulook_period(a->root, c->cpu) == c->period;
+	/* Whatever it is, a time online that was seen before may be over. */
+	c->job.period = 0;
+	return e->kind == UEVENT_CPU_OFFLINE && c->present && !c->online;
+}
+
 void cputable_on_uevent(struct agent *a, const struct uevent *e)
 {
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
 
 	if (!c)
 		return;
-	/* It was looked at since. Whatever else became of it has sent another before this one. */
-	if ((e->kind == UEVENT_CPU_ONLINE && c->online) ||
-	    (e->kind == UEVENT_CPU_OFFLINE && c->present && !c->online))
+	if (is_known(a, c, e))
 		return;
 	/* What comes of a write of ours is looked at when that returns. */
 	if ((e->kind == UEVENT_CPU_ONLINE || e->kind == UEVENT_CPU_OFFLINE) &&

@@ -26,7 +26,8 @@ void cputable_read_online(struct agent *a, struct cpu *c);
 
 /*
  * Look for the time online that a kernel's online under way makes; the folder that tells it comes
- * with that one's first steps, so that nobody has to wait for this look at its end.
+ * with that one's first steps, so that nobody has to wait for this look at its end. It proves nothing
+ * before that has succeeded, and nothing after an event of the CPU's that is not its online.
  */
 void cputable_look_ahead(struct agent *a, struct cpu *c);
 

@@ -28,7 +28,7 @@
  * @late: unbound teardown for a CPU that was taken away; failures are reported and passed
  * @standby_wish, @kick: for the record of this boot
  * @slow: factor for deadlines
- * @deadline_ms: CLOCK_MONOTONIC, end of all callbacks' time, 0 none
+ * @deadline_ms: CLOCK_MONOTONIC, to a tick, end of all callbacks' time, 0 none
  * @rest: the state to write into the record while @only runs
  * @dyn: bit i: a callback stands at state 12 + i
  * @dyn_done: bit i: its startup is done on this CPU

@@ -63,8 +63,10 @@ static void tell_cpu(void *ctx, int cpu, const struct load_times *t)
 	hostlink_report(a, &r);
 }
 
-static void tell(struct agent *a, uint64_t now)
+static void tell(struct agent *a)
 {
+	/* now_ms() is too coarse for what others divide by. */
+	uint64_t now = now_ns() / 1000000u;
 	struct record r = { .type = RECORD_LOAD };
 	struct load *l = &a->load;
 
@@ -86,7 +88,7 @@ void load_on_time(struct agent *a, uint64_t now)
 	if (!load_deadline(a) || now < l->due_ms)
 		return;
 	if (!hostlink_is_behind(a))
-		tell(a, now);
+		tell(a);
 	l->due_ms += l->interval_ms;
 	/* What was slept through is not made up for. */
 	if (l->due_ms <= now)

@@ -55,8 +55,8 @@ uint64_t now_ns(void)
 }
 
 /*
- * Of the kernel's last tick: deadlines need no more, and where a guest has no clock that programs
- * can read by themselves a precise one costs a system call and an exit from the vCPU, many times a step.
+ * Of the kernel's last tick: deadlines need no more. Where a guest has no clock that programs can
+ * read by themselves, a precise one is a system call and an exit from the vCPU, many times a step.
  */
 uint64_t now_ms(void)
 {

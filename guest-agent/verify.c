@@ -51,7 +51,12 @@ static void open_clocksource(int root, struct verify_kit *kit)
 /* Return: whether the first that was verified in this boot has noted it. */
 static bool read_noted(int root, struct verify_kit *kit)
 {
-	return kit->noted[0] || sysfs_read(root, NOTED, kit->noted, sizeof(kit->noted)) > 0;
+	if (kit->noted[0])
+		return true;
+	/* What is no text it leaves in there. */
+	if (sysfs_read(root, NOTED, kit->noted, sizeof(kit->noted)) <= 0)
+		kit->noted[0] = '\0';
+	return kit->noted[0];
 }
 
 void step_verify_prepare(int root, struct verify_kit *ret)
@@ -71,7 +76,7 @@ static int arm_timer(struct step_env *env)
 	const struct itimerspec when = { .it_value = { .tv_nsec = TIMER_NS } };
 
 	make_timer(env->verify);
-	if (timerfd_settime(env->verify->timer, 0, &when, NULL) < 0)
+	if (env->verify->timer < 0 || timerfd_settime(env->verify->timer, 0, &when, NULL) < 0)
 		return fail(env, -errno, "cannot arm a timer");
 	return 0;
 }

@@ -220,6 +220,7 @@ void writer_on_readable(struct agent *a)
 /* It did not live to tell: what counts is what is so now. */
 static int judge(struct agent *a, struct cpu *c)
 {
+	c->job.period = 0;
 	cputable_read_online(a, c);
 	return c->online == c->job.call.startup ? 0 : -EIO;
 }

@@ -716,8 +716,34 @@ def a_cpu_that_is_offline_when_its_online_write_is_heard_of_did_not_come_online(
     with hanging_start(bed(), 1) as b:
         done = switched_before_the_reply_is_heard(b, ONLINE)
         equal((done["rc"], done["failed_at"], done["state"]), (-EIO, AP_ONLINE, STANDBY))
-        matches("succeeded, but the CPU is offline", done["text"])
+        matches("online of cpu 1 succeeded, but it is offline", done["text"])
         assert not b.rests(1, STANDBY)["flags"] & wire.ONLINE
+
+
+@case()
+def a_cpu_that_went_offline_after_it_was_seen_on_its_way_did_not_come_online():
+    """What was seen while the kernel was at work counts no more when an event says that it is over."""
+    for goes in (True, False):
+        with hanging_start(bed(), 1) as b:
+            kick = b.kick(1, ONLINE, wait=False)
+            b.wait(lambda b=b, n=kick: b.of(wire.STEP, kick=n, state=AP_ONLINE), what="the kernel write")
+            writer = writer_of(b)
+            until(lambda pid=writer: sleeps_in(pid, OPENAT))
+            b.new_period(1)
+            # In the turn of this answer the folder is seen.
+            b.send(wire.PING, host_ns=1)
+            b.wait(lambda b=b: b.answers(wire.PONG), what="PONG")
+            if goes:
+                os.rmdir(b.path("sys/devices/system/cpu/cpu1/topology"))
+                b.uevent("offline", 1)
+                b.send(wire.PING, host_ns=2)
+                b.wait(lambda b=b: len(b.answers(wire.PONG)) == 2, what="PONG")
+            release_write(b, 1, online=not goes)
+            done = b.done(kick)
+            if goes:
+                equal((done["rc"], done["failed_at"], done["state"]), (-EIO, AP_ONLINE, STANDBY))
+            else:
+                equal((done["rc"], done["state"]), (0, ONLINE))
 
 
 @case()
@@ -1319,7 +1345,8 @@ def R19_a_cpu_taken_away_while_no_agent_ran_is_torn_down_late_and_adopted_anew()
 @case()
 def R19_a_cpu_that_was_offline_for_a_moment_is_adopted_anew():
     """Whether an agent ran meanwhile or not: what was done before says nothing of now."""
-    for agent_runs in (True, False):
+    # A guest that was suspended says that they are online again, and not that they were offline.
+    for told in ("offline", "online", None):
         b = bed(cpus=2)
         b.callback("10-a")
         with b:
@@ -1327,11 +1354,11 @@ def R19_a_cpu_that_was_offline_for_a_moment_is_adopted_anew():
             b.kick(1, ONLINE)
             b.rests(0, ONLINE)
             b.forget_calls()
-            if not agent_runs:
+            if not told:
                 b.stop(signal.SIGKILL)
             b.new_period(1)
-            if agent_runs:
-                b.uevent("offline", 1)
+            if told:
+                b.uevent(told, 1)
             else:
                 b.start()
             b.wait(lambda b=b: len(b.calls()) == 2, what="the calls")

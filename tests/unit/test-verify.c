@@ -74,6 +74,22 @@ static void test_what_comes_after_the_preparation_is_seen(void **state)
 	close(kit.clocksource);
 }
 
+/* A record that is no name of a clocksource is not shown, but made anew. */
+static void test_a_record_that_is_too_long(void **state)
+{
+	const struct fake_root *f = *state;
+	struct step_env env;
+	char text[100];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	fake_put(f, CURRENT, "tsc\n");
+	fake_put(f, NOTED, text);
+	assert_int_equal(verify(f, &env), 0);
+	assert_string_equal(env.text, "");
+	assert_file(f, NOTED, "tsc");
+}
+
 static void test_a_record_that_cannot_be_kept(void **state)
 {
 	const struct fake_root *f = *state;
@@ -91,6 +107,7 @@ int main(void)
 		fake_root_test(test_a_cpu_that_works),
 		fake_root_test(test_a_changed_clocksource_is_a_warning),
 		fake_root_test(test_what_comes_after_the_preparation_is_seen),
+		fake_root_test(test_a_record_that_is_too_long),
 		fake_root_test(test_a_record_that_cannot_be_kept),
 	};
 
