@@ -3,9 +3,9 @@
  * Theory of operation
  *
  * Hooks are asked (hooks-vet.c) and told (hooks-lane.c), on ways of their own: an operation never waits for
- * what was told, and never for another domain's hooks. The folder is looked at whenever an operation begins or
- * something rare is to be told, and before each call; for steps, of which there are hundreds a second, what
- * was found last counts, and for the load of all domains it is looked at once a second. Without a folder nothing is made.
+ * what was told, and never for another domain's hooks. The folder is looked at whenever an operation begins and
+ * before each call, and for what is told when the last look is a second old; for steps, of which there are
+ * hundreds a second, what was found last counts. Without a folder nothing is made.
  *
  * Everything that runs is a job. Its outcome and its end are two things: what is late has its outcome at
  * once, and counts until its processes are gone, so a program that cannot be killed keeps its domain's lane
@@ -145,8 +145,7 @@ static bool is_heard(struct hooks *h, enum hook_event event)
 {
 	struct hook_list list;
 
-	if (event != HOOK_PROGRESS &&
-	    (event != HOOK_LOAD || now_us() - h->looked_us >= HOOKS_LOOK_US))
+	if (event != HOOK_PROGRESS && now_us() - h->looked_us >= HOOKS_LOOK_US)
 		(void)hooks_look(h, &list);
 	return h->any;
 }

@@ -55,18 +55,22 @@ static int keep_ended(const struct domain *d, struct intent *i)
 			break;
 		first--;
 	}
-	for (; r == 0 && first < d->n_kept; first++)
-		r = keep_op(i, d->kept[first]);
+	for (unsigned int k = first; k > 0 && d->kept[k - 1]->record; k--)
+		op_forget_ended(d->kept[k - 1]);
+	for (; r == 0 && first < d->n_kept; first++) {
+		r = op_keep_ended(d->kept[first]);
+		if (r == 0)
+			i->ended[i->n_ended++] = d->kept[first]->record;
+	}
 	return r;
 }
 
 static int keep_ops(const struct domain *d, struct intent *i)
 {
-	unsigned int ended = d->n_kept < INTENT_ENDED_MAX ? d->n_kept : INTENT_ENDED_MAX;
-	int r = 0;
+	int r;
 
 	/* Each is some KiB, and there are few of them mostly. */
-	i->ops = calloc(ended + 1 + d->n_queued, sizeof(*i->ops));
+	i->ops = calloc(1 + (size_t)d->n_queued, sizeof(*i->ops));
 	if (!i->ops)
 		return -ENOMEM;
 	r = keep_ended(d, i);

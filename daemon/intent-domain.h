@@ -42,5 +42,9 @@ int domain_may_accept(struct domain *d, char why[OP_TEXT_MAX]);
 int op_resume(struct domain *d, const struct intent *i, const struct intent_op *o);
 /* op-intent.c: what is to be kept of one. @ret->moves: returned to the caller. Return: 0 or -ENOMEM. */
 int op_keep_intent(const struct op *o, struct intent_op *ret);
+/* Of one that has ended: into @o->record, if it is not there. Return: 0 or -errno. */
+int op_keep_ended(struct op *o);
+/* It is too long ago to be kept. */
+void op_forget_ended(struct op *o);
 
 #endif

@@ -53,11 +53,10 @@ static uint64_t number(struct codec *c, uint64_t v, unsigned int bytes)
 		c->bad = true;
 		return 0;
 	}
-	for (unsigned int i = 0; i < bytes; i++) {
-		if (!c->decode)
-			c->at[i] = (uint8_t)(v >> (8 * i));
+	for (unsigned int i = 0; !c->decode && i < bytes; i++)
+		c->at[i] = (uint8_t)(v >> (8 * i));
+	for (unsigned int i = 0; i < bytes; i++)
 		read |= (uint64_t)c->at[i] << (8 * i);
-	}
 	c->at += bytes;
 	return read;
 }
@@ -323,16 +322,28 @@ static void vcpus(struct codec *c, struct intent *i)
 		vcpu(c, &i->vcpus[k]);
 }
 
+static void as_it_stands(struct codec *c, const struct intent_bytes *b)
+{
+	if (c->bad || (size_t)(c->end - c->at) < b->n) {
+		c->bad = true;
+		return;
+	}
+	memcpy(c->at, b->data, b->n);
+	c->at += b->n;
+}
+
 static void ops(struct codec *c, struct intent *i)
 {
 	void *room = i->ops;
-	unsigned int n = (unsigned int)within(c, (int)i->n_ops, 0, INTENT_OPS_MAX);
+	unsigned int n = (unsigned int)within(c, (int)(i->n_ended + i->n_ops), 0, INTENT_OPS_MAX);
 
 	if (!make_room(c, &room, n, sizeof(*i->ops)))
 		return;
 	i->ops = room;
-	i->n_ops = n;
-	for (unsigned int k = 0; !c->bad && k < n; k++)
+	i->n_ops = c->decode ? n : i->n_ops;
+	for (unsigned int k = 0; k < i->n_ended; k++)
+		as_it_stands(c, i->ended[k]);
+	for (unsigned int k = 0; !c->bad && k < i->n_ops; k++)
 		op(c, &i->ops[k]);
 }
 
@@ -353,14 +364,44 @@ void intent_done(struct intent *i)
 	*i = (struct intent){ 0 };
 }
 
+static size_t op_size(const struct intent_op *o)
+{
+	return OP_BYTES + MOVE_BYTES * (size_t)o->n_moves;
+}
+
 size_t intent_size(const struct intent *i)
 {
-	size_t moves_all = 0;
+	size_t n = INTENT_HEADER + OP_BYTES + VCPU_BYTES * (size_t)i->n_vcpus;
 
+	for (unsigned int k = 0; k < i->n_ended; k++)
+		n += i->ended[k]->n;
 	for (unsigned int k = 0; k < i->n_ops; k++)
-		moves_all += i->ops[k].n_moves;
-	return INTENT_HEADER + OP_BYTES * (1 + (size_t)i->n_ops) + MOVE_BYTES * moves_all +
-	       VCPU_BYTES * (size_t)i->n_vcpus;
+		n += op_size(&i->ops[k]);
+	return n;
+}
+
+int intent_encode_op(struct intent_op *o, struct intent_bytes **ret)
+{
+	size_t size = op_size(o), n;
+	uint8_t *room = malloc(size);
+	struct intent_bytes *b;
+	struct codec c = { .at = room, .end = room + size };
+
+	if (!room)
+		return -ENOMEM;
+	op(&c, o);
+	n = (size_t)(c.at - room);
+	/* Not cut from the room, which is more than ten times as large: what the last one left is of its size. */
+	b = c.bad ? NULL : malloc(sizeof(*b) + n);
+	if (b) {
+		b->n = n;
+		memcpy(b->data, room, n);
+		*ret = b;
+	}
+	free(room);
+	if (c.bad)
+		return -ENOBUFS;
+	return b ? 0 : -ENOMEM;
 }
 
 static uint32_t checksum(const uint8_t *slot, size_t length)

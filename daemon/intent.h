@@ -97,10 +97,18 @@ struct intent_op {
 	struct intent_move *moves;
 };
 
+/* An operation as it stands in a slot. */
+struct intent_bytes {
+	size_t n;
+	uint8_t data[];
+};
+
 /**
  * struct intent - all of a domain
  * @guest_boot: the guest's boot id that the wishes and kick numbers belong to; all 0 unknown
  * @vcpus: @n_vcpus, owned; none before QEMU was seen
+ * @ended: @n_ended, to be written before @ops and never read: the caller's; of what has ended nothing
+ *         changes any more, and it is written with every change of what has not
  * @ops: @n_ops, owned: the last that have ended, the one that runs, and those that wait, in this order
  */
 struct intent {
@@ -109,12 +117,17 @@ struct intent {
 	uint8_t guest_boot[16];
 	unsigned int n_vcpus;
 	struct intent_vcpu *vcpus;
+	unsigned int n_ended;
+	const struct intent_bytes *ended[INTENT_ENDED_MAX];
 	unsigned int n_ops;
 	struct intent_op *ops;
 };
 
 /* Frees what @i owns; @i itself is the caller's. */
 void intent_done(struct intent *i);
+
+/* For struct intent's @ended. @ret: the caller's, free(). Return: 0; -ENOMEM; -ENOBUFS as intent_encode(). */
+int intent_encode_op(struct intent_op *o, struct intent_bytes **ret);
 
 /* An upper bound of what intent_encode() needs. */
 size_t intent_size(const struct intent *i);

@@ -118,3 +118,23 @@ int op_keep_intent(const struct op *o, struct intent_op *ret)
 	}
 	return keep_moves(o, ret);
 }
+
+int op_keep_ended(struct op *o)
+{
+	struct intent_op i;
+	int r;
+
+	if (o->record)
+		return 0;
+	r = op_keep_intent(o, &i);
+	if (r == 0)
+		r = intent_encode_op(&i, &o->record);
+	free(i.moves);
+	return r;
+}
+
+void op_forget_ended(struct op *o)
+{
+	free(o->record);
+	o->record = NULL;
+}

@@ -102,6 +102,7 @@ void op_done(struct op *o)
 		free(o->callbacks[i].name);
 	free(o->callbacks);
 	free(o->persist);
+	free(o->record);
 	text_done(&o->error);
 	text_done(&o->warning);
 }

@@ -358,8 +358,8 @@ int op_run_admit(struct op_run *run)
 	rc = admission_start(&run->admission, op->domain,
 			     run->vetted ? ADMISSION_MOVE : ADMISSION_VET, &op->request, 0,
 			     on_admitted, run);
-	if (rc >= 0)
-		op_run_look_again(run);
+	if (rc >= 0 && op->domain->attached)
+		stretch_deadline(run);
 	return rc < 0 ? rc : 0;
 }
 

@@ -143,6 +143,7 @@ struct op_callback {
  * @callbacks: whose steps were taken, @n_callbacks entries: what is called so later, or not at all,
  *             is another matter
  * @deadline: counts from its acceptance, in the queue too
+ * @record: what the intent has of it once it has ended (op_keep_ended()), NULL not made; owned
  * @ladder_watched: somebody who waits for it wants the kernel's steps as they come
  * @stretched: the deadline is as long as this domain's speed asks for
  */
@@ -172,6 +173,7 @@ struct op {
 	struct op_callback *callbacks;
 	struct op_run *run; /* the engine's own, NULL unless running */
 	sd_event_source *deadline;
+	struct intent_bytes *record;
 	bool stretched;
 	bool ladder_watched;
 	unsigned int refs;

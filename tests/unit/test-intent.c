@@ -60,11 +60,44 @@ static void whatever_a_write_tears_the_other_slot_counts(void **state)
 	intent_done(&new);
 }
 
+static void what_has_ended_is_the_same_bytes_as_if_it_were_written_anew(void **state)
+{
+	struct intent i = make_intent(8, 3);
+	struct intent rest = i;
+	struct intent_bytes *first = NULL, *second = NULL;
+	uint8_t whole[SLOT], parts[SLOT];
+	int n = intent_encode(&i, whole, sizeof(whole));
+
+	assert_int_equal(intent_encode_op(&i.ops[0], &first), 0);
+	assert_int_equal(intent_encode_op(&i.ops[1], &second), 0);
+	rest.n_ended = 2;
+	rest.ended[0] = first;
+	rest.ended[1] = second;
+	rest.n_ops = 1;
+	rest.ops = &i.ops[2];
+	assert_true(intent_size(&rest) <= intent_size(&i));
+	assert_int_equal(intent_encode(&rest, parts, sizeof(parts)), n);
+	assert_memory_equal(whole, parts, (size_t)n);
+	/* Where they end is not beyond the room there is. */
+	assert_int_equal(intent_encode(&rest, parts, (size_t)n - 1), -ENOBUFS);
+	rest.n_ops = 0;
+	n = intent_encode(&rest, parts, sizeof(parts));
+	assert_true(n > 0);
+	assert_int_equal(intent_encode(&rest, parts, (size_t)n - 1), -ENOBUFS);
+	free(first);
+	free(second);
+	intent_done(&i);
+}
+
 static void a_number_out_of_range_is_refused(void **state)
 {
 	struct intent i = make_intent(8, 3);
+	struct intent_bytes *bytes = NULL;
 	uint8_t data[SLOT];
 
+	i.ops[0].moves[1].from = CPUHP_ONLINE + 1;
+	assert_int_equal(intent_encode_op(&i.ops[0], &bytes), -ENOBUFS);
+	assert_null(bytes);
 	i.ops[0].moves[1].from = CPUHP_ONLINE + 1;
 	assert_int_equal(intent_encode(&i, data, sizeof(data)), -ENOBUFS);
 	i.ops[0].moves[1].from = 0;
@@ -186,6 +219,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(every_flipped_bit_is_noticed),
 		cmocka_unit_test(whatever_a_write_tears_the_other_slot_counts),
+		cmocka_unit_test(what_has_ended_is_the_same_bytes_as_if_it_were_written_anew),
 		cmocka_unit_test(a_number_out_of_range_is_refused),
 		cmocka_unit_test(anothers_is_told_and_leaves_nothing_that_counts),
 		cmocka_unit_test(anothers_that_is_at_rest_counts_where_it_is_the_newest),
