@@ -329,6 +329,8 @@ uint64_t now_ms(void);
 
 /* One line on standard error, when nothing moves or a little later. */
 void agent_log(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line as it is. */
+void agent_log_text(struct agent *a, const char *text);
 
 /* The same, and a log record for the host; @level is a syslog(3) priority. */
 void agent_tell(struct agent *a, int level, const char *format, ...)

@@ -2,11 +2,11 @@
 #include "guest-agent/cpulook.h"
 #include "guest-agent/cleanup.h"
 #include "guest-agent/sysfs.h"
+#include "guest-agent/text.h"
 #include "proto/msg.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -35,13 +35,21 @@ int cpulook_possible(int root, int max)
 	return last >= 0 && last < max ? last + 1 : max;
 }
 
+/* @what: "" its folder itself. */
+static void path_of(int cpu, const char *what, char path[80])
+{
+	text_copy(path, 80, CPUS "/cpu");
+	text_add_number(path, 80, (unsigned int)cpu);
+	text_add(path, 80, what);
+}
+
 /* Of a folder of @cpu's. Return: 0 and -errno in @ret_error where it cannot be had. */
 static uint64_t read_inode(int root, int cpu, const char *folder, int *ret_error)
 {
 	char path[80];
 	struct stat st;
 
-	snprintf(path, sizeof(path), CPUS "/cpu%d%s", cpu, folder);
+	path_of(cpu, folder, path);
 	*ret_error = fstatat(root, path, &st, 0) < 0 ? -errno : 0;
 	return *ret_error ? 0 : st.st_ino;
 }
@@ -83,7 +91,7 @@ uint16_t cpulook_slot(int root, int cpu)
 {
 	char path[80], text[256];
 
-	snprintf(path, sizeof(path), CPUS "/cpu%d/firmware_node/path", cpu);
+	path_of(cpu, "/firmware_node/path", path);
 	if (sysfs_read(root, path, text, sizeof(text)) <= 0)
 		return MSG_NO_SLOT;
 	return parse_slot(text);
@@ -110,7 +118,7 @@ bool cpulook_is_online(int root, const struct cpulook_online *all, int cpu)
 
 	if (all->listed)
 		return cpulist_has(&all->list, (unsigned int)cpu);
-	snprintf(path, sizeof(path), CPUS "/cpu%d/online", cpu);
+	path_of(cpu, "/online", path);
 	r = sysfs_read_long(root, path, &v);
 	return r == -ENOENT ? cpulook_device(root, cpu) != 0 : r == 0 && v == 1;
 }

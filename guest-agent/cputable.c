@@ -19,6 +19,7 @@
 #include "guest-agent/control.h"
 #include "guest-agent/cpulook.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/text.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -273,14 +274,23 @@ void cputable_settle(struct agent *a, struct cpu *c)
 	}
 }
 
+static void log_move(struct agent *a, const struct cpu *c, int state)
+{
+	char line[288] = "cpu", name[128];
+
+	text_add_number(line, sizeof(line), (unsigned int)c->cpu);
+	text_add(line, sizeof(line), ": ");
+	text_add(line, sizeof(line), cputable_state_name(a, c->state, name));
+	text_add(line, sizeof(line), " -> ");
+	text_add(line, sizeof(line), cputable_state_name(a, state, name));
+	agent_log_text(a, line);
+}
+
 void cpu_set_state(struct agent *a, struct cpu *c, int state)
 {
-	char from[128], to[128];
-
 	if (state == c->state)
 		return;
-	agent_log(a, "cpu%d: %s -> %s", c->cpu, cputable_state_name(a, c->state, from),
-		  cputable_state_name(a, state, to));
+	log_move(a, c, state);
 	c->state = state;
 	if (state <= CPUHP_STANDBY) {
 		/* None of this is of a CPU that is offline. */
@@ -341,6 +351,8 @@ const char *cputable_state_name(const struct agent *a, int state, char buf[128])
 
 	if (!*name)
 		return ladder_name(state);
-	snprintf(buf, 128, "%s.%s", ladder_name(state), name);
+	text_copy(buf, 128, ladder_name(state));
+	text_add(buf, 128, ".");
+	text_add(buf, 128, name);
 	return buf;
 }

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * A job ends in finish_job() and nowhere else. What somebody waits for comes first: where the CPU
+ * rests, and a kick's result, which is kept until the host has acknowledged it. Then begins what has
+ * waited for this CPU, or for all of them, to be at rest.
+ *
+ * What nobody waits for is done from the loop, REST_MS after the last result (finish_rest()).
+ */
 #include "guest-agent/finish.h"
 #include "guest-agent/adopt.h"
 #include "guest-agent/announced.h"
@@ -82,6 +91,24 @@ static int state_of(const struct cpu *c, uint16_t slot)
 	return c->slot == slot || c->slot == MSG_NO_SLOT ? c->state : CPUHP_OFFLINE;
 }
 
+/* Before the host has heard of it. */
+static void log_end(struct agent *a, const struct cpu *c)
+{
+	char line[96] = "cpu";
+
+	text_add_number(line, sizeof(line), (unsigned int)c->cpu);
+	text_add(line, sizeof(line), ": kick ");
+	text_add_number(line, sizeof(line), c->done.kick);
+	text_add(line, sizeof(line), " ended at ");
+	text_add(line, sizeof(line), ladder_name(c->state));
+	if (c->done.rc == 0) {
+		text_add(line, sizeof(line), " with 0");
+		agent_log_text(a, line);
+	} else {
+		agent_log(a, "%s with %d: %s", line, c->done.rc, c->done.text);
+	}
+}
+
 static void keep_result(struct agent *a, struct cpu *c, const struct job *j,
 			const struct outcome *o)
 {
@@ -98,8 +125,7 @@ static void keep_result(struct agent *a, struct cpu *c, const struct job *j,
 	};
 	text_copy(c->done.text, sizeof(c->done.text), o->rc ? j->text : "");
 	c->done_kept = c->done_due = true;
-	agent_log(a, "cpu%d: kick %u ended at %s with %d%s%s", c->cpu, j->h.kick,
-		  ladder_name(c->state), o->rc, o->rc ? ": " : "", c->done.text);
+	log_end(a, c);
 }
 
 static void rest(struct agent *a, struct cpu *c, const struct job *j)

@@ -18,6 +18,7 @@
 #include "guest-agent/finish.h"
 #include "guest-agent/hostlink.h"
 #include "guest-agent/registry.h"
+#include "guest-agent/text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,7 +168,7 @@ static void end_waiting(struct cpu *c, int rc, const char *text)
 		.rollback_failed_at = 0xff,
 		.ran_on = MSG_NO_CPU,
 	};
-	snprintf(c->done.text, sizeof(c->done.text), "%s", text);
+	text_copy(c->done.text, sizeof(c->done.text), text);
 	c->done_kept = c->done_due = true;
 }
 

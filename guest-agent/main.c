@@ -25,6 +25,7 @@
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/sysfs.h"
+#include "guest-agent/text.h"
 #include "guest-agent/writer.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -63,22 +64,29 @@ uint64_t now_ms(void)
 	return read_clock(CLOCK_MONOTONIC_COARSE) / 1000000u;
 }
 
-void agent_log(struct agent *a, const char *format, ...)
+void agent_log_text(struct agent *a, const char *text)
 {
-	static const char name[] = "vcpuhp-agent: ";
 	char line[1040];
-	size_t len = sizeof(name) - 1;
-	va_list args;
+	size_t len;
 
-	memcpy(line, name, sizeof(name));
-	va_start(args, format);
-	vsnprintf(line + len, sizeof(line) - 1 - len, format, args);
-	va_end(args);
-	len += strlen(line + len);
+	text_copy(line, sizeof(line), "vcpuhp-agent: ");
+	text_add(line, sizeof(line) - 1, text);
+	len = strlen(line);
 	line[len++] = '\n';
 	log_add(&a->log, line, len);
 	if (!a->log_ms)
 		a->log_ms = now_ms() + AGENT_LOG_MS;
+}
+
+void agent_log(struct agent *a, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	agent_log_text(a, text);
 }
 
 void agent_tell(struct agent *a, int level, const char *format, ...)

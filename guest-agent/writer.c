@@ -5,9 +5,9 @@
 #include "guest-agent/cputable.h"
 #include "guest-agent/kladder.h"
 #include "guest-agent/sysfs.h"
+#include "guest-agent/text.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -31,12 +31,13 @@ struct reply {
  */
 static int write_online(int root, const struct request *q)
 {
-	char folder[64], path[80];
+	char folder[80] = "sys/devices/system/cpu/cpu", path[80];
 	long now = 0;
 	int r;
 
-	snprintf(folder, sizeof(folder), "sys/devices/system/cpu/cpu%d", q->cpu);
-	snprintf(path, sizeof(path), "%s/online", folder);
+	text_add_number(folder, sizeof(folder), (unsigned int)q->cpu);
+	text_copy(path, sizeof(path), folder);
+	text_add(path, sizeof(path), "/online");
 	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
 	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) == 0)
 		return q->online ? 0 : -EPERM;
