@@ -3,9 +3,10 @@
  * Theory of operation
  *
  * Hooks are asked (hooks-vet.c) and told (hooks-lane.c), on ways of their own: an operation never waits for
- * what was told, and never for another domain's hooks. The folder is looked at whenever an operation begins and
- * before each call, and for what is told when the last look is a second old; for steps, of which there are
- * hundreds a second, what was found last counts. Without a folder nothing is made.
+ * what was told, and never for another domain's hooks. The folder is looked at whenever an operation begins or
+ * something rare is to be told, and before each call; for an operation's result not again within a second of its
+ * beginning. For steps, of which there are hundreds a second, what was found last counts, and for the load of all
+ * domains it is looked at once a second. Without a folder nothing is made.
  *
  * Everything that runs is a job. Its outcome and its end are two things: what is late has its outcome at
  * once, and counts until its processes are gone, so a program that cannot be killed keeps its domain's lane
@@ -140,20 +141,28 @@ void hooks_leave(struct hook_job *job)
 	hook_run_drop(job->run);
 }
 
-/* Whether there is anybody to be told. */
-static bool is_heard(struct hooks *h, enum hook_event event)
+/* Whether there is anybody to be told, as it was seen at @since_us or later. */
+static bool is_heard(struct hooks *h, uint64_t since_us)
 {
 	struct hook_list list;
 
-	if (event != HOOK_PROGRESS && now_us() - h->looked_us >= HOOKS_LOOK_US)
+	if (h->looked_us < since_us)
 		(void)hooks_look(h, &list);
 	return h->any;
+}
+
+/* It looked itself when it began, if it ever did. */
+static uint64_t seen_by(const struct op *o)
+{
+	uint64_t lately_us = now_us() - HOOKS_LOOK_US;
+
+	return o->accepted_us > lately_us ? o->accepted_us : lately_us;
 }
 
 /* As often as the configuration says; a client that watches may have it told more often. */
 static void on_load(struct hooks *h, const struct domain *d)
 {
-	if (load_is_due(d, load_configured_ms(d)) && is_heard(h, HOOK_LOAD))
+	if (load_is_due(d, load_configured_ms(d)) && is_heard(h, now_us() - HOOKS_LOOK_US))
 		hooks_put(h, d, d->config->name, HOOK_LOAD, NULL, -1,
 			  hook_json_other(d, HOOK_LOAD, report_load(d, true, now_us())));
 }
@@ -163,10 +172,10 @@ static void on_event(void *ctx, const struct event *e)
 	struct hooks *h = ctx;
 	enum hook_event event;
 
-	if (e->type == EVENT_STEP && e->domain && e->op && is_heard(h, HOOK_PROGRESS))
+	if (e->type == EVENT_STEP && e->domain && e->op && is_heard(h, 0))
 		hooks_put(h, e->domain, e->domain->config->name, HOOK_PROGRESS, e->op->id, -1,
 			  hook_json_step(e));
-	if (e->type == EVENT_DRIFT && e->domain && is_heard(h, HOOK_DRIFT))
+	if (e->type == EVENT_DRIFT && e->domain && is_heard(h, UINT64_MAX))
 		hooks_put(h, e->domain, e->domain->config->name, HOOK_DRIFT, NULL, e->vcpu,
 			  hook_json_drift(e));
 	if (e->type == EVENT_LOAD)
@@ -174,7 +183,7 @@ static void on_event(void *ctx, const struct event *e)
 	if (e->type != EVENT_OPERATION || !e->op || !e->op->ended)
 		return;
 	event = hook_event_of_result(e->op);
-	if (is_heard(h, event))
+	if (is_heard(h, seen_by(e->op)))
 		hooks_put(h, e->op->domain, e->op->domain_name, event, e->op->id, -1,
 			  hook_json_result(e->op));
 }

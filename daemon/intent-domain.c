@@ -131,7 +131,11 @@ static int write_with(struct domain *d, write_fn write)
 	int r = collect(d, &i);
 
 	if (r < 0)
-		snprintf(d->store_why, sizeof(d->store_why), "out of memory");
+		snprintf(
+			d->store_why, sizeof(d->store_why), "%s",
+			r == -ENOMEM
+				? "out of memory"
+				: "what has ended cannot be written: a number of it is out of range");
 	else
 		r = write(d->intent, &i, d->store_why);
 	intent_done(&i);
