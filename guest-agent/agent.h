@@ -112,6 +112,7 @@ struct worker {
  * @period: which time online that is (cpulook.h)
  * @state_period: the one in which @state was reached, where that is above standby
  * @active, @resting: announced as in service, or as at standby
+ * @awaited: it came while kicks are to come, and none has come for it: it is not said to rest
  * @state: highest state whose startup is done; set by cpu_set_state() alone, and from the record
  * @restored: @state is what an agent before this one left, and was not looked after yet
  * @doubt: a state whose callback that one had begun, until the agent's own job has seen to it
@@ -121,6 +122,7 @@ struct worker {
  * @standby_wish: 0 none, 1 it was asked to rest, 2 and was parked again once since
  * @fail_state, @fail_rc: armed failure (R18)
  * @trace_ns: since when the kernel's steps on it are reported, CLOCK_MONOTONIC, 0 they are not
+ * @trace_end_ns: and until when, 0 the write for them is under way
  * @trace_kick: for which kick
  * @text: why it rests below online although the kernel has it, or ""
  * @row_due, @done_due: to be sent
@@ -144,6 +146,7 @@ struct cpu {
 	bool foreign;
 	bool active;
 	bool resting;
+	bool awaited;
 	bool restored;
 	int state;
 	int doubt;
@@ -156,6 +159,7 @@ struct cpu {
 	int fail_state;
 	int fail_rc;
 	uint64_t trace_ns;
+	uint64_t trace_end_ns;
 	uint32_t trace_kick;
 	char text[AGENT_TEXT];
 	bool row_due;

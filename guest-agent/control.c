@@ -68,6 +68,7 @@ void control_begin(struct agent *a, struct cpu *c, const struct errand *e)
 	j->h.walk.done = e->state == e->target;
 	text_copy(j->h.op, sizeof(j->h.op), e->op ? e->op : "");
 	c->text[0] = '\0';
+	c->awaited = false;
 	a->jobs++;
 	r = (e->kind == JOB_KICK || e->kind == JOB_PARK) && !j->h.walk.done
 		    ? expedite_begin(&a->expedite)

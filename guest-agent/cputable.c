@@ -125,18 +125,19 @@ void cputable_read_slot(struct agent *a, struct cpu *c)
 /* There is none any more, or another: what was wished for it was for it alone. */
 static void on_gone(struct cpu *c)
 {
-	c->present = c->leaving = false;
+	c->present = c->leaving = c->awaited = false;
 	c->standby_wish = 0;
 	c->fail_state = c->fail_rc = 0;
 	c->row_due = true;
 }
 
-static void on_come(struct cpu *c)
+static void on_come(struct agent *a, struct cpu *c)
 {
 	/* That the one before has gone is told before this one is. */
 	if (c->row_due && c->slot != MSG_NO_SLOT)
 		c->left_slot = c->slot;
 	c->present = true;
+	c->awaited = expedite_deadline(&a->expedite);
 	c->slot = MSG_NO_SLOT;
 	c->taken = false;
 	c->row_due = true;
@@ -158,7 +159,7 @@ static void look(struct agent *a, struct cpu *c)
 	if (c->device && !is_same(c, device, slot))
 		on_gone(c);
 	if (device && !c->present)
-		on_come(c);
+		on_come(a, c);
 	if (device != c->device) {
 		c->device = device;
 		store_subject(a, c);
@@ -320,19 +321,39 @@ void cpu_store(struct agent *a, struct cpu *c)
 	c->stored = row;
 }
 
-void cpu_changed(struct agent *a, struct cpu *c)
+static void announce_later(struct agent *a, struct cpu *c)
 {
-	c->row_due = true;
 	a->announce_due = true;
 	/*
-	 * On the way up that was asked for it is said to rest until it is in service: one announcement
-	 * tells both.
+	 * On the way up that was asked for it is said to rest until it is in service, or not at all: one
+	 * announcement tells both.
 	 */
 	if (!c->job.kind)
 		c->active = c->state >= CPUHP_AP_ACTIVE;
 	if (c->job.kind != JOB_KICK || c->job.h.late)
-		c->resting = !c->job.kind && c->present && !c->online && c->state == CPUHP_STANDBY;
+		c->resting = !c->job.kind && c->present && !c->online &&
+			     c->state == CPUHP_STANDBY && !c->awaited;
+}
+
+void cpu_changed(struct agent *a, struct cpu *c)
+{
+	c->row_due = true;
+	announce_later(a, c);
 	cpu_store(a, c);
+}
+
+bool cputable_await_no_more(struct agent *a)
+{
+	bool any = false;
+
+	for_each_cpu (a, c) {
+		if (!c->awaited)
+			continue;
+		any = true;
+		c->awaited = false;
+		announce_later(a, c);
+	}
+	return any;
 }
 
 void cpu_say(struct agent *a, struct cpu *c, const char *format, ...)

@@ -55,6 +55,9 @@ void cpu_set_state(struct agent *a, struct cpu *c, int state);
 /* Its row has changed: send it, and keep the record and the announcement right. */
 void cpu_changed(struct agent *a, struct cpu *c);
 
+/* What came while kicks were to come, and was not kicked, rests. Return: whether any has come. */
+bool cputable_await_no_more(struct agent *a);
+
 /* Write its row of the record if it is not right; not while a worker walks, whose row it is then. */
 void cpu_store(struct agent *a, struct cpu *c);
 

@@ -167,6 +167,8 @@ bool finish_rest(struct agent *a)
 		agent_log(a, "cannot %s: %s",
 			  a->expedite.active ? "put rcu_expedited back" : "expedite", strerror(-r));
 	more = a->jobs == 0 && kladder_rest(a);
+	if (!expedite_deadline(&a->expedite))
+		more |= cputable_await_no_more(a);
 	announced_prepare(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);

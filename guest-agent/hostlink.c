@@ -358,14 +358,17 @@ static bool is_gathering(struct link *l)
 	return l->gather_ms;
 }
 
-bool hostlink_turn(struct agent *a)
+void hostlink_take(struct agent *a)
+{
+	if (a->link.fd >= 0)
+		take_frames(a);
+}
+
+bool hostlink_put(struct agent *a)
 {
 	struct link *l = &a->link;
 	bool left = false;
 
-	if (l->fd < 0)
-		return false;
-	take_frames(a);
 	if (l->fd < 0)
 		return false;
 	if (l->session.established)

@@ -15,8 +15,10 @@ void hostlink_try_open(struct agent *a);
 /* The port has something to read or room to write. */
 void hostlink_on_port(struct agent *a);
 
-/* Read requests and send what is due; returns whether there is more to read or to send now. */
-bool hostlink_turn(struct agent *a);
+/* Read requests. */
+void hostlink_take(struct agent *a);
+/* Send what is due. Return: whether there is more to read or to send now. */
+bool hostlink_put(struct agent *a);
 
 /* Answer a request: at once, or with what follows. */
 void hostlink_answer(struct agent *a, int type, const void *msg);

@@ -109,8 +109,13 @@ static void take(struct agent *a, struct cpu *c, const struct msg_kick *k)
 	c->next = *k;
 	c->next_deadline_ms = k->deadline_ms ? now_ms() + k->deadline_ms : 0;
 	c->next_due = c->job.kind || registry_is_busy(a);
-	if (!c->next_due)
+	if (!c->next_due) {
 		start(a, c);
+	} else if (c->awaited) {
+		/* It may rest there for as long as another's callback takes. */
+		c->awaited = false;
+		cpu_changed(a, c);
+	}
 }
 
 /* A kick that is known already: its KICKED or its DONE was lost. */

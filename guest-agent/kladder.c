@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Theory of operation
+ *
+ * Of the kernel's steps on a CPU those belong to a kick that were taken between the begin of its write and
+ * the write's return (@trace_ns, @trace_end_ns), whenever they are read; all others are dropped.
+ *
+ * Reading takes the CPU that is on its way up some milliseconds where it is emulated: the agent has slept,
+ * so it goes before the kernel's work. Where somebody watches they are read every TICK_MS while a write
+ * is under way and when it has returned. Else when nothing moves any more, when UNREAD_MAX writes have
+ * returned or one has failed, and each second while there is something to read: who asks later sees where
+ * a CPU is stuck.
+ */
 #include "guest-agent/kladder.h"
 #include "guest-agent/child.h"
 #include "guest-agent/hostlink.h"
@@ -12,7 +24,13 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, READ_MAX = 256 << 10, UNREAD_MAX = 3, SETUP_MS = 5000 };
+enum {
+	TICK_MS = 50,
+	UNWATCHED_TICK_MS = 1000,
+	READ_MAX = 256 << 10,
+	UNREAD_MAX = 4, /* as many as an empty outbox takes: a way up is some 3 KiB of records */
+	SETUP_MS = 5000,
+};
 
 /* Once to a host: the features in each HELLO tell the others. */
 void kladder_on_session(struct agent *a)
@@ -125,11 +143,20 @@ static void report(void *ctx, const struct ktrace_event *e)
 	/* What others did with a CPU, or we did before, is nobody's step now. */
 	if (!c || !c->trace_ns || e->time_ns < c->trace_ns)
 		return;
+	if (c->trace_end_ns && e->time_ns > c->trace_end_ns)
+		return;
 	r.kstep.kick = c->trace_kick;
 	r.kstep.slot = c->slot;
 	r.kstep.cpu = (uint16_t)c->cpu;
 	text_copy(r.kstep.name, sizeof(r.kstep.name), kstep_name(&a->kladder.names, e->step));
 	hostlink_progress(a, &r);
+}
+
+static void arm_tick(struct agent *a)
+{
+	bool unwatched = a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.ladder_later;
+
+	a->kladder.tick_ms = now_ms() + (unwatched ? UNWATCHED_TICK_MS : TICK_MS);
 }
 
 /* All of it has been read now: what is done with those CPUs from here on is others' doing. */
@@ -145,7 +172,7 @@ void kladder_read(struct agent *a)
 	struct kladder *k = &a->kladder;
 	int r = k->ready ? ktrace_read(&k->trace, READ_MAX, report, a) : 0;
 
-	k->tick_ms = now_ms() + TICK_MS;
+	arm_tick(a);
 	k->unread = 0;
 	forget_ended(a);
 	if (r == 0)
@@ -161,14 +188,25 @@ void kladder_begin(struct agent *a, struct cpu *c)
 	if (c->trace_ns)
 		kladder_read(a);
 	c->trace_ns = now_ns();
+	c->trace_end_ns = 0;
 	c->trace_kick = c->job.h.kick;
-	a->kladder.tick_ms = now_ms() + TICK_MS;
+	arm_tick(a);
 }
 
-void kladder_end(struct agent *a, struct cpu *c)
+uint64_t kladder_deadline(const struct agent *a)
 {
-	/* The kernel's buffer holds those of some CPUs only. */
-	if (c->job.ladder_later && ++a->kladder.unread < UNREAD_MAX)
+	const struct kladder *k = &a->kladder;
+
+	return k->ready && (a->writer.cpu >= 0 || k->unread > 0) ? k->tick_ms : 0;
+}
+
+void kladder_end(struct agent *a, struct cpu *c, int rc)
+{
+	/* Its way back may have begun. */
+	if (a->writer.cpu != c->cpu)
+		c->trace_end_ns = now_ns();
+	/* Which step refused belongs to the result. */
+	if (c->job.ladder_later && rc == 0 && ++a->kladder.unread < UNREAD_MAX)
 		return;
 	kladder_read(a);
 }

@@ -28,14 +28,17 @@ void kladder_on_setup(struct agent *a, int status);
 uint64_t kladder_wait_deadline(const struct agent *a);
 void kladder_on_time(struct agent *a, uint64_t now);
 
-/* The kernel write for @c begins: what was traced before is not its. */
+/* The writer begins the kernel write for @c: what was traced before is not its. */
 void kladder_begin(struct agent *a, struct cpu *c);
 
 /* Report what has come of the CPUs whose writes have begun; the rest is dropped. */
 void kladder_read(struct agent *a);
 
-/* The last of it: the write has returned. Where nobody watches it is read later. */
-void kladder_end(struct agent *a, struct cpu *c);
+/* When it is to be read next, 0 no more. */
+uint64_t kladder_deadline(const struct agent *a);
+
+/* The last of it: the write has returned @rc. Where nobody watches, and it was 0, it is read later. */
+void kladder_end(struct agent *a, struct cpu *c, int rc);
 
 /* Nothing moves: report what was left for later. Return: whether there was any. */
 bool kladder_rest(struct agent *a);

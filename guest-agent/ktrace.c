@@ -37,7 +37,7 @@
 
 /* A whole trip of one CPU is 70 lines of about 40 bytes; this holds several, on each CPU. The kernel
  * makes and clears it anew for each CPU that comes online. */
-#define BUFFER_KIB "16"
+#define BUFFER_KIB "32"
 
 static bool has_tracefs(int root, const char *folder)
 {

@@ -80,7 +80,7 @@ static void on_uevent(void *ctx, const struct uevent *e)
 static void on_uevents(struct agent *a)
 {
 	/* Steps that others had the kernel take are best dropped while nobody waits. */
-	if (a->jobs == 0)
+	if (a->jobs == 0 && !expedite_deadline(&a->expedite))
 		kladder_read(a);
 	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
 		return;
@@ -142,8 +142,7 @@ static uint64_t next_deadline(struct agent *a)
 	t = earlier(t, expedite_deadline(&a->expedite));
 	t = earlier(t, load_deadline(a));
 	t = earlier(t, kladder_wait_deadline(a));
-	if (a->writer.cpu >= 0 && a->kladder.ready)
-		t = earlier(t, a->kladder.tick_ms);
+	t = earlier(t, kladder_deadline(a));
 	if (a->jobs == 0)
 		return earlier(t, a->rest_ms);
 	t = earlier(t, a->log_ms);
@@ -171,7 +170,7 @@ static void on_time(struct agent *a)
 
 	if (a->link.fd < 0 && a->link.retry_ms && now >= a->link.retry_ms)
 		hostlink_try_open(a);
-	if (a->writer.cpu >= 0 && a->kladder.ready && now >= a->kladder.tick_ms)
+	if (kladder_deadline(a) && now >= kladder_deadline(a))
 		kladder_read(a);
 	cputable_on_time(a, now);
 	load_on_time(a, now);
@@ -220,11 +219,11 @@ int loop_run(struct agent *a)
 	while (!a->stop) {
 		int n;
 
+		hostlink_take(a);
+		/* Also what a request has changed, before it is answered. */
 		announce(a);
-		more = hostlink_turn(a);
+		more = hostlink_put(a);
 		dismiss_idle(a);
-		/* Requests may have begun something that is due at once. */
-		announce(a);
 		more |= finish_rest(a);
 		n = epoll_wait(a->epoll, events, EVENTS_A_TURN, more ? 0 : patience(a));
 		if (n < 0 && errno != EINTR)

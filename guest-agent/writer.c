@@ -146,7 +146,7 @@ static void start_next(struct agent *a)
 		control_on_write_started(a, c, begun_ns);
 		if (r < 0) {
 			a->writer.cpu = -1;
-			kladder_end(a, c);
+			kladder_end(a, c, r);
 			control_on_written(a, c, r, "no process can be had for the kernel write");
 		}
 	}
@@ -196,10 +196,10 @@ static void finish(struct agent *a, int rc, const char *why)
 	/* The next CPU's write begins before this one's other steps: they overlap. */
 	start_next(a);
 	if (!goes_on)
-		kladder_end(a, c);
+		kladder_end(a, c, rc);
 	control_on_written(a, c, rc, why);
 	if (goes_on)
-		kladder_end(a, c);
+		kladder_end(a, c, rc);
 }
 
 void writer_on_readable(struct agent *a)

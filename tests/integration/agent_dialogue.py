@@ -607,6 +607,9 @@ def a_write_past_its_deadline_is_reported_and_undone_only_when_it_returns():
 @case()
 def that_a_kick_is_taken_may_come_with_what_follows_but_not_late():
     with hanging_start(bed(), 1) as b:
+        # What the agent tells of its own start would take it along.
+        b.rests(0, ONLINE)
+        b.pump(0.05)
         began = time.monotonic()
         kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_TAKEN_LATER)
         b.wait(lambda: b.answers(wire.KICKED, kick=kick, rc=0), 0.5, "KICKED of a write that hangs")
@@ -2505,6 +2508,58 @@ def cpus_json_is_right_at_each_change():
         b.rests(0, ONLINE)
         b.kick(1, ONLINE)
         assert b.cpus_json()["serial"] > second["serial"]
+
+
+def without_cpu3(b):
+    """The announcement of a guest that can still get its CPU 3."""
+    b.rests(0, ONLINE)
+    b.wait(lambda: b.cpus_json()["standby"] == [1, 2, 3], what="the first")
+    b.take_away(3)
+    b.wait(lambda: b.cpus_json()["standby"] == [1, 2], what="its end")
+    return b.cpus_json()
+
+
+def say_kick_comes(b, within_ms):
+    b.send(wire.PREPARE, kicks=1, within_ms=within_ms)
+    b.wait(lambda: expedited(b), what="what is made ready for it")
+
+
+@case()
+def a_cpu_that_is_about_to_be_kicked_is_announced_once():
+    with bed() as b:
+        before = without_cpu3(b)
+        say_kick_comes(b, 60000)
+        b.add(3)
+        b.rests(3, STANDBY)
+        b.pump(0.1)
+        equal(b.cpus_json(), before)
+        b.kick(3, ONLINE)
+        after = b.cpus_json()
+        equal((after["active"], after["standby"]), ([0, 3], [1, 2]))
+        equal(after["serial"], before["serial"] + 1)
+
+
+@case()
+def a_cpu_that_a_kick_leaves_at_standby_is_announced_before_its_result():
+    with bed() as b:
+        without_cpu3(b)
+        say_kick_comes(b, 60000)
+        b.add(3)
+        b.rests(3, STANDBY)
+        b.kick(3, STANDBY)
+        equal(b.cpus_json()["standby"], [1, 2, 3])
+
+
+@case()
+def a_cpu_that_is_not_kicked_after_all_is_announced_in_the_end():
+    with bed() as b:
+        before = without_cpu3(b)
+        say_kick_comes(b, 400)
+        b.add(3)
+        b.rests(3, STANDBY)
+        equal(b.cpus_json(), before)
+        b.wait(lambda: b.cpus_json()["standby"] == [1, 2, 3], what="its announcement")
+        equal(b.cpus_json()["serial"], before["serial"] + 1)
 
 
 @case()

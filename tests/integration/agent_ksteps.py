@@ -144,6 +144,48 @@ def steps_that_nobody_watches_come_after_the_result():
 
 
 @case()
+def steps_that_nobody_watches_are_read_late_while_the_kernel_is_at_work():
+    with TracedBed() as b:
+        b.hang(1)
+        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        b.step(1, 5)
+        b.pump(0.5)
+        equal(b.entered(kick), [])
+        # Who asks later where it is stuck sees it there.
+        b.wait(lambda: b.entered(kick) == [(1, 5)], what="the first step")
+        b.release(1)
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
+def the_steps_of_a_write_that_failed_come_before_the_result():
+    with TracedBed() as b:
+        b.hang(1)
+        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        b.step(1, 5)
+        b.set_file(1, False)
+        for pid in b.workers():
+            os.kill(pid, 9)
+        assert b.done(kick)["rc"] < 0
+        order = b.order(kick)
+        assert wire.KSTEP in order[: order.index(wire.DONE)], order
+
+
+@case()
+def steps_that_nobody_watches_do_not_wait_for_anothers_callback():
+    b = TracedBed()
+    b.callback("10-slow", startup='test "$2" = 0 || while ! test -e %s; do :; done' % b.path("go"))
+    with b:
+        kick = way_up_unwatched(b, 1, 5)
+        b.wait(lambda: b.entered(kick), what="the step")
+        equal(b.of(wire.DONE, kick=kick), [])
+        b.write("go", "")
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
 def steps_that_nobody_watches_are_read_before_the_kernel_forgets_them():
     with TracedBed() as b:
         b.hang(3)
@@ -161,10 +203,35 @@ def steps_of_others_after_three_that_nobody_watched_are_nobodys():
     with TracedBed() as b:
         kicks = [b.kick(cpu, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER) for cpu in (1, 2, 3)]
         equal([b.done(kick)["rc"] for kick in kicks], [0, 0, 0])
-        # All were read with the third.
+        # They may not have been read yet.
         b.step(1, 7)
         equal(b.entered(b.kick(3, STANDBY)["kick"]), [])
         equal(b.of(wire.KSTEP), [])
+
+
+@case()
+def the_way_back_of_one_that_nobody_watches_has_its_steps():
+    with TracedBed() as b:
+        b.hang(1)
+        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        b.step(1, 5)
+        b.send(wire.CANCEL, kick=kick)
+        # Else the agent reads the file itself.
+        b.new_period(1)
+        path = b.path(b.online_file(1))
+        os.rename(path, path + ".up")
+        os.mkfifo(path)
+        up = os.open(path + ".up", os.O_RDONLY | os.O_NONBLOCK)
+        b.wait(lambda: len(b.of(wire.STEP, kick=kick, state=AP_ONLINE)) == 3, what="the kernel's offline")
+        b.step(1, 99)
+        b.wait(lambda: b.entered(kick) == [(1, 5), (1, 99)], what="the steps of both ways")
+        os.rename(path, path + ".down")
+        b.set_file(1, False)
+        down = os.open(path + ".down", os.O_RDONLY | os.O_NONBLOCK)
+        equal(b.done(kick)["rc"], -errno.ECANCELED)
+        os.close(up)
+        os.close(down)
 
 
 @case()

@@ -36,7 +36,7 @@ static int open_trace(struct duties *d)
 {
 	static const char *const settings[][2] = {
 		{ INSTANCE "/trace_clock", "mono" },
-		{ INSTANCE "/buffer_size_kb", "16" },
+		{ INSTANCE "/buffer_size_kb", "32" },
 		{ INSTANCE "/events/cpuhp/enable", "1" },
 	};
 
