@@ -2519,18 +2519,18 @@ def without_cpu3(b):
     return b.cpus_json()
 
 
-def say_kick_comes(b, within_ms):
+def cpu3_comes_to_be_kicked(b, within_ms):
     b.send(wire.PREPARE, kicks=1, within_ms=within_ms)
     b.wait(lambda: expedited(b), what="what is made ready for it")
+    b.add(3)
+    b.rests(3, STANDBY)
 
 
 @case()
 def a_cpu_that_is_about_to_be_kicked_is_announced_once():
     with bed() as b:
         before = without_cpu3(b)
-        say_kick_comes(b, 60000)
-        b.add(3)
-        b.rests(3, STANDBY)
+        cpu3_comes_to_be_kicked(b, 60000)
         b.pump(0.1)
         equal(b.cpus_json(), before)
         b.kick(3, ONLINE)
@@ -2543,9 +2543,7 @@ def a_cpu_that_is_about_to_be_kicked_is_announced_once():
 def a_cpu_that_a_kick_leaves_at_standby_is_announced_before_its_result():
     with bed() as b:
         without_cpu3(b)
-        say_kick_comes(b, 60000)
-        b.add(3)
-        b.rests(3, STANDBY)
+        cpu3_comes_to_be_kicked(b, 60000)
         b.kick(3, STANDBY)
         equal(b.cpus_json()["standby"], [1, 2, 3])
 
@@ -2554,9 +2552,7 @@ def a_cpu_that_a_kick_leaves_at_standby_is_announced_before_its_result():
 def a_cpu_that_is_not_kicked_after_all_is_announced_in_the_end():
     with bed() as b:
         before = without_cpu3(b)
-        say_kick_comes(b, 400)
-        b.add(3)
-        b.rests(3, STANDBY)
+        cpu3_comes_to_be_kicked(b, 400)
         equal(b.cpus_json(), before)
         b.wait(lambda: b.cpus_json()["standby"] == [1, 2, 3], what="its announcement")
         equal(b.cpus_json()["serial"], before["serial"] + 1)

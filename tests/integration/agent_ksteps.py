@@ -94,9 +94,9 @@ class SlowBed(TracedBed):
             equal(f.read(), b"1")
 
 
-def begin(b, cpu):
+def begin(b, cpu, flags=0):
     b.hang(cpu)
-    kick = b.kick(cpu, ONLINE, wait=False)
+    kick = b.kick(cpu, ONLINE, wait=False, flags=flags)
     b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
     return kick
 
@@ -120,9 +120,7 @@ def the_steps_of_a_way_up_are_reported_before_its_end():
 
 def way_up_unwatched(b, cpu, step):
     """One way up whose kernel steps nobody watches; its kick."""
-    b.hang(cpu)
-    kick = b.kick(cpu, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
-    b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+    kick = begin(b, cpu, wire.KICK_LADDER_LATER)
     b.step(cpu, step)
     b.release(cpu)
     return kick
@@ -146,9 +144,7 @@ def steps_that_nobody_watches_come_after_the_result():
 @case()
 def steps_that_nobody_watches_are_read_late_while_the_kernel_is_at_work():
     with TracedBed() as b:
-        b.hang(1)
-        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
-        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        kick = begin(b, 1, wire.KICK_LADDER_LATER)
         b.step(1, 5)
         b.pump(0.5)
         equal(b.entered(kick), [])
@@ -161,9 +157,7 @@ def steps_that_nobody_watches_are_read_late_while_the_kernel_is_at_work():
 @case()
 def the_steps_of_a_write_that_failed_come_before_the_result():
     with TracedBed() as b:
-        b.hang(1)
-        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
-        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        kick = begin(b, 1, wire.KICK_LADDER_LATER)
         b.step(1, 5)
         b.set_file(1, False)
         for pid in b.workers():
@@ -212,9 +206,7 @@ def steps_of_others_after_three_that_nobody_watched_are_nobodys():
 @case()
 def the_way_back_of_one_that_nobody_watches_has_its_steps():
     with TracedBed() as b:
-        b.hang(1)
-        kick = b.kick(1, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER)
-        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+        kick = begin(b, 1, wire.KICK_LADDER_LATER)
         b.step(1, 5)
         b.send(wire.CANCEL, kick=kick)
         # Else the agent reads the file itself.
