@@ -10,7 +10,8 @@
  * Without the agent's table only that part of a plan counts which no answer can mend. What the agent
  * is at work on by itself, as on all CPUs of a guest that has just booted, stands nowhere yet: what
  * is about such a vCPU waits until it rests, or a COUNT of those online would be right for a moment.
- * The agent is asked whether it is alive; then the plan is made once more, and that one counts.
+ * The agent is asked whether it is alive; then the plan is made once more, and that one counts. A VM
+ * that is paused meanwhile is no agent that does not answer, and is told at once.
  *
  * A look happens from the event loop alone: whoever changes something only asks for one. A domain
  * that does not run is asked again once, for one that was just resumed may not have said so yet.
@@ -173,6 +174,33 @@ static void wait_for_agent(struct admission *a)
 		end_with(a, OP_FAILED, NULL, "out of memory");
 }
 
+/* Can this VM be changed at all now? True when it is over. */
+static bool refuse_state(struct admission *a)
+{
+	const struct domain *d = a->domain;
+	char text[OP_TEXT_MAX];
+
+	if (d->leaving && a->needs == ADMISSION_CHANGE) {
+		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
+	} else if (d->status == HV_SHUT_DOWN) {
+		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
+	} else if (d->status != HV_RUNNING) {
+		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),
+			 d->status == HV_PAUSED ? ", so its guest can take no part; resume it first"
+						: "");
+		end_with(a, OP_REFUSED, "policy", text);
+	} else if (!d->supported) {
+		end_with(a, OP_REFUSED, "policy", d->unsupported_why);
+	} else if (d->agent_up && !(d->hello.features & MSG_FEATURE_HOTPLUG)) {
+		end_with(
+			a, OP_REFUSED, "guest",
+			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void on_ping(void *arg, int rc)
 {
 	struct admission *a = arg;
@@ -180,8 +208,9 @@ static void on_ping(void *arg, int rc)
 	if (a->phase != ADMISSION_PONG)
 		return;
 	if (rc == -ETIMEDOUT) {
-		end_with(a, OP_NO_AGENT, NULL,
-			 "the agent does not answer; nothing was sent to QEMU");
+		if (!refuse_state(a))
+			end_with(a, OP_NO_AGENT, NULL,
+				 "the agent does not answer; nothing was sent to QEMU");
 		return;
 	}
 	/* Its session ended before it could answer: the next one may be under way already. */
@@ -247,33 +276,6 @@ static bool deny(struct admission *a)
 	return true;
 }
 
-/* Can this VM be changed at all now? True when it is over. */
-static bool refuse_state(struct admission *a)
-{
-	const struct domain *d = a->domain;
-	char text[OP_TEXT_MAX];
-
-	if (d->leaving && a->needs == ADMISSION_CHANGE) {
-		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
-	} else if (d->status == HV_SHUT_DOWN) {
-		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
-	} else if (d->status != HV_RUNNING) {
-		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),
-			 d->status == HV_PAUSED ? ", so its guest can take no part; resume it first"
-						: "");
-		end_with(a, OP_REFUSED, "policy", text);
-	} else if (!d->supported) {
-		end_with(a, OP_REFUSED, "policy", d->unsupported_why);
-	} else if (d->agent_up && !(d->hello.features & MSG_FEATURE_HOTPLUG)) {
-		end_with(
-			a, OP_REFUSED, "guest",
-			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
-	} else {
-		return false;
-	}
-	return true;
-}
-
 /*
  * Before the agent is heard every vCPU of QEMU's is taken for online. A COUNT below that may still
  * be a way up, from standby: what is refused there the agent's table may mend.
@@ -318,9 +320,11 @@ static void look(struct admission *a)
 {
 	bool change = a->needs >= ADMISSION_CHANGE;
 
-	if (a->phase == ADMISSION_PONG || (change && deny(a)) || !is_attached(a))
+	if ((change && deny(a)) || !is_attached(a))
 		return;
 	if (change && (ask_status(a) || refuse_state(a)))
+		return;
+	if (a->phase == ADMISSION_PONG)
 		return;
 	if (change)
 		look_at_plan(a);

@@ -604,10 +604,14 @@ def only(**phases):
 SECOND = {"QmpReplySec": 1, "GuestPresentSec": 1, "AgentPingSec": 1, "AgentWaitSec": 1, "OperationSec": 1}
 TIMEOUT = ("--timeout", 1)
 
-# A guest that takes no part: nothing is begun, what is out is pending, and settles when it is back.
-ASLEEP = {"add": words(ADD, "pending", admitted="no-agent", online="done"),
-          "remove": words(REMOVE, "pending", admitted="no-agent", del_replied="done", eject_awaited="done",
-                          offline="done")}  # fmt: skip
+
+def asleep(not_begun, out):
+    """A guest that takes no part: nothing is begun, what is out is @out, and settles when it is back."""
+    return {"add": words(ADD, out, admitted=not_begun, online="done"),
+            "remove": words(REMOVE, out, admitted=not_begun, del_replied="done", eject_awaited="done",
+                            offline="done")}  # fmt: skip
+
+
 # A VM that is gone ends what is under way.
 GONE = {"add": words(ADD, "vm-gone", online="done"), "remove": words(REMOVE, "vm-gone", offline="done")}
 DONE = {"add": "done", "remove": "done"}
@@ -631,7 +635,7 @@ FAULTS = (
                 standby="stuck"),
           options=TIMEOUT, daemon=SECOND, left=stuck, deaf=True, cells=2),
     Fault(agent_reloads, **DONE),
-    Fault(guest_hangs, **ASLEEP, options=TIMEOUT, daemon=SECOND, left=hung, cells=2),
+    Fault(guest_hangs, **asleep("no-agent", "pending"), options=TIMEOUT, daemon=SECOND, left=hung, cells=2),
     # The kick is void, and the new kernel has all CPUs online: back to where it was; but a reset before
     # the kick may harm nothing, and what QEMU was asked to remove leaves.
     Fault(guest_is_reset,
@@ -640,8 +644,8 @@ FAULTS = (
           words(REMOVE, "done", teardown_callback="failed", kernel_offline="failed", standby="failed"),
           deaf=True, cells=4),
     Fault(guest_powers_off, **GONE, ends=True),
-    Fault(guest_panics, **ASLEEP, options=TIMEOUT, daemon=SECOND, cells=2),
-    Fault(vm_paused, **DONE),
+    Fault(guest_panics, **asleep("refused", "pending"), options=TIMEOUT, daemon=SECOND, cells=2),
+    Fault(vm_paused, **asleep("refused", "done")),
     Fault(qemu_killed, **GONE, ends=True),
     Fault(qemu_stopped, **DONE, neighbour=True),
     # Where the guest does not take it either, QEMU tells nobody of it before the next tick.

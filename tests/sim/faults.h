@@ -12,7 +12,8 @@ enum {
 	FAULT_CLIENTS = 16, /* nothing breaks: other clients ask */
 	FAULT_SILENCES =
 		32, /* the agent may not answer in time: one that has not begun ends no-agent */
-	FAULT_WAITED = 64 /* one that has not begun waits until it is over */
+	FAULT_WAITED = 64, /* one that has not begun waits until it is over */
+	FAULT_STOPS = 128  /* QEMU says it does not run: one that has not begun ends refused */
 };
 
 /**

@@ -344,15 +344,21 @@ static unsigned int complain(unsigned int d, unsigned int f, unsigned int c, con
 	return 1;
 }
 
-/* With another policy than "all" one vCPU may have been enough; and no agent is no end of what has begun. */
+/*
+ * With another policy than "all" one vCPU may have been enough. No agent, or a guest that stands still, is no
+ * end of what has begun.
+ */
 static bool may_end(unsigned int f, bool down, enum phase p, enum outcome o)
 {
 	const char *may = fault_may_end(f, down);
 	bool fails = strstr(may, outcome_names[ROLLED_BACK]) || strstr(may, outcome_names[REFUSED]);
+	bool begun = p != PHASE_SUBMIT && p != PHASE_DOWN_SUBMIT;
+	unsigned int flags = fault_kinds[f].flags;
 
 	if (o == NO_AGENT)
-		return (p == PHASE_SUBMIT || p == PHASE_DOWN_SUBMIT) &&
-		       fault_kinds[f].flags & FAULT_SILENCES;
+		return !begun && flags & FAULT_SILENCES;
+	if (o == REFUSED && !begun && flags & FAULT_STOPS)
+		return true;
 	return strstr(may, outcome_names[o]) || (o == PARTIAL && fails);
 }
 

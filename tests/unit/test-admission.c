@@ -389,6 +389,61 @@ static void an_agent_that_does_not_answer_ends_a_dry_run(void **ctx)
 	bench_stop(b);
 }
 
+/* A guest that stands still answers no ping: what it is like is told, and not that it is mute. */
+static void what_changes_while_the_agent_is_asked_is_told(void **ctx)
+{
+	const struct op_request r = { .goal = OP_GOAL_COUNT, .count = 3, .standby = -1 };
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct bench *b;
+		struct dry_run dry;
+		struct bench_ping p;
+
+		if (states[i].count != r.count || states[i].result == OP_NO_AGENT)
+			continue;
+		print_message("# %s\n", states[i].sentence);
+		b = bench_start(NULL);
+		b->mute = true;
+		start(b, &dry, ADMISSION_CHANGE, &r, 60000);
+		bench_turn(b);
+		assert_int_equal(b->n_pings, 1);
+		states[i].make(b);
+		if (states[i].result == OP_DONE) {
+			bench_turn(b);
+			assert_int_equal(dry.n_done, 0);
+			p = b->pings[--b->n_pings];
+			p.cb(p.arg, 0);
+		}
+		admission_poke(b->d);
+		bench_wait(b, is_done, &dry);
+		assert_int_equal(dry.verdict.result,
+				 states[i].result == OP_DONE ? OP_ACCEPTED : states[i].result);
+		assert_int_equal(strncmp(dry.verdict.text, states[i].text, strlen(states[i].text)),
+				 0);
+		assert_int_equal(b->n_pings, 0);
+		bench_stop(b);
+	}
+}
+
+/* Both at once, in either order. */
+static void a_pause_and_the_end_of_the_wait_for_a_pong_at_once_are_a_pause(void **ctx)
+{
+	const struct op_request r = { .goal = OP_GOAL_COUNT, .count = 3, .standby = -1 };
+	struct bench *b = bench_start(NULL);
+	struct dry_run dry;
+	struct bench_ping p;
+
+	b->mute = true;
+	start(b, &dry, ADMISSION_CHANGE, &r, 60000);
+	bench_turn(b);
+	p = b->pings[--b->n_pings];
+	bench_status(b, HV_PAUSED);
+	p.cb(p.arg, -ETIMEDOUT);
+	assert_int_equal(dry.verdict.result, OP_REFUSED);
+	assert_string_equal(dry.verdict.refused_by, "policy");
+	bench_stop(b);
+}
+
 static void a_deadline_ends_it_with_what_is_missing(void **ctx)
 {
 	struct bench *b =
@@ -462,6 +517,8 @@ int main(void)
 		cmocka_unit_test(a_dry_run_ends_as_the_operation_would),
 		cmocka_unit_test(a_dry_run_waits_for_qemu_and_the_agent),
 		cmocka_unit_test(an_agent_that_does_not_answer_ends_a_dry_run),
+		cmocka_unit_test(what_changes_while_the_agent_is_asked_is_told),
+		cmocka_unit_test(a_pause_and_the_end_of_the_wait_for_a_pong_at_once_are_a_pause),
 		cmocka_unit_test(a_deadline_ends_it_with_what_is_missing),
 		cmocka_unit_test(less_is_waited_for_where_less_is_needed),
 		cmocka_unit_test(a_domain_that_goes_takes_all_that_wait_with_it),
