@@ -10,11 +10,12 @@
  * Without the agent's table only that part of a plan counts which no answer can mend. What the agent
  * is at work on by itself, as on all CPUs of a guest that has just booted, stands nowhere yet: what
  * is about such a vCPU waits until it rests, or a COUNT of those online would be right for a moment.
- * The agent is asked whether it is alive; then the plan is made once more, and that one counts. A VM
- * that is paused meanwhile is no agent that does not answer, and is told at once.
+ * The agent is asked whether it is alive; then the plan is made once more, and that one counts. In a
+ * VM that was paused meanwhile no agent can answer: the pause is told as soon as it is known, and
+ * QEMU is asked before an agent is said not to answer.
  *
- * A look happens from the event loop alone: whoever changes something only asks for one. A domain
- * that does not run is asked again once, for one that was just resumed may not have said so yet.
+ * A look happens from the event loop alone: whoever changes something only asks for one. QEMU is
+ * asked once whether a domain still does not run, for it may have been resumed without having said so.
  */
 #include "daemon/admission.h"
 #include "daemon/plan.h"
@@ -174,51 +175,20 @@ static void wait_for_agent(struct admission *a)
 		end_with(a, OP_FAILED, NULL, "out of memory");
 }
 
-/* Can this VM be changed at all now? True when it is over. */
-static bool refuse_state(struct admission *a)
-{
-	const struct domain *d = a->domain;
-	char text[OP_TEXT_MAX];
-
-	if (d->leaving && a->needs == ADMISSION_CHANGE) {
-		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
-	} else if (d->status == HV_SHUT_DOWN) {
-		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
-	} else if (d->status != HV_RUNNING) {
-		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),
-			 d->status == HV_PAUSED ? ", so its guest can take no part; resume it first"
-						: "");
-		end_with(a, OP_REFUSED, "policy", text);
-	} else if (!d->supported) {
-		end_with(a, OP_REFUSED, "policy", d->unsupported_why);
-	} else if (d->agent_up && !(d->hello.features & MSG_FEATURE_HOTPLUG)) {
-		end_with(
-			a, OP_REFUSED, "guest",
-			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
-	} else {
-		return false;
-	}
-	return true;
-}
-
 static void on_ping(void *arg, int rc)
 {
 	struct admission *a = arg;
 
 	if (a->phase != ADMISSION_PONG)
 		return;
-	if (rc == -ETIMEDOUT) {
-		if (!refuse_state(a))
-			end_with(a, OP_NO_AGENT, NULL,
-				 "the agent does not answer; nothing was sent to QEMU");
-		return;
-	}
 	/* Its session ended before it could answer: the next one may be under way already. */
-	if (rc) {
+	if (rc && rc != -ETIMEDOUT) {
 		wait_for_agent(a);
 		return;
 	}
-	a->phase = ADMISSION_PLAN;
+	a->phase = rc ? ADMISSION_MUTE : ADMISSION_PLAN;
+	if (rc)
+		a->status_asked = 0;
 	look_again(a);
 }
 
@@ -252,17 +222,20 @@ static void ask_agent(struct admission *a, const struct plan *plan)
 
 static void on_status_known(void *arg, int rc, const char *text)
 {
-	admission_poke(arg);
+	struct domain *d = arg;
+
+	d->status_told++;
+	admission_poke(d);
 }
 
+/* What is known of it may be old. True: the answer is waited for. */
 static bool ask_status(struct admission *a)
 {
 	struct domain *d = a->domain;
 
-	if (d->status == HV_RUNNING || a->asked_status)
-		return false;
-	a->asked_status = true;
-	return d->hv->ops->query(d->hv, on_status_known, d) >= 0;
+	if (!a->status_asked && d->hv->ops->query(d->hv, on_status_known, d) >= 0)
+		a->status_asked = ++d->status_asked;
+	return a->status_asked && (int)(d->status_told - a->status_asked) < 0;
 }
 
 static bool deny(struct admission *a)
@@ -273,6 +246,33 @@ static bool deny(struct admission *a)
 		return false;
 	v.refused_by = admission_denier(v.denial);
 	end(a, &v);
+	return true;
+}
+
+/* Can this VM be changed at all now? True when it is over. */
+static bool refuse_state(struct admission *a)
+{
+	const struct domain *d = a->domain;
+	char text[OP_TEXT_MAX];
+
+	if (d->leaving && a->needs == ADMISSION_CHANGE) {
+		end_with(a, OP_REFUSED, "policy", domain_why_leaving(d));
+	} else if (d->status == HV_SHUT_DOWN) {
+		end_with(a, OP_VM_GONE, NULL, "the VM has shut down");
+	} else if (d->status != HV_RUNNING) {
+		snprintf(text, sizeof(text), "the domain is %s%s", domain_status_name(d),
+			 d->status == HV_PAUSED ? ", so its guest can take no part; resume it first"
+						: "");
+		end_with(a, OP_REFUSED, "policy", text);
+	} else if (!d->supported) {
+		end_with(a, OP_REFUSED, "policy", d->unsupported_why);
+	} else if (d->agent_up && !(d->hello.features & MSG_FEATURE_HOTPLUG)) {
+		end_with(
+			a, OP_REFUSED, "guest",
+			"the guest kernel cannot hotplug CPUs (ACPI is off, or it is built without)");
+	} else {
+		return false;
+	}
 	return true;
 }
 
@@ -316,18 +316,29 @@ static void look_at_plan(struct admission *a)
 	plan_done(&plan);
 }
 
+static void look_at_change(struct admission *a)
+{
+	bool mute = a->phase == ADMISSION_MUTE, attached = is_attached(a);
+
+	if (deny(a) || (!attached && !mute))
+		return;
+	if (attached && (mute || a->domain->status != HV_RUNNING) && ask_status(a))
+		return;
+	if (attached && refuse_state(a))
+		return;
+	if (mute)
+		end_with(a, OP_NO_AGENT, NULL,
+			 "the agent does not answer; nothing was sent to QEMU");
+	else if (a->phase != ADMISSION_PONG)
+		look_at_plan(a);
+}
+
 static void look(struct admission *a)
 {
-	bool change = a->needs >= ADMISSION_CHANGE;
-
-	if ((change && deny(a)) || !is_attached(a))
+	if (a->needs >= ADMISSION_CHANGE)
+		look_at_change(a);
+	else if (!is_attached(a))
 		return;
-	if (change && (ask_status(a) || refuse_state(a)))
-		return;
-	if (a->phase == ADMISSION_PONG)
-		return;
-	if (change)
-		look_at_plan(a);
 	else if (a->needs == ADMISSION_AGENT && !a->domain->agent_up)
 		wait_for_agent(a);
 	else

@@ -23,6 +23,7 @@ enum admission_phase {
 	ADMISSION_ATTACH,
 	ADMISSION_TABLE,
 	ADMISSION_PONG,
+	ADMISSION_MUTE, /* for QEMU, to tell whether an agent that did not answer can take part at all */
 	ADMISSION_REST, /* of what the agent is at work on by itself */
 	ADMISSION_PLAN,
 };
@@ -51,7 +52,7 @@ typedef void (*admission_done_fn)(void *ctx, const struct verdict *v);
 /**
  * struct admission - one under way; its owner gives it room and looks at nothing but @phase
  * @request: borrowed; NULL below ADMISSION_CHANGE
- * @asked_status: QEMU was asked whether the domain still does not run
+ * @status_asked: QEMU was asked whether the domain runs: as the domain's of that number; 0 it was not
  * @done: NULL over
  * @next: of the domain's
  */
@@ -60,7 +61,7 @@ struct admission {
 	enum admission_needs needs;
 	const struct op_request *request;
 	enum admission_phase phase;
-	bool asked_status;
+	unsigned int status_asked;
 	sd_event_source *look;
 	sd_event_source *agent_wait;
 	sd_event_source *deadline;

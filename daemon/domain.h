@@ -164,6 +164,8 @@ struct domain {
 	bool table_known;    /* the wishes have been taken over from what was found */
 	uint8_t boot_id[16]; /* of the guest the wishes belong to */
 	struct admission *admissions;
+	unsigned int status_asked,
+		status_told; /* how often an admission asked for @status, and was told */
 	struct op *running;
 	struct op *queue[OP_QUEUE_MAX];
 	unsigned int n_queued;

@@ -302,6 +302,8 @@ def vm_paused(b, cell):
     b.guest.freeze()
     yield
     b.until(lambda: b.info()["status"] == "paused", "paused")
+    if cell.phase is admitted:  # QEMU is asked once more before it is refused
+        cell.answer = cell.asking.wait(15)
     b.guest.thaw()
     b.vm.qmp("cont")
 

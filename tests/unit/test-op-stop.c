@@ -108,22 +108,27 @@ static void an_undoing_eject_past_the_deadline_keeps_the_first_error(void **ctx)
 static void a_cancel_in_each_waiting_phase_changes_nothing(void **ctx)
 {
 	static const struct bench_options options[] = {
-		{ .no_attach = true },
-		{ .no_agent = true },
-		{ .no_agent = false },
-		{ .no_agent = false },
+		{ .no_attach = true }, { .no_agent = true },  { .no_agent = false },
+		{ .no_agent = false }, { .no_agent = false },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		struct bench *b = bench_start(&options[i]);
+		struct bench_ping p;
 		struct op *o;
 
 		b->mute = i != ADMISSION_REST;
+		b->hold_queries = i == ADMISSION_MUTE;
 		b->guest_walking[0] = i == ADMISSION_REST;
 		if (i == ADMISSION_REST)
 			bench_row(b, 0, CPUHP_AP_ONLINE);
 		o = bench_count_op(b, 3, OP_POLICY_ALL, 0);
 		bench_turn(b);
+		if (i == ADMISSION_MUTE) {
+			p = b->pings[--b->n_pings];
+			p.cb(p.arg, -ETIMEDOUT);
+			bench_turn(b);
+		}
 		assert_true(o->running);
 		assert_int_equal(o->run->phase, RUN_ADMIT);
 		assert_int_equal(o->run->admission.phase, i);
@@ -132,6 +137,7 @@ static void a_cancel_in_each_waiting_phase_changes_nothing(void **ctx)
 		assert_int_equal(domain_cancel(o), -EALREADY);
 		assert_string_equal(text_of(&o->error), "cancelled before anything was changed");
 		bench_ends(b, o, OP_CANCELLED, "");
+		b->hold_queries = false;
 		bench_silent(b);
 		assert_int_equal(b->n_pings, 0);
 		bench_stop(b);
