@@ -228,6 +228,7 @@ struct writer {
  * @rc: why it is unavailable, 0 it is not
  * @told: a host has heard that
  * @unread: writes that have returned since it was read last
+ * @unread_max: so many at most; less where a write has more steps than there is room for
  */
 struct kladder {
 	pid_t setup_pid;
@@ -238,7 +239,7 @@ struct kladder {
 	struct ktrace trace;
 	struct kstep_names names;
 	uint64_t tick_ms;
-	unsigned int unread;
+	unsigned int unread, unread_max;
 };
 
 /**

@@ -41,9 +41,14 @@ void crew_dismiss(struct cpu *c)
 		expect_within(c, ladder_step(CPUHP_AP_THREADS)->teardown_ms);
 }
 
+bool crew_is_idle(const struct cpu *c)
+{
+	return c->worker.pid && !c->worker.leaving;
+}
+
 void crew_dismiss_idle(struct cpu *c)
 {
-	if (c->worker.pid && !c->worker.leaving)
+	if (crew_is_idle(c))
 		crew_dismiss(c);
 }
 

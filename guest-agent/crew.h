@@ -12,7 +12,10 @@
  */
 void crew_dismiss(struct cpu *c);
 
-/* The same, where there is one that was not told yet. */
+/* Whether there is one that was not told yet; where its CPU has no job it has nothing to do. */
+bool crew_is_idle(const struct cpu *c);
+
+/* Tell it. */
 void crew_dismiss_idle(struct cpu *c);
 
 /**

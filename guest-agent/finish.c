@@ -150,6 +150,23 @@ static void rest_log(struct agent *a, uint64_t now)
 	a->log_ms = a->log.used ? now + AGENT_LOG_MS : 0;
 }
 
+/*
+ * Its way out takes time of a CPU, and what moves meanwhile may be all that the host has room for: they
+ * leave when nothing does, but for those of a large batch.
+ */
+static void dismiss_idle(struct agent *a)
+{
+	unsigned int idle = 0;
+
+	for_each_cpu (a, c)
+		idle += !c->job.kind && crew_is_idle(c);
+	if (a->jobs > 0 && idle <= SPARES)
+		return;
+	for_each_cpu (a, c)
+		if (!c->job.kind)
+			crew_dismiss_idle(c);
+}
+
 bool finish_rest(struct agent *a)
 {
 	uint64_t now = now_ms();
@@ -170,6 +187,7 @@ bool finish_rest(struct agent *a)
 	if (!expedite_deadline(&a->expedite))
 		more |= cputable_await_no_more(a);
 	announced_prepare(a);
+	dismiss_idle(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);
 	/* What was said here: nothing may wake the loop again for long. */

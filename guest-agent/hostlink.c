@@ -29,7 +29,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { FRAMES_A_TURN = 64, GATHER_MS = 20, GATHER_MAX = OUTBOX_PROGRESS / 2 };
+enum { FRAMES_A_TURN = 64, GATHER_MS = 20, GATHER_MAX = OUTBOX_PROGRESS / 4 };
 
 static uint64_t random_number(void)
 {

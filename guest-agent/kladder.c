@@ -7,8 +7,8 @@
  *
  * Reading takes the CPU that is on its way up some milliseconds where it is emulated: the agent has slept,
  * so it goes before the kernel's work. Where somebody watches they are read every TICK_MS while a write
- * is under way and when it has returned. Else when nothing moves any more, when UNREAD_MAX writes have
- * returned or one has failed, and each second while there is something to read: who asks later sees where
+ * is under way and when it has returned. Else when nothing moves any more, when UNREAD_MAX writes (fewer
+ * once steps were lost) have returned or one has failed, and each second while there is something to read: who asks later sees where
  * a CPU is stuck.
  */
 #include "guest-agent/kladder.h"
@@ -28,7 +28,8 @@ enum {
 	TICK_MS = 50,
 	UNWATCHED_TICK_MS = 1000,
 	READ_MAX = 256 << 10,
-	UNREAD_MAX = 4, /* as many as an empty outbox takes: a way up is some 3 KiB of records */
+	/* As many as an empty outbox and the kernel's buffer take: a way up is some 3 KiB in both. */
+	UNREAD_MAX = 8,
 	SETUP_MS = 5000,
 };
 
@@ -58,6 +59,7 @@ void kladder_init(struct agent *a)
 	int fd = -1;
 
 	a->kladder.trace.fd = -1;
+	a->kladder.unread_max = UNREAD_MAX;
 	pid = child_fork(&a->root, 1, &fd);
 	if (pid == 0)
 		_exit(-ktrace_setup(a->root));
@@ -167,6 +169,19 @@ static void forget_ended(struct agent *a)
 			c->trace_ns = 0;
 }
 
+/* With many queues and devices a CPU has more steps than usual. */
+static void read_sooner(struct agent *a)
+{
+	struct kladder *k = &a->kladder;
+
+	k->trace.lost = false;
+	if (k->unread_max == 1)
+		return;
+	k->unread_max /= 2;
+	agent_log(a, "some of the kernel's steps were lost; they are read after %u CPUs now",
+		  k->unread_max);
+}
+
 void kladder_read(struct agent *a)
 {
 	struct kladder *k = &a->kladder;
@@ -175,6 +190,8 @@ void kladder_read(struct agent *a)
 	arm_tick(a);
 	k->unread = 0;
 	forget_ended(a);
+	if (k->trace.lost)
+		read_sooner(a);
 	if (r == 0)
 		return;
 	ktrace_close(&k->trace);
@@ -206,7 +223,7 @@ void kladder_end(struct agent *a, struct cpu *c, int rc)
 	if (a->writer.cpu != c->cpu)
 		c->trace_end_ns = now_ns();
 	/* Which step refused belongs to the result. */
-	if (c->job.ladder_later && rc == 0 && ++a->kladder.unread < UNREAD_MAX)
+	if (c->job.ladder_later && rc == 0 && ++a->kladder.unread < a->kladder.unread_max)
 		return;
 	kladder_read(a);
 }

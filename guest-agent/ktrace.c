@@ -294,6 +294,8 @@ static void take_lines(struct ktrace *k, void (*cb)(void *ctx, const struct ktra
 		*newline = '\0';
 		if (ktrace_parse(start, &e))
 			cb(ctx, &e);
+		else if (strncmp(start, "CPU:", 4) == 0 && strstr(start, " [LOST "))
+			k->lost = true;
 		start = newline + 1;
 	}
 	k->used = (size_t)(end - start);

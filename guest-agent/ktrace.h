@@ -20,11 +20,13 @@ struct ktrace_event {
  * struct ktrace - the reader of a tracefs instance of ours
  * @fd: trace_pipe, non-blocking, -1 when not available
  * @buf, @used: the torn line kept between reads
+ * @lost: the kernel had no room for all since it was read last; whoever looks clears it
  */
 struct ktrace {
 	int fd;
 	char buf[8192];
 	size_t used;
+	bool lost;
 };
 
 /**

@@ -203,14 +203,6 @@ static void announce(struct agent *a)
 		agent_log(a, "cannot announce the CPUs: %s", strerror(-r));
 }
 
-/* Its way out takes time of a CPU that the host may have only one of: the result went first. */
-static void dismiss_idle(struct agent *a)
-{
-	for_each_cpu (a, c)
-		if (!c->job.kind)
-			crew_dismiss_idle(c);
-}
-
 int loop_run(struct agent *a)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -223,7 +215,6 @@ int loop_run(struct agent *a)
 		/* Also what a request has changed, before it is answered. */
 		announce(a);
 		more = hostlink_put(a);
-		dismiss_idle(a);
 		more |= finish_rest(a);
 		n = epoll_wait(a->epoll, events, EVENTS_A_TURN, more ? 0 : patience(a));
 		if (n < 0 && errno != EINTR)

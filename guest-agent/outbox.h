@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 enum {
-	OUTBOX_SIZE = 64 << 10,
+	OUTBOX_SIZE = 96 << 10,
 	/* Progress may fill the queue up to here; the rest is for answers. */
-	OUTBOX_PROGRESS = OUTBOX_SIZE / 4,
+	OUTBOX_PROGRESS = OUTBOX_SIZE / 3,
 };
 
 /**

@@ -462,6 +462,28 @@ def R11_the_worker_is_gone_before_the_offline_write():
 
 
 @case()
+def a_worker_that_is_done_leaves_when_nothing_moves():
+    """Its way out takes time of what does; but a large batch leaves no crowd behind it."""
+    b = bed(cpus=12)
+    b.callback("10-hold", startup='test "$2" != 11 || while ! test -e %s; do sleep 0.01; done' % b.path("go"))
+    with b:
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
+        held = b.kick(11, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=held, state=AP_DYN), what="the callback")
+        equal(b.kick(1, ONLINE)["rc"], 0)
+        b.pump(0.2)
+        equal(len(b.workers()), RESTING, "children, a spare one of which is done")
+        for cpu in range(2, 10):
+            equal(b.kick(cpu, ONLINE)["rc"], 0)
+        b.wait(lambda: len(b.workers()) <= 3, what="the end of nine workers")
+        equal(b.of(wire.DONE, kick=held), [])
+        b.write("go", "")
+        equal(b.done(held)["rc"], 0)
+        # The writer, one for each of the 5 CPUs of 16 that are not online, and one for what is torn down.
+        b.wait(lambda: len(b.workers()) == 7, what="the workers' end")
+
+
+@case()
 def R11_a_worker_that_does_not_leave_holds_up_the_offline_write():
     b = bed()
     b.callback("10-a", teardown="while ! test -e %s; do :; done" % b.path("go"))

@@ -193,6 +193,21 @@ def steps_that_nobody_watches_are_read_before_the_kernel_forgets_them():
 
 
 @case()
+def steps_are_read_sooner_once_some_were_lost():
+    with TracedBed() as b:
+        for at_once in (4, 2, 1):
+            os.write(b.trace, b"CPU:0 [LOST 66 EVENTS]\n")
+            equal(b.kick(1, ONLINE)["rc"], 0)
+            b.wait(lambda n=at_once: "read after %d CPUs now" % n in b.said(), what="the loss")
+            equal(b.kick(1, STANDBY)["rc"], 0)
+        os.write(b.trace, b"CPU:0 [LOST 66 EVENTS]\n")
+        kick = way_up_unwatched(b, 1, 5)
+        equal(b.done(kick)["rc"], 0)
+        b.wait(lambda: b.entered(kick) == [(1, 5)], what="the step")
+        equal(b.said().count("steps were lost"), 3)
+
+
+@case()
 def steps_of_others_after_three_that_nobody_watched_are_nobodys():
     with TracedBed() as b:
         kicks = [b.kick(cpu, ONLINE, wait=False, flags=wire.KICK_LADDER_LATER) for cpu in (1, 2, 3)]

@@ -141,6 +141,30 @@ static void test_torn_lines(void **state)
 	assert_int_equal(k.fd, -1);
 }
 
+static void test_what_the_kernel_had_no_room_for_is_told(void **state)
+{
+	static const char *const stream[] = {
+		"x-1 [003] 1.000000: cpuhp_enter: cpu: 0003 target: 156 step: 156 (f)",
+		"CPU:1 [LOST 66 EVENTS]",
+		"CPU:1 [LOST 66-9     [001] .....    7.000000: cpuhp_enter: cpu: 0002 target: 236 step: 33 (f)"
+	};
+	struct seen seen = { 0 };
+	struct ktrace k;
+	int fd = open_pipe(&k);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stream) / sizeof(stream[0]); i++) {
+		k.lost = false;
+		send(fd, stream[i], strlen(stream[i]));
+		send(fd, "\n", 1);
+		assert_int_equal(ktrace_read(&k, 4096, note, &seen), 0);
+		assert_int_equal(k.lost, i == 1);
+	}
+	assert_int_equal(seen.n, 2);
+	close(fd);
+	ktrace_close(&k);
+}
+
 static void test_no_more_than_asked(void **state)
 {
 	struct seen seen = { 0 };
@@ -281,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_alien_lines),
 		cmocka_unit_test(test_torn_lines),
+		cmocka_unit_test(test_what_the_kernel_had_no_room_for_is_told),
 		cmocka_unit_test(test_no_more_than_asked),
 		cmocka_unit_test(test_an_endless_line_is_dropped),
 		fake_root_test(test_setup_writes_the_instance),
