@@ -86,7 +86,7 @@ struct job {
 };
 
 /**
- * struct worker - the hotplug worker of a CPU, a child process; there is none while the CPU rests
+ * struct worker - the hotplug worker of a CPU, a child process; there is none while nothing moves
  * @pid: 0 none
  * @fd: our end of its socket, -1 once it was told to leave or killed
  * @ready: it proved that it runs there

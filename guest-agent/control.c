@@ -4,8 +4,8 @@
  *
  * A CPU in transition has a job, and the job one walk over the agent's whole stretch of the ladder
  * (handover.h). control_run() looks at the walk's next call: control's own are begun here, for
- * everything above the walk is handed to the worker, which a job hires on demand and lets go at
- * its end. Every call, whoever runs it, passes control_enter() and control_leave(), where it is
+ * everything above the walk is handed to the worker, which a job hires on demand and the next one
+ * lets go, or finish_rest(). Every call, whoever runs it, passes control_enter() and control_leave(), where it is
  * reported and the walk and the CPU's state move on.
  *
  * Nothing here blocks: a step of control begins something and ends by an event, be it the kernel

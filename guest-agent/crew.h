@@ -15,7 +15,7 @@ void crew_dismiss(struct cpu *c);
 /* Whether there is one that was not told yet; where its CPU has no job it has nothing to do. */
 bool crew_is_idle(const struct cpu *c);
 
-/* Tell it. */
+/* Tell that one, where there is one. */
 void crew_dismiss_idle(struct cpu *c);
 
 /**

@@ -151,8 +151,8 @@ static void rest_log(struct agent *a, uint64_t now)
 }
 
 /*
- * Its way out takes time of a CPU, and what moves meanwhile may be all that the host has room for: they
- * leave when nothing does, but for those of a large batch.
+ * Its way out takes time of a CPU, and what moves meanwhile may be all that the host has room for:
+ * they leave when nothing does, and no more than SPARES wait for that.
  */
 static void dismiss_idle(struct agent *a)
 {

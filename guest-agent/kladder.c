@@ -8,8 +8,8 @@
  * Reading takes the CPU that is on its way up some milliseconds where it is emulated: the agent has slept,
  * so it goes before the kernel's work. Where somebody watches they are read every TICK_MS while a write
  * is under way and when it has returned. Else when nothing moves any more, when UNREAD_MAX writes (fewer
- * once steps were lost) have returned or one has failed, and each second while there is something to read: who asks later sees where
- * a CPU is stuck.
+ * once steps were lost) have returned or one has failed, and each second while there is something to
+ * read: who asks later sees where a CPU is stuck.
  */
 #include "guest-agent/kladder.h"
 #include "guest-agent/child.h"
@@ -28,7 +28,7 @@ enum {
 	TICK_MS = 50,
 	UNWATCHED_TICK_MS = 1000,
 	READ_MAX = 256 << 10,
-	/* As many as an empty outbox and the kernel's buffer take: a way up is some 3 KiB in both. */
+	/* As many as an empty outbox takes, a way up being some 3 KiB of records; BUFFER_KIB holds more. */
 	UNREAD_MAX = 8,
 	SETUP_MS = 5000,
 };
@@ -169,14 +169,11 @@ static void forget_ended(struct agent *a)
 			c->trace_ns = 0;
 }
 
-/* With many queues and devices a CPU has more steps than usual. */
+/* With many queues a CPU has more steps than the kernel's buffer, or the outbox, takes of so many. */
 static void read_sooner(struct agent *a)
 {
 	struct kladder *k = &a->kladder;
 
-	k->trace.lost = false;
-	if (k->unread_max == 1)
-		return;
 	k->unread_max /= 2;
 	agent_log(a, "some of the kernel's steps were lost; they are read after %u CPUs now",
 		  k->unread_max);
@@ -185,13 +182,17 @@ static void read_sooner(struct agent *a)
 void kladder_read(struct agent *a)
 {
 	struct kladder *k = &a->kladder;
+	bool several = k->unread > 1, behind = hostlink_is_behind(a);
+	uint64_t dropped = a->link.out.dropped;
 	int r = k->ready ? ktrace_read(&k->trace, READ_MAX, report, a) : 0;
 
 	arm_tick(a);
 	k->unread = 0;
 	forget_ended(a);
-	if (k->trace.lost)
+	/* Of one alone, or to a host that does not read, no reading sooner helps. */
+	if (several && (k->trace.lost || (!behind && a->link.out.dropped > dropped)))
 		read_sooner(a);
+	k->trace.lost = false;
 	if (r == 0)
 		return;
 	ktrace_close(&k->trace);

@@ -35,7 +35,8 @@
 #define DEBUG_TRACING "sys/kernel/debug/tracing"
 #define INSTANCE "instances/vcpuhp"
 
-/* A whole trip of one CPU is 70 lines of about 40 bytes; this holds several, on each CPU. The kernel
+/* A whole trip of one CPU is 70 lines of about 40 bytes; this holds sixteen, on each CPU, and
+ * must hold those that are read at once (UNREAD_MAX, kladder.c). The kernel
  * makes and clears it anew for each CPU that comes online. */
 #define BUFFER_KIB "32"
 
