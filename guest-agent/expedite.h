@@ -5,13 +5,13 @@
 #include "guest-agent/agent-config.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
- * rcu_expedited while CPUs are in transition. The old value is saved in
- * /run/vcpuhp-agent/expedite before ours is written and put back only if the value is still ours.
- * The kernel's files are opened once, as each batch of CPUs waits for them; they close with the
- * process.
+ * rcu_expedited while CPUs are in transition. What is to be put back stands in
+ * /run/vcpuhp-agent/expedite, "-" where nothing is.
  *
+ * @record_dev, @record_ino: of the record that @record_fd is of
  * @kicks: that the host said are still to come, until @until_ms, which each puts off by @within_ms
  * @due: the host just said so
  */
@@ -20,9 +20,11 @@ struct expedite {
 	enum expedite_mode mode;
 	bool has_quiet_cpus;
 	bool active;
-	long saved;
 	int expedited_fd;
 	int normal_fd;
+	int record_fd;
+	dev_t record_dev;
+	ino_t record_ino;
 	unsigned int kicks;
 	uint64_t within_ms;
 	uint64_t until_ms;
@@ -35,6 +37,9 @@ int expedite_init(struct expedite *e, int root, enum expedite_mode mode);
 /* Both are idempotent; auto does nothing where a CPU is isolated or nohz_full, or rcu_normal is 1. */
 int expedite_begin(struct expedite *e);
 int expedite_end(struct expedite *e);
+
+/* The end of the agent: what is ours is put back. Return: 0 or -errno. */
+int expedite_done(struct expedite *e);
 
 /*
  * What the host said of @kicks to come: begins at the next expedite_rest(), behind the answer to

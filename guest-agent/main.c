@@ -240,7 +240,7 @@ static int start(struct agent *a)
 /* CPUs stay as they are; workers and the writer die with this process. */
 static void end(struct agent *a)
 {
-	int r = expedite_end(&a->expedite);
+	int r = expedite_done(&a->expedite);
 
 	if (r < 0)
 		(void)cannot(a, "put rcu_expedited back", r);

@@ -54,7 +54,7 @@ static int open_trace(struct duties *d)
 
 void duties_init(struct duties *d)
 {
-	*d = (struct duties){ .record = -1, .expedited = -1, .trace = -1 };
+	*d = (struct duties){ .record = -1, .saved = -1, .expedited = -1, .trace = -1 };
 }
 
 static int open_all(struct duties *d)
@@ -62,8 +62,9 @@ static int open_all(struct duties *d)
 	if (mkdir(FOLDER, 0755) < 0 && errno != EEXIST)
 		return errno;
 	d->record = open(FOLDER "/record", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	d->saved = open(FOLDER "/expedite", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	d->expedited = open(EXPEDITED, O_RDWR | O_CLOEXEC);
-	if (d->record < 0 || d->expedited < 0)
+	if (d->record < 0 || d->saved < 0 || d->expedited < 0)
 		return errno;
 	return open_trace(d);
 }
@@ -71,18 +72,14 @@ static int open_all(struct duties *d)
 static int expedite(struct duties *d, bool on)
 {
 	char old[2];
-	int r;
 
 	if (!on) {
 		if (pwrite(d->expedited, "0", 1, 0) != 1)
 			return errno;
-		return unlink(FOLDER "/expedite") < 0 ? errno : 0;
+		return pwrite(d->saved, "-", 1, 0) == 1 ? 0 : errno;
 	}
-	if (pread(d->expedited, old, sizeof(old), 0) < 0)
+	if (pread(d->expedited, old, sizeof(old), 0) < 0 || pwrite(d->saved, "0", 1, 0) != 1)
 		return errno;
-	r = write_file(FOLDER "/expedite", O_CREAT | O_TRUNC, "0");
-	if (r)
-		return r;
 	return pwrite(d->expedited, "1", 1, 0) == 1 ? 0 : errno;
 }
 

@@ -33,6 +33,7 @@ struct duty_times {
 
 struct duties {
 	int record;
+	int saved;
 	int expedited;
 	int trace;
 	struct duty_child writer;
