@@ -211,29 +211,37 @@ static bool is_known(const struct agent *a, struct cpu *c, const struct uevent *
 {
 	if (e->kind == UEVENT_CPU_ONLINE)
 		return c->online && cpulook_period(a->root, c->cpu) == c->period;
+	/* It is told for the slot's sake; another CPU has a folder of another number. */
+	if (e->kind == UEVENT_CPU_BIND && c->present && c->slot != MSG_NO_SLOT &&
+	    cpulook_device(a->root, c->cpu) == c->device)
+		return true;
 	/* Whatever it is, a time online that was seen before may be over. */
 	c->job.period = 0;
 	return e->kind == UEVENT_CPU_OFFLINE && c->present && !c->online;
 }
 
-void cputable_on_uevent(struct agent *a, const struct uevent *e)
+static bool is_to_be_looked_at(const struct agent *a, struct cpu *c, const struct uevent *e)
+{
+	if (is_known(a, c, e))
+		return false;
+	/* What comes of a write of ours is looked at when that returns. */
+	return (e->kind != UEVENT_CPU_ONLINE && e->kind != UEVENT_CPU_OFFLINE) ||
+	       !writer_is_busy_with(a, c) || c->job.overdue;
+}
+
+bool cputable_on_uevent(struct agent *a, const struct uevent *e)
 {
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
 
-	if (!c)
-		return;
-	if (is_known(a, c, e))
-		return;
-	/* What comes of a write of ours is looked at when that returns. */
-	if ((e->kind == UEVENT_CPU_ONLINE || e->kind == UEVENT_CPU_OFFLINE) &&
-	    writer_is_busy_with(a, c) && !c->job.overdue)
-		return;
+	if (!c || !is_to_be_looked_at(a, c, e))
+		return false;
 	cputable_look(a, c);
-	if (e->kind != UEVENT_CPU_REMOVE || !c->present)
-		return;
-	c->leaving = true;
-	a->look_wait_ms = LOOK_FIRST_MS;
-	a->look_ms = now_ms() + LOOK_FIRST_MS;
+	if (e->kind == UEVENT_CPU_REMOVE && c->present) {
+		c->leaving = true;
+		a->look_wait_ms = LOOK_FIRST_MS;
+		a->look_ms = now_ms() + LOOK_FIRST_MS;
+	}
+	return c->row_due && c->slot != MSG_NO_SLOT;
 }
 
 void cputable_on_time(struct agent *a, uint64_t now)

@@ -67,14 +67,22 @@ void loop_on_signals(struct agent *a)
 		bury(a, pid, status);
 }
 
-static void on_uevent(void *ctx, const struct uevent *e)
+static bool is_awaiting_first_kick(const struct agent *a)
+{
+	return a->jobs == 0 && expedite_deadline(&a->expedite) && a->link.session.established;
+}
+
+/* A batch waits for its first kick: until that has come each CPU is told before the next is looked at. */
+static bool on_uevent(void *ctx, const struct uevent *e)
 {
 	struct agent *a = ctx;
+	bool news = false;
 
 	if (e->kind == UEVENT_PORT)
 		hostlink_try_open(a);
 	else
-		cputable_on_uevent(a, e);
+		news = cputable_on_uevent(a, e);
+	return !news || !is_awaiting_first_kick(a);
 }
 
 static void on_uevents(struct agent *a)

@@ -28,11 +28,12 @@ struct uevent uevent_parse(const char *msg, size_t len);
 
 /**
  * uevent_read() - read and hand out the events that wait
+ * @cb: false: enough for now; the next wait on, so @fd has to be watched by level
  *
  * Messages that do not come from the kernel are dropped.
  *
  * Return: 0, or -ENOBUFS when some were lost, and those that waited discarded: read sysfs now.
  */
-int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx);
+int uevent_read(int fd, bool (*cb)(void *ctx, const struct uevent *e), void *ctx);
 
 #endif

@@ -151,8 +151,7 @@ def a_cpu_that_was_asked_to_rest_is_called_parked_also_by_the_next_agent():
 def another_cpu_of_the_same_number_is_noticed_when_the_events_were_lost():
     with bed(cpus=2) as b:
         b.kick(1, STANDBY)
-        b.remove_cpu(1)
-        b.make_cpu(1, slot=7)
+        b.replace_cpu(1, slot=7)
         b.uevent("bind", 1)
         row = b.wait(lambda: b.of(wire.CPU, cpu=1, slot=7), what="the row")[-1]
         equal((row["state"], row["flags"]), (STANDBY, wire.PRESENT))
@@ -2546,6 +2545,53 @@ def cpu3_comes_to_be_kicked(b, within_ms):
     b.wait(lambda: expedited(b), what="what is made ready for it")
     b.add(3)
     b.rests(3, STANDBY)
+
+
+def reports_of(b, *cpus):
+    """The numbers in each of the agent's messages that tells of some of @cpus."""
+    told = [[r["cpu"] for r in values["records"] if r["record"] == wire.CPU and r["cpu"] in cpus]
+            for kind, values in b.messages if kind == wire.REPORT]  # fmt: skip
+    return [numbers for numbers in told if numbers]
+
+
+def three_come_at_once(b):
+    """CPUs 4 to 6, their events waiting before the agent hears of the first."""
+    b.process.send_signal(signal.SIGSTOP)
+    for cpu in (4, 5, 6):
+        b.add(cpu)
+    b.messages.clear()
+    b.process.send_signal(signal.SIGCONT)
+    b.wait(lambda: sum(reports_of(b, 4, 5, 6), []) == [4, 5, 6], what="all of them")
+    return reports_of(b, 4, 5, 6)
+
+
+@case()
+def the_host_hears_of_the_first_cpu_that_it_kicks_before_the_next_is_looked_at():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.send(wire.PREPARE, kicks=3, within_ms=60000)
+        b.wait(lambda: expedited(b), what="what is made ready for them")
+        equal(three_come_at_once(b), [[4], [5], [6]])
+
+
+@case()
+def cpus_that_nobody_said_he_kicks_are_told_together():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        equal(three_come_at_once(b), [[4, 5, 6]])
+
+
+@case()
+def a_slot_that_is_there_when_the_driver_is_bound_is_told_then():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.make_cpu(4)
+        os.rename(b.path(CPUS, "cpu4", "firmware_node"), b.path("later"))
+        b.uevent("add", 4)
+        b.wait(lambda: b.of(wire.CPU, cpu=4, slot=wire.NO_SLOT), what="the CPU")
+        os.rename(b.path("later"), b.path(CPUS, "cpu4", "firmware_node"))
+        b.uevent("bind", 4)
+        b.wait(lambda: b.of(wire.CPU, cpu=4, slot=4), what="its slot")
 
 
 @case()
