@@ -60,7 +60,9 @@ class Row:
 
     def cells(self):
         n, mid, low, high, base, ratio = self.figures()
-        return [self.what, self.unit, str(n), number(mid), number(low), number(high),
+        # Below 6 values there is none.
+        ends = "%s..%s" % tuple(map(number, median_interval(self.values))) if len(self.values) > 5 else ""
+        return [self.what, self.unit, str(n), number(mid), ends, number(low), number(high),
                 number(base), number(ratio, 3), self.target, self.verdict]  # fmt: skip
 
 
@@ -92,13 +94,13 @@ def single(what, unit, values, limit=None):
     return Row(what, unit, values, target, verdict)
 
 
-HEAD = ["measured", "unit", "n", "median", "p10", "p90", "by hand", "ratio", "target", "verdict"]
+HEAD = ["measured", "unit", "n", "median", "95 %", "p10", "p90", "by hand", "ratio", "target", "verdict"]
 
 
 def text_table(rows):
     lines = [HEAD] + [r.cells() for r in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    left = {0, 1, 8, 9}
+    left = {0, 1, 9, 10}
     return "\n".join(
         "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))).rstrip()
         for line in lines)  # fmt: skip
