@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holds the pages that are read as they are against the sources: the page of planted bugs against their
-patches; each guarantee of the threat model names tests that exist; the catalog and the manual have each
-outcome of the table; each sentence that the troubleshooting page begins with is one that the programs say.
-Else the manual is held against the programs by tests/dist/manual.py."""
+patches, and these against what they break; each guarantee of the threat model names tests that exist; the
+catalog and the manual have each outcome of the table; each sentence that the troubleshooting page begins
+with is one that the programs say. Else the manual is held against the programs by tests/dist/manual.py."""
 
 import glob
 import os
 import re
 import sys
 
+import mutants
 import sentences
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -42,15 +43,21 @@ def check_threats():
 
 
 def check_mutants():
-    """How many patches are not in the page of tests/run --mutants, or only there."""
-    folder = os.path.join(ROOT, "tests", "mutants")
-    patches = {name[: -len(".patch")] for name in os.listdir(folder) if name.endswith(".patch")}
-    with open(os.path.join(ROOT, "tests", "mutants.md"), encoding="utf-8") as f:
+    """How many patches are not in the page of tests/run --mutants, or only there, or do not apply any more."""
+    patches = {p.name: p for p in map(mutants.Patch, mutants.patches(ROOT))}
+    with open(os.path.join(ROOT, mutants.PAGE), encoding="utf-8") as f:
         listed = set(re.findall(r"(?m)^\| \S* ?\| (\S+) \| ", f.read())) - {"patch"}
-    for name in sorted(patches ^ listed):
-        print("tests/mutants.md: %s is %s; tests/run --mutants writes the page" % (
-            name, "missing" if name in patches else "no patch any more"))  # fmt: skip
-    return len(patches ^ listed)
+    said = ["%s: %s is %s; tests/run --mutants writes the page" % (
+        mutants.PAGE, name, "missing" if name in patches else "no patch any more")
+        for name in sorted(set(patches) ^ listed)]  # fmt: skip
+    for name, patch in patches.items():
+        try:
+            patch.changed(ROOT)
+        except mutants.Broken as e:
+            said.append("tests/mutants/%s.patch: %s" % (name, e))
+    for sentence in said:
+        print(sentence)
+    return len(said)
 
 
 def outcomes(path, pattern):

@@ -80,8 +80,8 @@ class Patch:
         elif self.lines is None:
             self.meaning += line
 
-    def apply(self, tree):
-        """Change the files in @tree; return what undo() wants."""
+    def changed(self, tree):
+        """(before, after) of the files it changes in @tree, name -> text each; Broken if it does not apply."""
         if not self.meaning.strip() or not self.tests or not any(self.files.values()):
             raise Broken("does not say what it means, names no test or changes nothing")
         before, after = {}, {}
@@ -96,6 +96,11 @@ class Patch:
                 if n != 1:
                     raise Broken("does not apply: %d places in %s look like it" % (n, name))
                 after[name] = ("\n" + after[name]).replace("\n" + old, "\n" + new)[1:]
+        return before, after
+
+    def apply(self, tree):
+        """Change the files in @tree; return what undoes it."""
+        before, after = self.changed(tree)
         write_files(tree, after)
         return before
 
