@@ -163,6 +163,17 @@ static int put_right(struct expedite *e)
 	return r < 0 ? r : remove_record(e->root);
 }
 
+/* What cannot be opened is tried again when it is needed, and said then. */
+static void open_all(struct expedite *e)
+{
+	long now;
+
+	if (open_record(e) == 0)
+		(void)forget(e);
+	(void)read_now(e, &now);
+	(void)is_wanted(e);
+}
+
 int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
 {
 	int r;
@@ -174,9 +185,8 @@ int expedite_init(struct expedite *e, int root, enum expedite_mode mode)
 	e->has_quiet_cpus = has_cpus(root, "sys/devices/system/cpu/isolated") ||
 			    has_cpus(root, "sys/devices/system/cpu/nohz_full");
 	r = put_right(e);
-	/* Where that fails it is tried again when it is needed, and said then. */
-	if (r == 0 && mode != EXPEDITE_NO && open_record(e) == 0)
-		(void)forget(e);
+	if (r == 0 && mode != EXPEDITE_NO)
+		open_all(e);
 	return r;
 }
 

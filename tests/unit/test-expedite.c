@@ -65,8 +65,8 @@ static ino_t record_inode(const struct fake_root *f)
 	return st.st_ino;
 }
 
-/* The first CPU of a batch waits for no file to be made. */
-static void test_the_record_is_there_before_and_stays(void **state)
+/* The first CPU of a batch waits for no file to be made, nor opened. */
+static void test_all_files_are_open_before_and_stay(void **state)
 {
 	const struct fake_root *f = *state;
 	struct expedite e;
@@ -75,6 +75,7 @@ static void test_the_record_is_there_before_and_stays(void **state)
 	put_kernel(f);
 	e = init(f, EXPEDITE_AUTO);
 	made = record_inode(f);
+	assert_true(e.expedited_fd >= 0 && e.normal_fd >= 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(expedite_begin(&e), 0);
 		assert_true(is_on_record(f));
@@ -308,7 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fake_root_test(test_for_the_length_of_an_operation),
-		fake_root_test(test_the_record_is_there_before_and_stays),
+		fake_root_test(test_all_files_are_open_before_and_stay),
 		fake_root_test(test_a_record_that_is_not_in_its_place_is_made_anew),
 		fake_root_test(test_when_it_is_wanted),
 		fake_root_test(test_yes_says_when_it_cannot),
