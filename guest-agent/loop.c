@@ -67,12 +67,12 @@ void loop_on_signals(struct agent *a)
 		bury(a, pid, status);
 }
 
-static bool is_awaiting_first_kick(const struct agent *a)
+static bool is_awaiting_kick(const struct agent *a)
 {
 	return a->jobs == 0 && expedite_deadline(&a->expedite) && a->link.session.established;
 }
 
-/* A batch waits for its first kick: until that has come each CPU is told before the next is looked at. */
+/* While nothing moves a batch waits for its next kick: each CPU is told before the next is looked at. */
 static bool on_uevent(void *ctx, const struct uevent *e)
 {
 	struct agent *a = ctx;
@@ -82,7 +82,7 @@ static bool on_uevent(void *ctx, const struct uevent *e)
 		hostlink_try_open(a);
 	else
 		news = cputable_on_uevent(a, e);
-	return !news || !is_awaiting_first_kick(a);
+	return !news || !is_awaiting_kick(a);
 }
 
 static void on_uevents(struct agent *a)

@@ -2582,6 +2582,17 @@ def cpus_that_nobody_said_he_kicks_are_told_together():
 
 
 @case()
+def cpus_that_come_while_one_moves_are_told_together():
+    with hanging_start(bed(), 1) as b:
+        b.send(wire.PREPARE, kicks=4, within_ms=60000)
+        kick = b.kick(1, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
+        equal(three_come_at_once(b), [[4, 5, 6]])
+        release_write(b, 1, online=True)
+        equal(b.done(kick)["rc"], 0)
+
+
+@case()
 def a_slot_that_is_there_when_the_driver_is_bound_is_told_then():
     with bed() as b:
         b.rests(0, ONLINE)
