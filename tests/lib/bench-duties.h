@@ -7,8 +7,9 @@
 #include <sys/types.h>
 
 /*
- * What an agent owes for each CPU beside the kernel's online, done as directly as it can be: the
- * yardstick for how much of vcpuhp's time is its own. It is done by as many processes as the
+ * What an agent owes for each CPU beside the kernel's online, done directly: a yardstick for how much of
+ * vcpuhp's time is its own. Left out is what costs little: which slot a CPU is, frames, the states that
+ * are configured to do nothing. It is done by as many processes as the
  * contract asks for: one that must not block, one for the kernel's write, which may hang, and one
  * on each CPU, which may hang as well and can be killed. No answer to anything that goes wrong: it
  * fails, and the benchmark with it.

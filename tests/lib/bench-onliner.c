@@ -4,6 +4,7 @@
  * be; the benchmark's yardstick. One command a line from a virtio-serial port:
  *
  *	hand N              wait for N CPUs to be added and take each online as it comes
+ *	watch N             the same, but others take them online
  *	online FIRST LAST   take these online, ascending
  *	offline FIRST LAST  take these offline, descending
  *	ping                answer
@@ -12,9 +13,9 @@
  *	                    online, and all that an agent owes for each (bench-duties.h)
  *	owed N EXPEDITED    the same for N CPUs to be added
  *
- * Answers, each a line: "ready" when it listens (hand, owed, ping, arm); "ran CPU NS" from a thread
- * bound to each CPU that came online, NS being the time of the kernel's online alone; "did CPU ..."
- * after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
+ * Answers, each a line: "ready" when it listens (hand, watch, owed, ping, arm); "ran CPU NS" from a thread
+ * bound to each CPU that came online, NS being the time of the kernel's online alone (0: not known);
+ * "did CPU ..." after duties; "off CPU NS"; "error CPU ERRNO". The next CPU's online begins while the
  * thread or process of the last one works.
  */
 #include "bench-duties.h"
@@ -178,10 +179,10 @@ static void take_offline(int port, int cpu)
 	say(port, r ? "error" : "off", cpu, r ? r : ns);
 }
 
-int bench_added_cpu(int uevents)
+/* The CPU of the next event where it is "@action", -1 another. */
+static int cpu_of_event(int uevents, const char *action)
 {
-	static const char head[] = "add@/devices/system/cpu/cpu";
-	char event[8192];
+	char event[8192], head[64];
 	ssize_t len = recv(uevents, event, sizeof(event) - 1, 0);
 	char *end;
 	long cpu;
@@ -189,10 +190,16 @@ int bench_added_cpu(int uevents)
 	if (len <= 0)
 		return -1;
 	event[len] = '\0';
-	if (strncmp(event, head, sizeof(head) - 1) != 0)
+	snprintf(head, sizeof(head), "%s@/devices/system/cpu/cpu", action);
+	if (strncmp(event, head, strlen(head)) != 0)
 		return -1;
-	cpu = strtol(event + sizeof(head) - 1, &end, 10);
+	cpu = strtol(event + strlen(head), &end, 10);
 	return *end == '\0' ? (int)cpu : -1;
+}
+
+int bench_added_cpu(int uevents)
+{
+	return cpu_of_event(uevents, "add");
 }
 
 static void say_ready(int port)
@@ -239,6 +246,21 @@ static void wait_and_online(int port, int uevents, int n)
 	}
 }
 
+/* Others bring them online. */
+static void wait_and_prove(int port, int uevents, int n)
+{
+	while (n > 0) {
+		int cpu = cpu_of_event(uevents, "online"), r;
+
+		if (cpu < 0)
+			continue;
+		r = start_thread(port, cpu, 0);
+		if (r != 0)
+			say(port, "error", cpu, r);
+		n--;
+	}
+}
+
 /* Whether @line is @word and @n numbers. */
 static bool is_command(const char *line, const char *word, int *numbers, int n)
 {
@@ -265,6 +287,10 @@ static void obey(int port, int uevents, struct duties *d, const char *line)
 		forget_uevents(uevents);
 		say_ready(port);
 		wait_and_online(port, uevents, n[0]);
+	} else if (is_command(line, "watch ", n, 1)) {
+		forget_uevents(uevents);
+		say_ready(port);
+		wait_and_prove(port, uevents, n[0]);
 	} else if (is_command(line, "owed ", n, 2)) {
 		forget_uevents(uevents);
 		say_ready(port);

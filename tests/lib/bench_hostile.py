@@ -200,4 +200,4 @@ def rows(found, seconds):
 
 
 def hostile(options, say):
-    return rows(run(options.seconds, say), options.seconds), []
+    return rows(run(options.seconds, say), options.seconds), {}

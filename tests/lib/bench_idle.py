@@ -166,4 +166,4 @@ def native(options, say):
 
 def idle(options, say):
     rows = one_domain(options, say) + many_domains(options, say) + client(options, say)
-    return rows + native(options, say), []
+    return rows + native(options, say), {}

@@ -7,7 +7,7 @@ grows with the number of CPUs falls out of the pairs.
 standby: the same CPUs from plugged to online and back, again and again, three ways.
 
 The ways: by vcpuhp, by hand, and by a hand that does what is owed for each CPU as well
-(bench-duties.h): the floor of what vcpuhp can take here.
+(bench-duties.h): what a program takes here that does it directly.
 
 "stock" is the kernel as it is, "expedited" with rcu_expedited set; for vcpuhp the agent sets it
 itself (Expedite=auto) and pays for it.
@@ -22,7 +22,7 @@ def allowed(base_ms):
     return max(5, base_ms * 0.05)
 
 
-ADDED = "<= 5 ms or 5 %"
+ADDED = "5 ms or 5 %"
 PHASES = ("before the kernel's online", "the kernel's online and its confirmation",
           "to the proof on the CPU", "the announcement", "to the client")  # fmt: skip
 
@@ -65,23 +65,30 @@ ARMS = {
 }
 
 
+def in_turn(rounds, ways, what, say):
+    """way -> [Took] of @rounds, each way once a round. Each stands in each place, and neighbours change
+    sides from round to round. @what: with a %s for the way."""
+    took, names = {way: [] for way in ways}, list(ways)
+    for i in range(rounds):
+        order = names[i % len(names) :] + names[: i % len(names)]
+        for way in order if i % 2 == 0 else order[::-1]:
+            took[way].append(ways[way]())
+            say("%s: %.0f ms" % (what % way, took[way][-1].ms))
+    return took
+
+
 def cold(options, say):
     """Rows, and what vcpuhp's requests took (for the profile)."""
-    rows, requests = [], []
+    rows, requests = [], {"cold, stock": [], "cold, expedited": []}
     for count in options.counts:
-        took = {arm: [] for arm in ARMS}
-        names = list(ARMS)
-        for i in range(options.cold_pairs):
-            # Each arm stands in each place, and neighbours change sides from round to round.
-            order = names[i % len(names) :] + names[: i % len(names)]
-            for arm in order if i % 2 == 0 else order[::-1]:
-                took[arm].append(ARMS[arm](count))
-                say("1->%d %s: %.0f ms" % (count, arm, took[arm][-1].ms))
+        ways = {arm: lambda way=way, n=count: way(n) for arm, way in ARMS.items()}
+        took = in_turn(options.cold_pairs, ways, "1->%d %%s" % count, say)
         rows += _cold_rows(count, took)
         mine = took["vcpuhp"] + took["vcpuhp expedited"]
         rows.append(single("1->%d: daemon's CPU time" % count, "ms a vCPU",
                            [t.cpu_ms / (count - 1) for t in mine], 1))  # fmt: skip
-        requests += mine
+        requests["cold, stock"] += took["vcpuhp"]
+        requests["cold, expedited"] += took["vcpuhp expedited"]
     return rows, requests
 
 
@@ -95,29 +102,31 @@ def _cold_rows(count, took):
         rows.append(paired(what, ms[mine], ms[base], allowed, n, ADDED))
         what = "1->%d %s: added, to the last bound thread" % (count, kind)
         rows.append(paired(what, [t.thread_ms for t in took[mine]], ms[base], allowed, n, ADDED))
-        owed = ms["duties" + mine[len("vcpuhp"):]]
-        rows.append(paired("1->%d %s: all duties by hand, added to by hand" % (count, kind), owed,
+        owed = "duties" + mine[len("vcpuhp") :]
+        rows.append(paired("1->%d %s: all duties by hand, added to by hand" % (count, kind), ms[owed],
                            ms[base], None, n))  # fmt: skip
-        rows.append(paired("1->%d %s: added to all duties by hand" % (count, kind), ms[mine], owed,
+        rows.append(paired("1->%d %s: added to all duties by hand" % (count, kind), ms[mine], ms[owed],
                            None, n))  # fmt: skip
-        rows += _split_rows("1->%d %s" % (count, kind), took[mine], took[base], n)
+        rows += _split_rows("1->%d %s: added" % (count, kind), took[mine], took[base], n)
+        rows += _split_rows("1->%d %s: added to all duties" % (count, kind), took[mine], took[owed], n)
         if count == 8:
             what = "1->8 %s: whole batch, vcpuhp - hand" % kind
-            rows.append(paired(what, ms[mine], ms[base], lambda _: 0, 1, "<= 0", "ms"))
+            rows.append(paired(what, ms[mine], ms[base], lambda _: 0, 1, "", "ms"))
     what = "1->%d: vcpuhp expedited - hand stock" % count
-    rows.append(paired(what, ms["vcpuhp expedited"], ms["hand"], lambda _: 0, 1, "<= 0", "ms"))
+    rows.append(paired(what, ms["vcpuhp expedited"], ms["hand"], lambda _: 0, 1, "", "ms"))
     return rows
 
 
 def _split_rows(what, mine, base, n):
     """What is added outside the kernel's online, and what that takes longer or shorter. The hand's is
     the write alone; vcpuhp's has the order to it and its confirmation as well."""
+    pairs = [(m, b) for m, b in zip(mine, base) if m.kernel_ms is not None]
     rows = []
     for where, part in (("outside the kernel's online", lambda t: t.ms - t.kernel_ms),
                         ("in it and its confirmation", lambda t: t.kernel_ms)):  # fmt: skip
-        rows.append(paired("%s: added %s" % (what, where), [part(t) for t in mine],
-                           [part(t) for t in base], None, n))  # fmt: skip
-    return rows
+        rows.append(paired("%s %s" % (what, where), [part(m) for m, _ in pairs],
+                           [part(b) for _, b in pairs], None, n))  # fmt: skip
+    return rows if pairs else []
 
 
 def _alternate(pairs, mine, base, say):
@@ -183,7 +192,7 @@ def warm(options, say):
     if requests:
         rows.append(single("daemon's CPU time, warm", "ms a vCPU",
                            [t.cpu_ms / k for t, k in zip(requests, n)], 1))  # fmt: skip
-    return rows, requests
+    return rows, {"warm": requests}
 
 
 class Resting:
@@ -249,65 +258,57 @@ class Resting:
         return took
 
 
-# What one boot of a guest lays out differently from another is in all of its pairs.
-PAIRS_A_GUEST = 10
+# What one boot of a guest lays out differently from another is in all of its rounds: they are not as
+# independent as the intervals take them to be.
+ROUNDS_A_GUEST = 5
 
 
-def _standby_in_one_guest(k, kind, pairs, say):
-    """(mine, base), (mine, owed), by vcpuhpctl, the agent's CPU time."""
+def _standby_in_one_guest(k, kind, rounds, say):
+    """way -> [Took], by vcpuhpctl, the agent's CPU time."""
     expedited = kind == "expedited"
     with BenchVM(expedite="auto" if expedited else "no") as vm, Product(vm) as product:
         r = Resting(vm, product, k)
-        plain = _alternate(pairs, r.by_vcpuhp, lambda: r.by_hand(expedited),
-                           lambda text: say("standby->online x%d %s, %s" % (k, kind, text)))  # fmt: skip
-        r.by_duties(expedited)
-        owed = _alternate(pairs, r.by_vcpuhp, lambda: r.by_duties(expedited),
-                          lambda text: say("duties x%d %s, %s" % (k, kind, text)))  # fmt: skip
-        few = range(min(5, pairs))
-        return plain, owed, [r.by_command() for _ in few], [r.agent_cpu_ms() for _ in few]
+        ways = {"vcpuhp": r.by_vcpuhp, "hand": lambda: r.by_hand(expedited),
+                "duties": lambda: r.by_duties(expedited)}  # fmt: skip
+        for way in ways.values():
+            way()
+        took = in_turn(rounds, ways, "standby->online x%d %s, %%s" % (k, kind), say)
+        few = range(min(3, rounds))
+        return took, [r.by_command() for _ in few], [r.agent_cpu_ms() for _ in few]
 
 
 def standby(options, say):
-    rows, requests = [], []
+    rows, requests = [], {}
     for kind, k in [(kind, k) for kind in ("stock", "expedited") for k in options.resting]:
-        mine, base, with_owed, owed, commands, agent = [], [], [], [], [], []
-        for done in range(0, options.standby_pairs, PAIRS_A_GUEST):
-            here = min(PAIRS_A_GUEST, options.standby_pairs - done)
-            plain, duties, by_command, agent_ms = _standby_in_one_guest(k, kind, here, say)
-            mine, base = mine + plain[0], base + plain[1]
-            with_owed, owed = with_owed + duties[0], owed + duties[1]
+        took, commands, agent = {"vcpuhp": [], "hand": [], "duties": []}, [], []
+        for done in range(0, options.standby_pairs, ROUNDS_A_GUEST):
+            here = min(ROUNDS_A_GUEST, options.standby_pairs - done)
+            more, by_command, agent_ms = _standby_in_one_guest(k, kind, here, say)
+            for way, made in more.items():
+                took[way] += made
             commands, agent = commands + by_command, agent + agent_ms
-        rows += _standby_rows(k, kind, mine, base, commands)
-        rows += _duty_rows(k, kind, with_owed, owed)
+        rows += _standby_rows(k, kind, took, commands)
         rows.append(single("standby->online x%d %s: agent's CPU time in the guest" % (k, kind),
                            "ms a vCPU", [ms / k for ms in agent]))  # fmt: skip
-        requests += mine
+        requests["standby x%d, %s" % (k, kind)] = took["vcpuhp"]
     return rows, requests
 
 
-def _duty_rows(k, kind, mine, base):
+def _standby_rows(k, kind, took, commands):
     what = "standby->online x%d %s: " % (k, kind)
-    ms = [t.ms for t in base]
+    ms = {way: [t.ms for t in took[way]] for way in took}
+    mine, kernel = took["vcpuhp"], [t.kernel_ms for t in took["hand"]]
     rows = [
-        single(what + "all duties by hand, above the kernel's own", "ms a vCPU",
-               [(t.ms - t.kernel_ms) / k for t in base]),
-        paired(what + "added to all duties by hand", [t.ms for t in mine], ms, None, k),
-    ]  # fmt: skip
-    for i, phase in enumerate(PHASES if k == 1 else ()):
-        rows.append(paired(what + phase + ", added to all duties by hand", [t.phases[i] for t in mine],
-                           [t.phases[i] for t in base], None))  # fmt: skip
-    return rows
-
-
-def _standby_rows(k, kind, mine, base, commands):
-    what = "standby->online x%d %s: " % (k, kind)
-    ms = [t.ms for t in mine]
-    return [
-        paired(what + "above the kernel's own online", ms, [t.kernel_ms for t in base],
-               lambda _: 5, k, "<= 5 ms"),
-        paired(what + "added to by hand", ms, [t.ms for t in base], None, k),
-        paired(what + "last bound thread, added to by hand", [t.thread_ms for t in mine],
-               [t.ms for t in base], None, k),
+        paired(what + "above the kernel's own online", ms["vcpuhp"], kernel, lambda _: 5, k),
+        paired(what + "all duties by hand, above the kernel's own online", ms["duties"], kernel, None, k),
+        paired(what + "added to all duties by hand", ms["vcpuhp"], ms["duties"], None, k),
+        paired(what + "added to by hand", ms["vcpuhp"], ms["hand"], None, k),
+        paired(what + "last bound thread, added to by hand", [t.thread_ms for t in mine], ms["hand"],
+               None, k),
         single(what + "by vcpuhpctl", "ms in all", [t.ms for t in commands]),
         single(what + "daemon's CPU time", "ms a vCPU", [t.cpu_ms / k for t in mine], 1),
     ]  # fmt: skip
+    for i, phase in enumerate(PHASES if k == 1 else ()):
+        rows.append(paired(what + phase + ", added to all duties by hand", [t.phases[i] for t in mine],
+                           [t.phases[i] for t in took["duties"]], None))  # fmt: skip
+    return rows

@@ -88,16 +88,13 @@ class BenchVM(VM):
         self.guest("kill -%s $(cat /run/agent.pid)" % name)
 
 
-class Hand:
-    """The work by hand. The agent, if there is one, must stand still meanwhile."""
+class Onliner:
+    """bench-onliner in a guest, over a port of its own. @shell: what has guest()."""
 
-    def __init__(self, vm):
-        self.vm = vm
+    def __init__(self, shell, path, alive):
         self.buf = b""
-        vm.guest("bench-onliner %s > /run/bench.log 2>&1 &" % ONLINER_PORT)
-        self.sock = connect(vm.path("bench"), alive=vm.alive)
-        self.qmp = Qmp(vm.path("qmp-bench"), alive=vm.alive)
-        self.made = 0
+        shell.guest("bench-onliner %s > /run/bench.log 2>&1 &" % ONLINER_PORT)
+        self.sock = connect(path, alive=alive)
 
     def _line(self, seconds=60):
         """(words, when they came) of the guest's next line."""
@@ -112,7 +109,7 @@ class Hand:
         line, self.buf = self.buf.split(b"\n", 1)
         return line.decode().split(), self.came_ms
 
-    def _until_ran(self, n, word="ran"):
+    def until_ran(self, n, word="ran"):
         """Until @n CPUs have answered: (when the last did, kernel's milliseconds of all)."""
         kernel_ns = 0
         while n:
@@ -129,6 +126,24 @@ class Hand:
     def _send(self, text):
         self.sock.sendall(text.encode() + b"\n")
 
+    def _begin(self, text):
+        self._send(text)
+        assert self._line()[0] == ["ready"]
+
+    def watch(self, n):
+        """From now on, for until_ran(): @n CPUs that others take online."""
+        self._begin("watch %d" % n)
+
+
+class Hand(Onliner):
+    """The work by hand. The agent, if there is one, must stand still meanwhile."""
+
+    def __init__(self, vm):
+        super().__init__(vm, vm.path("bench"), vm.alive)
+        self.vm = vm
+        self.qmp = Qmp(vm.path("qmp-bench"), alive=vm.alive)
+        self.made = 0
+
     def plug(self, n, owed=None):
         """Plug the lowest @n free slots and have them taken online: Took. @owed: with all that
         vcpuhp does for them, True also rcu_expedited."""
@@ -140,15 +155,14 @@ class Hand:
             text += json.dumps({"execute": "device_add", "arguments": arguments}) + "\n"
         if owed is not None:
             self.arm(True)
-        self._send("hand %d" % n if owed is None else "owed %d %d" % (n, owed))
-        assert self._line()[0] == ["ready"]
+        self._begin("hand %d" % n if owed is None else "owed %d %d" % (n, owed))
         if owed is not None:
             settle(seconds=0.05)
         start = now_ms()
         if owed is not None:
             self._ping()
         self.qmp.sock.sendall(text.encode())
-        end, kernel_ms = self._until_ran(n, "ran" if owed is None else "did")
+        end, kernel_ms = self.until_ran(n, "ran" if owed is None else "did")
         self._replies(n)
         return Took(end - start, end - start, kernel_ms)
 
@@ -163,16 +177,14 @@ class Hand:
         """Take CPUs online that are plugged already: Took."""
         start = now_ms()
         self._send("online %d %d" % (first, last))
-        end, kernel_ms = self._until_ran(last - first + 1)
+        end, kernel_ms = self.until_ran(last - first + 1)
         return Took(end - start, end - start, kernel_ms)
 
     def _ping(self):
-        self._send("ping")
-        assert self._line()[0] == ["ready"]
+        self._begin("ping")
 
     def arm(self, on):
-        self._send("arm %d" % on)
-        assert self._line()[0] == ["ready"]
+        self._begin("arm %d" % on)
 
     def duties(self, first, last, expedited):
         """The same with all that vcpuhp does for them, a ping before it included: Took."""
@@ -180,7 +192,7 @@ class Hand:
         self._ping()
         asked = now_ms() - start
         self._send("duties %d %d %d" % (first, last, expedited))
-        end, kernel_ms = self._until_ran(last - first + 1, "did")
+        end, kernel_ms = self.until_ran(last - first + 1, "did")
         online, before, proof, announced = self.times
         known = [asked + before, online, proof, announced]
         return Took(end - start, end - start, kernel_ms, phases=known + [end - start - sum(known)])
@@ -188,7 +200,7 @@ class Hand:
     def offline(self, first, last):
         start = now_ms()
         self._send("offline %d %d" % (first, last))
-        end, kernel_ms = self._until_ran(last - first + 1, "off")
+        end, kernel_ms = self.until_ran(last - first + 1, "off")
         return Took(end - start, None, kernel_ms)
 
 
@@ -276,12 +288,12 @@ class Product:
         for p in progress:
             if p["name"] == "ap:online" and not p.get("kernel"):
                 spans.setdefault(p["vcpu"], {})[p["phase"]] = p["t_ms"]
-        if any(len(s) != 2 for s in spans.values()):
+        if not spans or any(len(s) != 2 for s in spans.values()):
             return None
         total = end = 0
         for start, stop in sorted((s["enter"], s["exit"]) for s in spans.values()):
-            total += stop - max(start, end)
-            end = stop
+            total += max(0, stop - max(start, end))
+            end = max(end, stop)
         return total
 
     @staticmethod

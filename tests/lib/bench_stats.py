@@ -76,12 +76,14 @@ def number(x, digits=None):
 
 def paired(what, mine, base, allowed=None, per=1, target="", unit="ms a vCPU"):
     """A Row of the differences @mine - @base, each divided by @per. @allowed: of a base's value,
-    how much more is within the target."""
+    how much more is within the @target, whose median is told with it."""
     differences = [(m - b) / per for m, b in zip(mine, base)]
     ratios = [m / b for m, b in zip(mine, base)]
     verdict = ""
     if allowed:
-        verdict = judge([d - allowed(b / per) for d, b in zip(differences, base)])
+        limits = [allowed(b / per) for b in base]
+        verdict = judge([d - limit for d, limit in zip(differences, limits)])
+        target = "<= %s%s" % (number(statistics.median(limits)), target and " (%s)" % target)
     return Row(what, unit, differences, target, verdict, [b / per for b in base], ratios)
 
 

@@ -108,14 +108,19 @@ def _libraries(programs):
     return {word for word in _ldd(programs).split() if word.startswith("/") and not word.endswith(":")}
 
 
-def _systemd_files():
-    *programs, udevadm = _programs()
+def udev_files(*programs):
+    """udev without its rules, and other @programs, with the libraries that they need."""
+    udevadm = _udevadm()
     files = {_inside(p): (0o755, _read(p)) for p in programs}
-    files.update({_inside(p): (0o755, _read(p)) for p in _libraries(programs + [udevadm])})
+    files.update({_inside(p): (0o755, _read(p)) for p in _libraries([*programs, udevadm])})
     files["/bin/udevadm"] = (0o755, _read(udevadm))
     files["/lib/systemd/systemd-udevd"] = (stat.S_IFLNK, "/bin/udevadm")
     files["/usr/lib"] = (stat.S_IFLNK, "/lib")
     return files
+
+
+def _systemd_files():
+    return udev_files(*_programs()[:-1])
 
 
 def _tree(folder, to):
