@@ -234,7 +234,7 @@ int sysfs_make(int root, const char *path)
 	return r;
 }
 
-int sysfs_create(int root, const char *path, const char *data, size_t len)
+static int make_with(int root, const char *path, const char *data, size_t len)
 {
 	AUTO_CLOSE int fd = sysfs_make(root, path);
 
@@ -250,7 +250,7 @@ int sysfs_replace(int root, const char *path, const char *data, size_t len)
 	n = snprintf(beside, sizeof(beside), "%s.%d~", path, (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(beside))
 		return -ENAMETOOLONG;
-	r = sysfs_create(root, beside, data, len);
+	r = make_with(root, beside, data, len);
 	if (r == 0 && renameat(root, beside, root, path) < 0)
 		r = -errno;
 	if (r < 0)

@@ -39,9 +39,6 @@ int sysfs_make_parents(int root, const char *path);
 int sysfs_make(int root, const char *path);
 int sysfs_write_all(int fd, const char *data, size_t len); /* Return: 0 or -errno. */
 
-/* The same with what is to stand in it. Return: 0 or -errno. */
-int sysfs_create(int root, const char *path, const char *data, size_t len);
-
 /* Replace a file of ours (write beside it, rename). Makes its parents. Return: 0 or -errno. */
 int sysfs_replace(int root, const char *path, const char *data, size_t len);
 

@@ -2429,12 +2429,16 @@ def expedited(b):
     return b.read("sys/kernel/rcu_expedited").strip() == "1"
 
 
+def say_ahead(b, kicks, within_ms=60000):
+    b.send(wire.PREPARE, kicks=kicks, within_ms=within_ms)
+    b.wait(lambda: expedited(b), what="rcu_expedited")
+
+
 @case()
 def a_word_ahead_expedites_before_the_kick():
     with bed() as b:
         b.rests(0, ONLINE)
-        b.send(wire.PREPARE, kicks=2, within_ms=5000)
-        b.wait(lambda: expedited(b), what="rcu_expedited")
+        say_ahead(b, 2, 5000)
         equal(b.kick(1, ONLINE)["rc"], 0)
         b.pump(0.1)
         assert expedited(b), "the second kick is still to come"
@@ -2446,11 +2450,9 @@ def a_word_ahead_expedites_before_the_kick():
 def a_word_ahead_that_nothing_follows_is_forgotten():
     with bed() as b:
         b.rests(0, ONLINE)
-        b.send(wire.PREPARE, kicks=2, within_ms=100)
-        b.wait(lambda: expedited(b), what="rcu_expedited")
+        say_ahead(b, 2, 100)
         b.wait(lambda: not expedited(b), what="the end of it")
-        b.send(wire.PREPARE, kicks=2, within_ms=60000)
-        b.wait(lambda: expedited(b), what="rcu_expedited")
+        say_ahead(b, 2)
         b.send(wire.PREPARE, kicks=0, within_ms=0)
         b.wait(lambda: not expedited(b), what="the end of it")
 
@@ -2541,8 +2543,7 @@ def without_cpu3(b):
 
 
 def cpu3_comes_to_be_kicked(b, within_ms):
-    b.send(wire.PREPARE, kicks=1, within_ms=within_ms)
-    b.wait(lambda: expedited(b), what="what is made ready for it")
+    say_ahead(b, 1, within_ms)
     b.add(3)
     b.rests(3, STANDBY)
 
@@ -2569,13 +2570,12 @@ def three_come_at_once(b):
 def the_host_hears_of_the_first_cpu_that_it_kicks_before_the_next_is_looked_at():
     with bed() as b:
         b.rests(0, ONLINE)
-        b.send(wire.PREPARE, kicks=3, within_ms=60000)
-        b.wait(lambda: expedited(b), what="what is made ready for them")
+        say_ahead(b, 3)
         equal(three_come_at_once(b), [[4], [5], [6]])
 
 
 @case()
-def cpus_that_nobody_said_he_kicks_are_told_together():
+def cpus_that_no_kick_is_to_come_for_are_told_together():
     with bed() as b:
         b.rests(0, ONLINE)
         equal(three_come_at_once(b), [[4, 5, 6]])
@@ -2584,7 +2584,7 @@ def cpus_that_nobody_said_he_kicks_are_told_together():
 @case()
 def cpus_that_come_while_one_moves_are_told_together():
     with hanging_start(bed(), 1) as b:
-        b.send(wire.PREPARE, kicks=4, within_ms=60000)
+        say_ahead(b, 4)
         kick = b.kick(1, ONLINE, wait=False)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel write")
         equal(three_come_at_once(b), [[4, 5, 6]])
@@ -2603,6 +2603,16 @@ def a_slot_that_is_there_when_the_driver_is_bound_is_told_then():
         os.rename(b.path("later"), b.path(CPUS, "cpu4", "firmware_node"))
         b.uevent("bind", 4)
         b.wait(lambda: b.of(wire.CPU, cpu=4, slot=4), what="its slot")
+
+
+@case()
+def a_bind_of_a_cpu_whose_slot_is_known_is_not_looked_at():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        b.write(CPUS + "/cpu1/firmware_node/path", "\\_SB_.CPUS.C009\n")
+        b.uevent("bind", 1)
+        b.hear_all()
+        equal(b.of(wire.CPU, cpu=1, slot=9), [])
 
 
 @case()

@@ -66,7 +66,7 @@ ARMS = {
 
 
 def in_turn(rounds, ways, what, say):
-    """way -> [Took] of @rounds, each way once a round. Each stands in each place, and neighbours change
+    """way -> [Took] of @rounds, each of three ways or more once a round. Each stands in each place, and neighbours change
     sides from round to round. @what: with a %s for the way."""
     took, names = {way: [] for way in ways}, list(ways)
     for i in range(rounds):
@@ -130,7 +130,7 @@ def _split_rows(what, mine, base, n):
 
 
 def _alternate(pairs, mine, base, say):
-    """([mine's], [base's]) of @pairs pairs in the order AB BA."""
+    """([mine's], [base's]) of @pairs pairs in the order AB BA, which in_turn() has for more than two alone."""
     took = ([], [])
     for i in range(pairs):
         for side in (0, 1) if i % 2 == 0 else (1, 0):
