@@ -120,9 +120,21 @@ static void link_flush(struct link *l)
 	link_update_io(l);
 }
 
+/* What waits already has the earlier time. */
+static void link_send_rest_later(struct link *l)
+{
+	int enabled = SD_EVENT_OFF;
+
+	(void)sd_event_source_get_enabled(l->rest, &enabled);
+	if (enabled != SD_EVENT_OFF)
+		return;
+	(void)sd_event_source_set_time(l->rest, now_us(l) + LINK_REST_US);
+	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_ONESHOT);
+}
+
 /*
- * To be sent to costs the other side's process its CPU at once, often the one that this daemon runs
- * on: what a client waits for goes first.
+ * To be sent to costs the guest CPU time at once, which its other vCPUs on their way up may need, and
+ * on a host without much to spare also the client: what nobody waits for goes together.
  */
 void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 {
@@ -143,7 +155,7 @@ void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 	if (urgent)
 		link_flush(l);
 	else
-		(void)sd_event_source_set_enabled(l->rest, SD_EVENT_ONESHOT);
+		link_send_rest_later(l);
 }
 
 static void link_throttle(struct link *l)
@@ -251,7 +263,7 @@ static int on_hangup(sd_event_source *s, void *userdata)
 	return 0;
 }
 
-static int on_rest(sd_event_source *s, void *userdata)
+static int on_rest(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	link_flush(userdata);
 	return 0;
@@ -348,11 +360,10 @@ int link_io_init(struct link *l)
 	if (r < 0)
 		return r;
 	(void)sd_event_source_set_enabled(l->hangup, SD_EVENT_OFF);
-	r = sd_event_add_defer(l->event, &l->rest, on_rest, l);
+	r = sd_event_add_time(l->event, &l->rest, CLOCK_MONOTONIC, 0, LINK_REST_US / 2, on_rest, l);
 	if (r < 0)
 		return r;
-	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
-	return sd_event_source_set_priority(l->rest, SD_EVENT_PRIORITY_IDLE);
+	return sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);
 }
 
 void link_io_done(struct link *l)

@@ -87,7 +87,7 @@ uint32_t link_last_kick(const struct link *l);
  */
 int link_kick(struct link *l, const struct msg_kick *k);
 int link_cancel(struct link *l, uint32_t kick);
-/* Nobody waits for it: with the next, or when the daemon has nothing else to do. */
+/* Nobody waits for it: with the next, or with others a little later. */
 int link_ack(struct link *l, uint32_t kick);
 int link_arm(struct link *l, const struct msg_arm *a);
 int link_query(struct link *l);

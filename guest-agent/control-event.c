@@ -92,7 +92,7 @@ void control_on_write_started(struct agent *a, struct cpu *c, uint64_t time_ns)
 }
 
 /* It returned after it had been given up: see the theory of operation. */
-static void late_write(struct agent *a, struct cpu *c, int rc)
+static void late_write(struct agent *a, struct cpu *c, int rc, uint64_t time_ns)
 {
 	struct job *j = &c->job;
 	struct walk *w = &j->h.walk;
@@ -101,7 +101,7 @@ static void late_write(struct agent *a, struct cpu *c, int rc)
 	agent_log(a, "cpu%d: the kernel write returned after its deadline with %d", c->cpu, rc);
 	if (rc < 0 && !w->rolling_back)
 		rc = -ETIMEDOUT;
-	control_leave_now(a, c, rc, "returned after its deadline");
+	control_leave(a, c, rc, -1, time_ns, "returned after its deadline");
 	if (rc == 0 && !w->done && !w->rolling_back) {
 		walk_abort(w, -ETIMEDOUT);
 		w->failed_at = CPUHP_AP_ONLINE;
@@ -127,7 +127,7 @@ static int confirm(struct agent *a, struct cpu *c, char text[AGENT_TEXT])
 	return c->present ? -EIO : -ENODEV;
 }
 
-void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
+void control_on_written(struct agent *a, struct cpu *c, int rc, uint64_t time_ns, const char *why)
 {
 	struct job *j = &c->job;
 	char text[AGENT_TEXT] = "";
@@ -153,9 +153,9 @@ void control_on_written(struct agent *a, struct cpu *c, int rc, const char *why)
 		refused(c, rc, text);
 	}
 	if (j->overdue)
-		late_write(a, c, rc);
+		late_write(a, c, rc, time_ns);
 	else
-		control_leave_now(a, c, rc, text);
+		control_leave(a, c, rc, -1, time_ns, text);
 	if (rc == 0)
 		control_on_observed(a, c);
 	control_run(a, c);

@@ -232,10 +232,16 @@ static bool is_to_be_looked_at(const struct agent *a, struct cpu *c, const struc
 bool cputable_on_uevent(struct agent *a, const struct uevent *e)
 {
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
+	bool was_present;
 
 	if (!c || !is_to_be_looked_at(a, c, e))
 		return false;
-	cputable_look(a, c);
+	/* One that has just come is offline, or another event says that it is not. */
+	was_present = c->present;
+	look(a, c);
+	if (e->kind != UEVENT_CPU_ADD || was_present || !c->present)
+		read_online(a, c);
+	cputable_settle(a, c);
 	if (e->kind == UEVENT_CPU_REMOVE && c->present) {
 		c->leaving = true;
 		a->look_wait_ms = LOOK_FIRST_MS;

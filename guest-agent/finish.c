@@ -173,7 +173,6 @@ bool finish_rest(struct agent *a)
 	bool more;
 	int r;
 
-	writer_look_ahead(a);
 	rest_log(a, now);
 	/* The host hears of the result first: it may share a core with this. */
 	if (a->jobs == 0 && now < a->rest_ms)

@@ -90,8 +90,11 @@ static void on_uevents(struct agent *a)
 	/* Steps that others had the kernel take are best dropped while nobody waits. */
 	if (a->jobs == 0 && !expedite_deadline(&a->expedite))
 		kladder_read(a);
-	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
+	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS) {
+		/* The kernel tells of an online shortly before the write returns. */
+		writer_look_ahead(a);
 		return;
+	}
 	agent_log(a, "uevents were lost; reading all again");
 	cputable_rescan(a);
 	hostlink_try_open(a);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/seam.h"
+#include "guest-agent/uevent.h"
 #include <errno.h>
 #include <linux/netlink.h>
 #include <sched.h>
@@ -39,6 +40,7 @@ static int open_uevents(int root)
 	/* A batch of CPUs sends several messages each; without the right to force, what there is. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	uevent_filter(fd);
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0) {
 		int r = -errno;
 

@@ -2,7 +2,9 @@
 #include "guest-agent/uevent.h"
 #include "guest-agent/sysfs.h"
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -45,6 +47,51 @@ struct uevent uevent_parse(const char *msg, size_t len)
 		e.kind = UEVENT_PORT;
 	}
 	return e;
+}
+
+#define BYTE_AT(at) BPF_STMT(BPF_LD | BPF_B | BPF_ABS, at)
+#define WORD_BEHIND_X(n) BPF_STMT(BPF_LD | BPF_W | BPF_IND, n)
+#define FOUND_AT(at) BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, at)
+#define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
+#define GO(n) BPF_JUMP(BPF_JMP | BPF_JA, n, 0, 0)
+#define WORD(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+
+/* Of "ACTION@/devices/KIND/...", an action having 3, 4, 6 or 7 letters: drop where KIND is "virtual", or
+ * "system" and what follows is not "cpu/". */
+void uevent_filter(int fd)
+{
+	struct sock_filter code[] = {
+		BYTE_AT(3),
+		IF('@', 6, 0),
+		BYTE_AT(4),
+		IF('@', 6, 0),
+		BYTE_AT(6),
+		IF('@', 6, 0),
+		BYTE_AT(7),
+		IF('@', 6, 14),
+		FOUND_AT(3),
+		GO(5),
+		FOUND_AT(4),
+		GO(3),
+		FOUND_AT(6),
+		GO(1),
+		FOUND_AT(7),
+		WORD_BEHIND_X(sizeof("@/devices/") - 1),
+		IF(WORD('s', 'y', 's', 't'), 1, 0),
+		IF(WORD('v', 'i', 'r', 't'), 2, 4),
+		WORD_BEHIND_X(sizeof("@/devices/system/") - 1),
+		IF(WORD('c', 'p', 'u', '/'), 2, 3),
+		WORD_BEHIND_X(sizeof("@/devices/virt") - 1),
+		IF(WORD('u', 'a', 'l', '/'), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = {
+		.len = sizeof(code) / sizeof(code[0]),
+		.filter = code,
+	};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
 static bool is_from_kernel(const struct sockaddr_storage *from, socklen_t len)

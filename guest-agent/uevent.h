@@ -27,6 +27,14 @@ struct uevent {
 struct uevent uevent_parse(const char *msg, size_t len);
 
 /**
+ * uevent_filter() - let the kernel drop what nobody here asks about, or each wakes the agent up
+ *
+ * It drops what certainly tells of no CPU and no port, no more: uevent_parse() decides. On failure
+ * all come.
+ */
+void uevent_filter(int fd);
+
+/**
  * uevent_read() - read and hand out the events that wait
  * @cb: false: enough for now; the next wait on, so @fd has to be watched by level
  *

@@ -19,9 +19,14 @@ struct request {
 	bool online;
 };
 
+/*
+ * struct reply
+ * @time_ns: when the kernel had done it; control hears of it later
+ */
 struct reply {
 	int cpu;
 	int rc;
+	uint64_t time_ns;
 };
 
 /*
@@ -61,6 +66,7 @@ __attribute__((noreturn)) static void helper(int root, int fd)
 	while (recv(fd, &q, sizeof(q), 0) == sizeof(q)) {
 		struct reply p = { .cpu = q.cpu, .rc = write_online(root, &q) };
 
+		p.time_ns = now_ns();
 		if (send(fd, &p, sizeof(p), MSG_NOSIGNAL) < 0)
 			break;
 	}
@@ -147,7 +153,8 @@ static void start_next(struct agent *a)
 		if (r < 0) {
 			a->writer.cpu = -1;
 			kladder_end(a, c, r);
-			control_on_written(a, c, r, "no process can be had for the kernel write");
+			control_on_written(a, c, r, now_ns(),
+					   "no process can be had for the kernel write");
 		}
 	}
 }
@@ -187,7 +194,7 @@ void writer_look_ahead(struct agent *a)
 		cputable_look_ahead(a, &a->cpus[a->writer.cpu]);
 }
 
-static void finish(struct agent *a, int rc, const char *why)
+static void finish(struct agent *a, int rc, uint64_t time_ns, const char *why)
 {
 	struct cpu *c = &a->cpus[a->writer.cpu];
 	bool goes_on = rc == 0 && c->job.call.startup;
@@ -197,7 +204,7 @@ static void finish(struct agent *a, int rc, const char *why)
 	start_next(a);
 	if (!goes_on)
 		kladder_end(a, c, rc);
-	control_on_written(a, c, rc, why);
+	control_on_written(a, c, rc, time_ns, why);
 	if (goes_on)
 		kladder_end(a, c, rc);
 }
@@ -214,7 +221,7 @@ void writer_on_readable(struct agent *a)
 		if (n != sizeof(p))
 			return;
 		if (a->writer.cpu >= 0 && p.cpu == a->writer.cpu)
-			finish(a, p.rc, NULL);
+			finish(a, p.rc, p.time_ns, NULL);
 	}
 }
 
@@ -237,9 +244,10 @@ void writer_on_exit(struct agent *a, int status)
 	if (cpu < 0)
 		return;
 	if (n == sizeof(p) && p.cpu == cpu)
-		finish(a, p.rc, NULL);
+		finish(a, p.rc, p.time_ns, NULL);
 	else
-		finish(a, judge(a, &a->cpus[cpu]), "the process that did the kernel write died");
+		finish(a, judge(a, &a->cpus[cpu]), now_ns(),
+		       "the process that did the kernel write died");
 }
 
 void writer_prepare(struct agent *a)

@@ -934,8 +934,10 @@ def R12_an_adoption_waits_for_a_registration():
         b.switch(2, True)
         b.make_cpu(3, online=True)
         b.uevent("add", 3)
+        b.uevent("online", 3)
         for cpu in (2, 3):
-            row = b.wait(lambda c=cpu: b.of(wire.CPU, cpu=c), what="its row")[-1]
+            row = b.wait(lambda c=cpu: [r for r in b.of(wire.CPU, cpu=c) if r["flags"] & wire.ONLINE],
+                         what="its row")[-1]  # fmt: skip
             equal((row["state"], row["flags"] & ~wire.FOREIGN),
                   (STANDBY, wire.PRESENT | wire.ONLINE | wire.WALKING))  # fmt: skip
             matches("waits for the end of a registration", row["text"])

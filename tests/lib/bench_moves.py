@@ -13,6 +13,8 @@ The ways: by vcpuhp, by hand, and by a hand that does what is owed for each CPU 
 itself (Expedite=auto) and pays for it.
 """
 
+import statistics
+
 from bench_rig import BenchVM, Hand, Product, Still, settle
 from bench_stats import paired, single
 
@@ -23,7 +25,8 @@ def allowed(base_ms):
 
 
 ADDED = "5 ms or 5 %"
-PHASES = ("before the kernel's online", "the kernel's online and its confirmation",
+BATCH = 8  # the vCPUs from which a batch is judged as a whole
+PHASES = ("before the kernel's online", "the kernel's online",
           "to the proof on the CPU", "the announcement", "to the client")  # fmt: skip
 
 
@@ -109,9 +112,11 @@ def _cold_rows(count, took):
                            None, n))  # fmt: skip
         rows += _split_rows("1->%d %s: added" % (count, kind), took[mine], took[base], n)
         rows += _split_rows("1->%d %s: added to all duties" % (count, kind), took[mine], took[owed], n)
-        if count == 8:
-            what = "1->8 %s: whole batch, vcpuhp - hand" % kind
+        if count >= BATCH:
+            what = "1->%d %s: whole batch, vcpuhp - hand" % (count, kind)
             rows.append(paired(what, ms[mine], ms[base], lambda _: 0, 1, "", "ms"))
+            what = "1->%d %s: whole batch, vcpuhp - all duties by hand" % (count, kind)
+            rows.append(paired(what, ms[mine], ms[owed], None, 1, "", "ms"))
     what = "1->%d: vcpuhp expedited - hand stock" % count
     rows.append(paired(what, ms["vcpuhp expedited"], ms["hand"], lambda _: 0, 1, "", "ms"))
     return rows
@@ -119,11 +124,11 @@ def _cold_rows(count, took):
 
 def _split_rows(what, mine, base, n):
     """What is added outside the kernel's online, and what that takes longer or shorter. The hand's is
-    the write alone; vcpuhp's has the order to it and its confirmation as well."""
+    the write alone; vcpuhp's has the order to it as well."""
     pairs = [(m, b) for m, b in zip(mine, base) if m.kernel_ms is not None]
     rows = []
     for where, part in (("outside the kernel's online", lambda t: t.ms - t.kernel_ms),
-                        ("in it and its confirmation", lambda t: t.kernel_ms)):  # fmt: skip
+                        ("in it", lambda t: t.kernel_ms)):  # fmt: skip
         rows.append(paired("%s %s" % (what, where), [part(m) for m, _ in pairs],
                            [part(b) for _, b in pairs], None, n))  # fmt: skip
     return rows if pairs else []
@@ -201,7 +206,8 @@ class Resting:
     def __init__(self, vm, product, k):
         self.vm, self.product, self.k = vm, product, k
         self.hand = Hand(vm)
-        product.set_count(k + 1)
+        settle()
+        self.cold = product.set_count(k + 1)
         self.rest()
         vm.spread_vcpus(self.hand.qmp)
 
@@ -264,7 +270,7 @@ ROUNDS_A_GUEST = 5
 
 
 def _standby_in_one_guest(k, kind, rounds, say):
-    """way -> [Took], by vcpuhpctl, the agent's CPU time."""
+    """way -> [Took], by vcpuhpctl, the agent's CPU time, and what the same cost cold: Took."""
     expedited = kind == "expedited"
     with BenchVM(expedite="auto" if expedited else "no") as vm, Product(vm) as product:
         r = Resting(vm, product, k)
@@ -274,20 +280,25 @@ def _standby_in_one_guest(k, kind, rounds, say):
             way()
         took = in_turn(rounds, ways, "standby->online x%d %s, %%s" % (k, kind), say)
         few = range(min(3, rounds))
-        return took, [r.by_command() for _ in few], [r.agent_cpu_ms() for _ in few]
+        return took, [r.by_command() for _ in few], [r.agent_cpu_ms() for _ in few], r.cold
 
 
 def standby(options, say):
     rows, requests = [], {}
     for kind, k in [(kind, k) for kind in ("stock", "expedited") for k in options.resting]:
         took, commands, agent = {"vcpuhp": [], "hand": [], "duties": []}, [], []
+        cold, warm = [], []
         for done in range(0, options.standby_pairs, ROUNDS_A_GUEST):
             here = min(ROUNDS_A_GUEST, options.standby_pairs - done)
-            more, by_command, agent_ms = _standby_in_one_guest(k, kind, here, say)
+            more, by_command, agent_ms, first = _standby_in_one_guest(k, kind, here, say)
+            cold.append(first.ms)
+            warm.append(statistics.median(t.ms for t in more["vcpuhp"]))
             for way, made in more.items():
                 took[way] += made
             commands, agent = commands + by_command, agent + agent_ms
         rows += _standby_rows(k, kind, took, commands)
+        rows.append(paired("standby->online x%d %s: plugged cold in the same guest, added" % (k, kind),
+                           cold, warm, None, k))  # fmt: skip
         rows.append(single("standby->online x%d %s: agent's CPU time in the guest" % (k, kind),
                            "ms a vCPU", [ms / k for ms in agent]))  # fmt: skip
         requests["standby x%d, %s" % (k, kind)] = took["vcpuhp"]

@@ -27,8 +27,8 @@ AGENT_CONFIG = "/etc/vcpuhp/vcpuhp-agent.conf"
 SETTLE_S = 0.5
 
 # One request: .ms until it was answered, .thread_ms until the last new CPU had run a bound thread,
-# .kernel_ms in the guest kernel's online (summed; None where unknown), by vcpuhp with the order to it
-# and its confirmation, .cpu_ms of the daemon's CPU time, .result and .progress as in the control
+# .kernel_ms in the guest kernel's online (summed; None where unknown), by vcpuhp with the order to it,
+# .cpu_ms of the daemon's CPU time, .result and .progress as in the control
 # interface, .phases of one CPU: ms before the kernel's online, in it, from it to the proof on the CPU,
 # in the announcement, and to the client.
 Took = collections.namedtuple("Took", "ms thread_ms kernel_ms cpu_ms result progress phases")
@@ -282,19 +282,14 @@ class Product:
 
     @staticmethod
     def _kernel_ms(progress):
-        """With a CPU in the kernel's online, from the order to it to what it did being confirmed; the
-        next one's order goes before that, so what is of both counts once. None: not all was told."""
+        """With a CPU in the kernel's online, from the order to it to its return. None: not all was told."""
         spans = {}
         for p in progress:
             if p["name"] == "ap:online" and not p.get("kernel"):
                 spans.setdefault(p["vcpu"], {})[p["phase"]] = p["t_ms"]
         if not spans or any(len(s) != 2 for s in spans.values()):
             return None
-        total = end = 0
-        for start, stop in sorted((s["enter"], s["exit"]) for s in spans.values()):
-            total += max(0, stop - max(start, end))
-            end = max(end, stop)
-        return total
+        return sum(s["exit"] - s["enter"] for s in spans.values())
 
     @staticmethod
     def _phases(progress, ms):

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import lvscene
 import sysguest
 from bench_moves import ADDED, allowed, in_turn
-from bench_rig import AGENT_CONFIG, ONLINER, ONLINER_PORT, Onliner, loops_per_jiffy, now_ms, settle
+from bench_rig import (AGENT_CONFIG, ONLINER, ONLINER_PORT, Onliner, loops_per_jiffy, now_ms,
+                       private_kib_of, settle)  # fmt: skip
 from bench_stats import paired, single
 from libvirtd import CHANNEL
 from lvguest import RealDomain
@@ -24,8 +25,8 @@ SUBSYSTEM=="cpu", ACTION=="add", TEST=="online", ATTR{online}=="0", ATTR{online}
 """
 UDEV = "mkdir -p /run/udev && /lib/systemd/systemd-udevd --daemon && udevadm settle"
 
-# .ms until the last new CPU ran, .told_ms until the command had ended with 0.
-Moved = collections.namedtuple("Moved", "ms told_ms")
+# .ms until the last new CPU ran, .told_ms until the command had ended with 0, .daemon_kib private of vcpuhpd.
+Moved = collections.namedtuple("Moved", "ms told_ms daemon_kib")
 
 
 class BenchDomain(RealDomain):
@@ -43,7 +44,7 @@ class BenchDomain(RealDomain):
         return xml.replace(" panic=-1", " panic=-1 lpj=" + loops_per_jiffy() + self.append)
 
 
-def _move(dom, count, command):
+def _move(dom, count, command, daemon_pid=None):
     """@command, and what it does to the guest, seen from there: Moved."""
     watcher = Onliner(dom.guest, dom.path("bench"), dom.process.alive)
     watcher.watch(count - 1)
@@ -54,7 +55,7 @@ def _move(dom, count, command):
         end, _ = watcher.until_ran(count - 1)
         answer = answer.result()
     assert answer.exit == 0, "%r" % answer
-    return Moved(end - start, answer.ms)
+    return Moved(end - start, answer.ms, private_kib_of(daemon_pid) if daemon_pid else None)
 
 
 def by_virsh(count):
@@ -70,7 +71,7 @@ def by_vcpuhpctl(count, expedite):
     files = {AGENT_CONFIG: "[Agent]\nExpedite=%s\n" % expedite}
     with lvscene.Scene(kind=BenchDomain, more=files) as (dom, guest, d):
         wait_kernel_ladder(guest)
-        return _move(dom, count, lambda: d.setvcpus(count))
+        return _move(dom, count, lambda: d.setvcpus(count), d.process.pid)
 
 
 ARMS = {
@@ -103,4 +104,6 @@ def _rows(count, took):
     for arm, name in (("virsh", "virsh"), ("stock", "vcpuhpctl")):
         rows.append(single("1->%d, libvirt: %s said done, and the last new CPU ran" % (count, name),
                            "ms later", [t.ms - t.told_ms for t in took[arm]]))  # fmt: skip
+    rows.append(single("1->%d, libvirt: daemon's private memory" % count, "MiB",
+                       [t.daemon_kib / 1024 for t in took["stock"] + took["expedited"]], 24))  # fmt: skip
     return rows

@@ -222,6 +222,50 @@ static void lost_events_are_told_and_stale_ones_discarded(void **ctx)
 	close(out);
 }
 
+/* Whether it comes through the filter; in the kernel's own format, so in any family's socket. */
+static bool passes(const int pair[2], const char *msg, size_t len)
+{
+	char buf[512];
+
+	assert_int_equal(send(pair[1], msg, len, 0), len);
+	return recv(pair[0], buf, sizeof(buf), MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void nobody_is_woken_for_what_is_no_cpu_and_no_port(void **ctx)
+{
+	static const struct {
+		const char *msg;
+		bool passes;
+	} others[] = {
+		{ "add@/devices/virtual/thermal/cooling_device1", false },
+		{ "bind@/devices/virtual/block/loop0", false },
+		{ "change@/devices/virtual/block/dm-0", false },
+		{ "offline@/devices/system/memory/memory9", false },
+		{ "remove@/devices/system/machinecheck/machinecheck1", false },
+		{ "add@/devices/system/cpufreq/policy0", false },
+		/* What may be one is for the program to tell. */
+		{ "add@/devices/virtio-mmio.0/virtio0/virtio-ports/vport0p1", true },
+		{ "add@/devices/system/cpu/cpufreq", true },
+		{ "add@/devices/pci0000:00/0000:00:03.0", true },
+		{ "add@/module/virtio_console/parameters", true },
+		{ "unplug@/devices/system/cpu/cpu1", true },
+		{ "disconnected@/devices/virtual/net/lo", true },
+	};
+	int pair[2];
+
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), errno);
+	uevent_filter(pair[0]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (passes(pair, others[i].msg, strlen(others[i].msg) + 1) != others[i].passes)
+			fail_msg("%s", others[i].msg);
+	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
+		if (messages[i].kind != UEVENT_OTHER &&
+		    !passes(pair, messages[i].msg, messages[i].len))
+			fail_msg("%s does not come through", messages[i].what);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +275,7 @@ int main(void)
 		cmocka_unit_test(a_storm_does_not_hold_the_loop),
 		cmocka_unit_test(a_message_that_was_cut),
 		cmocka_unit_test(what_a_program_sends_is_dropped),
+		cmocka_unit_test(nobody_is_woken_for_what_is_no_cpu_and_no_port),
 		cmocka_unit_test(lost_events_are_told_and_stale_ones_discarded),
 	};
 
