@@ -12,8 +12,8 @@
 #define LINK_BACKOFF_MIN_US UINT64_C(100000)
 #define LINK_BACKOFF_MAX_US UINT64_C(2000000)
 
-/* Longer than from one vCPU of a batch to the next: their ACKs wake the guest up once. */
-#define LINK_REST_US UINT64_C(250000)
+/* So the ACKs of a batch wake the guest up twice a second at most, and not once for each vCPU. */
+#define LINK_REST_US UINT64_C(400000)
 
 enum { LINK_OUT_MAX = 64 * 1024 };
 
@@ -39,7 +39,7 @@ struct link {
 	sd_event_source *connect; /* the next attempt */
 	sd_event_source *thaw;    /* tokens have returned */
 	sd_event_source *hangup;  /* armed where a call found the connection broken */
-	sd_event_source *rest;    /* armed where what is to be sent can wait, for LINK_REST_US */
+	sd_event_source *rest;    /* armed where what is to be sent can wait */
 	uint64_t backoff_us;
 	bool broken;
 	bool throttled;
@@ -72,8 +72,8 @@ int link_io_init(struct link *l);
 void link_io_done(struct link *l);
 
 /*
- * Written now where it is @urgent, else with what is, LINK_REST_US later at the latest or half of that
- * more. A full queue or a broken connection is left to the hangup source.
+ * Written now where it is @urgent, else with what is, or else LINK_REST_US later. A full queue or a
+ * broken connection is left to the hangup source.
  */
 void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent);
 

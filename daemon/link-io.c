@@ -10,7 +10,9 @@
  * a few tokens have come; a guest that hung up meanwhile is found then.
  *
  * What is to be written waits in one buffer of fixed size. A guest that does not read it away
- * loses its connection; nothing blocks, and nothing grows. A failure is only noted where it is
+ * loses its connection; nothing blocks, and nothing grows. What nobody waits for stays there until
+ * something else is sent, or a timer has run out: to be sent to costs a guest CPU time at once, which
+ * its other vCPUs may need on their way up. A failure is only noted where it is
  * met, deep inside a callback perhaps, and acted upon from the loop.
  */
 #include <errno.h>
@@ -132,10 +134,6 @@ static void link_send_rest_later(struct link *l)
 	(void)sd_event_source_set_enabled(l->rest, SD_EVENT_ONESHOT);
 }
 
-/*
- * To be sent to costs the guest CPU time at once, which its other vCPUs on their way up may need, and
- * on a host without much to spare also the client: what nobody waits for goes together.
- */
 void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 {
 	/* It may be what could wait that fills it, and nobody has tried to send that yet. */
@@ -360,7 +358,7 @@ int link_io_init(struct link *l)
 	if (r < 0)
 		return r;
 	(void)sd_event_source_set_enabled(l->hangup, SD_EVENT_OFF);
-	r = sd_event_add_time(l->event, &l->rest, CLOCK_MONOTONIC, 0, LINK_REST_US / 2, on_rest, l);
+	r = sd_event_add_time(l->event, &l->rest, CLOCK_MONOTONIC, 0, LINK_REST_US / 4, on_rest, l);
 	if (r < 0)
 		return r;
 	return sd_event_source_set_enabled(l->rest, SD_EVENT_OFF);

@@ -6,7 +6,8 @@
  * the ladder. A uevent is a hint to look again and no more: anybody who may write to the uevent file
  * of a device can have one sent, and some are lost. The kernel sends remove@ a little before the
  * folder goes, so it is looked at again, later each time (LOOK_FIRST_MS to LOOK_LAST_MS), until
- * the CPU is gone, or else it was only somebody's word.
+ * the CPU is gone, or else it was only somebody's word. One that has just come is offline: where it
+ * is not any more, online@ follows add@, or a loss is told and all is read again.
  *
  * A CPU that was offline for a moment looks online before and after, so online is told apart by its
  * period: what was done in one says nothing of the next.
@@ -236,7 +237,6 @@ bool cputable_on_uevent(struct agent *a, const struct uevent *e)
 
 	if (!c || !is_to_be_looked_at(a, c, e))
 		return false;
-	/* One that has just come is offline, or another event says that it is not. */
 	was_present = c->present;
 	look(a, c);
 	if (e->kind != UEVENT_CPU_ADD || was_present || !c->present)

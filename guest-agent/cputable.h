@@ -15,7 +15,10 @@ void cputable_rescan(struct agent *a);
 /* The same for one CPU. */
 void cputable_look(struct agent *a, struct cpu *c);
 
-/* The same upon a uevent. Return: the host is to hear of that CPU, and its slot is known. */
+/*
+ * The same upon a uevent; whether one that has just come is online is left to an event of its own.
+ * Return: the host is to hear of that CPU, and its slot is known.
+ */
 bool cputable_on_uevent(struct agent *a, const struct uevent *e);
 
 /* The same for those that are leaving, by time (@look_ms). */

@@ -56,8 +56,11 @@ struct uevent uevent_parse(const char *msg, size_t len)
 #define GO(n) BPF_JUMP(BPF_JMP | BPF_JA, n, 0, 0)
 #define WORD(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
-/* Of "ACTION@/devices/KIND/...", an action having 3, 4, 6 or 7 letters: drop where KIND is "virtual", or
- * "system" and what follows is not "cpu/". */
+/*
+ * Of "ACTION@/devices/KIND/...", an action having 3, 4, 6 or 7 letters: drop where KIND is "virtual",
+ * or "system" (known by "syst") and what follows is not "cpu/". To read beyond a message's end drops
+ * it as well; no uevent is that short.
+ */
 void uevent_filter(int fd)
 {
 	struct sock_filter code[] = {

@@ -122,7 +122,7 @@ class Bed:
         self._send_uevent(action, "/devices/system/cpu/cpu%d" % cpu, "cpu")
 
     def port_uevent(self, port):
-        self._send_uevent("add", "/devices/virtual/virtio-ports/" + port, "virtio-ports")
+        self._send_uevent("add", "/devices/pci0000:00/0000:00:03.0/virtio0/virtio-ports/" + port, "virtio-ports")
 
     def _send_uevent(self, action, device, subsystem):
         text = "%s@%s\0ACTION=%s\0DEVPATH=%s\0SUBSYSTEM=%s\0" % (
