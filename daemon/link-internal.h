@@ -12,7 +12,10 @@
 #define LINK_BACKOFF_MIN_US UINT64_C(100000)
 #define LINK_BACKOFF_MAX_US UINT64_C(2000000)
 
-/* So the ACKs of a batch wake the guest up twice a second at most, and not once for each vCPU. */
+/*
+ * Or a quarter more, whatever comes of that. So the ACKs of a batch wake the guest up every 0.4 s at
+ * most, and not once for each vCPU.
+ */
 #define LINK_REST_US UINT64_C(400000)
 
 enum { LINK_OUT_MAX = 64 * 1024 };

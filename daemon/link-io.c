@@ -11,9 +11,9 @@
  *
  * What is to be written waits in one buffer of fixed size. A guest that does not read it away
  * loses its connection; nothing blocks, and nothing grows. What nobody waits for stays there until
- * something else is sent, or a timer has run out: to be sent to costs a guest CPU time at once, which
- * its other vCPUs may need on their way up. A failure is only noted where it is
- * met, deep inside a callback perhaps, and acted upon from the loop.
+ * something else is sent, or a timer has run out: every message takes CPU time of the guest when it
+ * comes, which other vCPUs on their way up may need. A failure is only noted where it is met, deep
+ * inside a callback perhaps, and acted upon from the loop.
  */
 #include <errno.h>
 #include <poll.h>

@@ -65,7 +65,7 @@ void control_run(struct agent *a, struct cpu *c);
 
 /* Events. */
 void control_on_write_started(struct agent *a, struct cpu *c, uint64_t time_ns);
-/* @time_ns: when it returned. @why: of a failure that is not the kernel's word, or NULL. */
+/* @time_ns: when it returned. @why: what failed, where that is not the kernel, or NULL. */
 void control_on_written(struct agent *a, struct cpu *c, int rc, uint64_t time_ns, const char *why);
 /* A worker has proved itself, and walks on, or it could not. */
 void control_on_worker(struct agent *a, struct cpu *c, int rc, int ran_on, uint64_t time_ns,

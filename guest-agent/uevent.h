@@ -30,9 +30,8 @@ struct uevent uevent_parse(const char *msg, size_t len);
  * uevent_filter() - let the kernel drop what would wake the agent up for nothing
  * @fd: the socket, before anything can come
  *
- * That is devices of the kernel's own making: those in /devices/virtual, and in /devices/system but
- * for the CPUs. What else is no CPU and no port comes through, for uevent_parse() to tell. On failure
- * all come.
+ * That is what is in /devices/virtual, and in /devices/system but for its cpu/. What else is no CPU
+ * and no port comes through, for uevent_parse() to tell. On failure all come.
  */
 void uevent_filter(int fd);
 

@@ -271,7 +271,8 @@ class Product:
         replies = self.link.call(method, more=True, domain=self.vm.name,
                                  kernel_steps=self.kernel_steps, **parameters)  # fmt: skip
         start = self.link.asked_ms
-        # It acknowledges the agent's results, which nobody waits for, a little later.
+        # It acknowledges the agent's results, which nobody waits for, a little later. Its tick may
+        # come in that time, in one request of eight.
         settle(seconds=0.6)
         cpu = self.cpu_ms() - cpu
         result, end = replies[-1][0]["result"], replies[-1][1]

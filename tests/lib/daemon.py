@@ -5,9 +5,11 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from guest import BUILD, ROOT
@@ -23,6 +25,14 @@ def message_id(name):
     """Of an outcome by the name that vcpuhpd(8) gives it, as the program's table has it."""
     with open(os.path.join(ROOT, "daemon", "journal-message.c"), encoding="utf-8") as f:
         return re.search(r'"(\w{32})",\s+LOG_\w+,\s+"%s",' % name, f.read()).group(1)
+
+
+def run_as_nobody(*args):
+    """vcpuhpctl run by a user without rights, who may not even reach the folder it was built in."""
+    with tempfile.TemporaryDirectory(prefix="vcpuhp-nobody-") as folder:
+        os.chmod(folder, 0o755)
+        return subprocess.run([shutil.copy(VCPUHPCTL, folder)] + [str(a) for a in args], capture_output=True, text=True,
+                              timeout=60, check=False, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")  # fmt: skip
 
 
 class Answer:
@@ -167,8 +177,7 @@ class Daemon:
         """The same by a user who may open the socket and is in the group nogroup; its plain output."""
         for path in (os.path.dirname(self.socket), self.socket):
             os.chmod(path, 0o777)
-        run = subprocess.run([VCPUHPCTL, "-S", self.socket] + [str(a) for a in args], capture_output=True, text=True,
-                             timeout=60, check=False, user=NOBODY, group=NOBODY, extra_groups=[])  # fmt: skip
+        run = run_as_nobody("-S", self.socket, *args)
         return Answer(run.returncode, run.stdout, run.stderr, 0, False)
 
     def setvcpus(self, count, *options, seconds=60):

@@ -231,7 +231,7 @@ static bool passes(const int pair[2], const char *msg, size_t len)
 	return recv(pair[0], buf, sizeof(buf), MSG_DONTWAIT) == (ssize_t)len;
 }
 
-static void devices_of_the_kernels_own_making_wake_nobody(void **ctx)
+static void virtual_and_system_devices_wake_nobody(void **ctx)
 {
 	static const struct {
 		const char *msg;
@@ -275,7 +275,7 @@ int main(void)
 		cmocka_unit_test(a_storm_does_not_hold_the_loop),
 		cmocka_unit_test(a_message_that_was_cut),
 		cmocka_unit_test(what_a_program_sends_is_dropped),
-		cmocka_unit_test(devices_of_the_kernels_own_making_wake_nobody),
+		cmocka_unit_test(virtual_and_system_devices_wake_nobody),
 		cmocka_unit_test(lost_events_are_told_and_stale_ones_discarded),
 	};
 
