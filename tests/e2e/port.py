@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The agent's end of the port, on a real virtio-serial device."""
+"""The agent's end of the port, on a real virtio-serial device, and what wakes it up."""
 
 import sys
 import time
@@ -41,6 +41,23 @@ def no_wakeups_while_no_host_is_connected():
         with Daemon(vm) as d:
             d.wait_idle_online(2)
             done(d.setvcpus(3))
+
+
+@case()
+def uevents_of_virtual_and_system_devices_do_not_wake_it():
+    with VM(smp=2) as vm:
+        wait_kernel_ladder(vm)
+        wait_for(lambda: vm.agent_log().count("ap:active -> online") == 2, 20, vm.agent_log)
+        time.sleep(1)
+        pid = vm.agent_pid()
+        before = work(vm, pid)
+        for device in ("virtual/mem/null", "system/clocksource/clocksource0"):
+            vm.guest("for i in 1 2 3; do echo change > /sys/devices/%s/uevent; done" % device)
+        time.sleep(0.5)
+        equal(work(vm, pid), before)
+        # One of a CPU does.
+        vm.guest("echo change > /sys/devices/system/cpu/cpu1/uevent")
+        wait_for(lambda: work(vm, pid) != before, 10, "the agent to be woken up")
 
 
 @case()
