@@ -15,6 +15,13 @@ from vm import VM, wait_for
 QUIET = 3
 
 
+def until_at_rest(vm, online):
+    """The agent has all in service that it found, and what nobody waits for is done."""
+    wait_kernel_ladder(vm)
+    wait_for(lambda: vm.agent_log().count("ap:active -> online") == online, 20, vm.agent_log)
+    time.sleep(1)
+
+
 def work(vm, pid):
     """How often the agent went to sleep so far, and its ticks: one that spins does not sleep at all."""
     return vm.guest("grep ^voluntary /proc/%d/status; cut -d' ' -f14,15 /proc/%d/stat" % (pid, pid))
@@ -30,9 +37,7 @@ def stays_asleep(vm, what):
 @case()
 def no_wakeups_while_no_host_is_connected():
     with VM(smp=2) as vm:
-        wait_kernel_ladder(vm)
-        wait_for(lambda: vm.agent_log().count("ap:active -> online") == 2, 20, vm.agent_log)
-        time.sleep(1)
+        until_at_rest(vm, 2)
         stays_asleep(vm, "no host so far")
         with Daemon(vm) as d:
             d.wait_idle_online(2)
@@ -46,9 +51,7 @@ def no_wakeups_while_no_host_is_connected():
 @case()
 def uevents_of_virtual_and_system_devices_do_not_wake_it():
     with VM(smp=2) as vm:
-        wait_kernel_ladder(vm)
-        wait_for(lambda: vm.agent_log().count("ap:active -> online") == 2, 20, vm.agent_log)
-        time.sleep(1)
+        until_at_rest(vm, 2)
         pid = vm.agent_pid()
         before = work(vm, pid)
         for device in ("virtual/mem/null", "system/clocksource/clocksource0"):
