@@ -107,6 +107,7 @@ struct worker {
  * @slot: the host's, MSG_NO_SLOT unknown
  * @left_slot: that of the CPU that had this number before, whose going is still to be told; else MSG_NO_SLOT
  * @device: which device that is (cpulook.h), 0 none
+ * @coming: an event said that it comes, and it was not looked at since
  * @leaving: an event said that it goes, and it was there still
  * @online: the kernel has it online, as last heard
  * @period: which time online that is (cpulook.h)
@@ -138,6 +139,7 @@ struct cpu {
 	uint16_t left_slot;
 	uint64_t device;
 	bool present;
+	bool coming;
 	bool leaving;
 	bool online;
 	uint64_t period;
@@ -276,9 +278,9 @@ struct link {
 /**
  * struct agent - all there is
  * @scanned: the first look at all CPUs is over
- * @look_ms: when to look again at the CPUs that are leaving, 0 none is
+ * @look_ms: when to look again at the CPUs that are coming or leaving, 0 none is
  * @look_wait_ms: how long that was put off
- * @log_ms: when to write the log although CPUs are in transition, 0 nothing new is in it
+ * @log_ms: when to write the log although a batch is on (finish.h), 0 nothing new is in it
  * @rest_ms: when to do what can wait while nothing moves, 0 at once
  * @spares: workers forked ahead, of no CPU yet; pid 0 where there is none
  * @spares_due: some may be missing; not for those that died by themselves

@@ -6,8 +6,9 @@
  * the ladder. A uevent is a hint to look again and no more: anybody who may write to the uevent file
  * of a device can have one sent, and some are lost. The kernel sends remove@ a little before the
  * folder goes, so it is looked at again, later each time (LOOK_FIRST_MS to LOOK_LAST_MS), until
- * the CPU is gone, or else it was only somebody's word. One that has just come is offline: where it
- * is not any more, online@ follows add@, or a loss is told and all is read again.
+ * the CPU is gone, or else it was only somebody's word. One that comes has no slot yet at add@, and
+ * has it at bind@, so it is looked at then, or in COMING_MS where no driver takes it. It is offline:
+ * where it is not any more, online@ follows, or a loss is told and all is read again.
  *
  * A CPU that was offline for a moment looks online before and after, so online is told apart by its
  * period: what was done in one says nothing of the next.
@@ -28,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560 };
+enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560, COMING_MS = 20 };
 
 int cputable_init(struct agent *a)
 {
@@ -156,6 +157,7 @@ static void look(struct agent *a, struct cpu *c)
 	uint64_t device = cpulook_device(a->root, c->cpu);
 	uint16_t slot = device ? cpulook_slot(a->root, c->cpu) : MSG_NO_SLOT;
 
+	c->coming = false;
 	/* By the record it may be another at the first look. */
 	if (c->device && !is_same(c, device, slot))
 		on_gone(c);
@@ -230,6 +232,12 @@ static bool is_to_be_looked_at(const struct agent *a, struct cpu *c, const struc
 	       !writer_is_busy_with(a, c) || c->job.overdue;
 }
 
+static void look_again(struct agent *a, unsigned int in_ms)
+{
+	a->look_wait_ms = in_ms;
+	a->look_ms = now_ms() + in_ms;
+}
+
 bool cputable_on_uevent(struct agent *a, const struct uevent *e)
 {
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
@@ -238,14 +246,18 @@ bool cputable_on_uevent(struct agent *a, const struct uevent *e)
 	if (!c || !is_to_be_looked_at(a, c, e))
 		return false;
 	was_present = c->present;
+	if (e->kind == UEVENT_CPU_ADD && !was_present) {
+		c->coming = true;
+		look_again(a, COMING_MS);
+		return false;
+	}
 	look(a, c);
-	if (e->kind != UEVENT_CPU_ADD || was_present || !c->present)
+	if (e->kind != UEVENT_CPU_BIND || was_present || !c->present)
 		read_online(a, c);
 	cputable_settle(a, c);
 	if (e->kind == UEVENT_CPU_REMOVE && c->present) {
 		c->leaving = true;
-		a->look_wait_ms = LOOK_FIRST_MS;
-		a->look_ms = now_ms() + LOOK_FIRST_MS;
+		look_again(a, LOOK_FIRST_MS);
 	}
 	return c->row_due && c->slot != MSG_NO_SLOT;
 }
@@ -257,7 +269,7 @@ void cputable_on_time(struct agent *a, uint64_t now)
 	if (!a->look_ms || now < a->look_ms)
 		return;
 	for_each_cpu (a, c) {
-		if (!c->leaving)
+		if (!c->leaving && !c->coming)
 			continue;
 		cputable_look(a, c);
 		c->leaving = c->leaving && !last;

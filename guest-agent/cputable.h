@@ -21,7 +21,7 @@ void cputable_look(struct agent *a, struct cpu *c);
  */
 bool cputable_on_uevent(struct agent *a, const struct uevent *e);
 
-/* The same for those that are leaving, by time (@look_ms). */
+/* The same for those that are coming or leaving, by time (@look_ms). */
 void cputable_on_time(struct agent *a, uint64_t now);
 
 /* Read again whether the kernel has it online. */

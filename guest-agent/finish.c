@@ -141,9 +141,14 @@ static void rest(struct agent *a, struct cpu *c, const struct job *j)
 	cpu_set_state(a, c, state);
 }
 
+bool finish_is_batch_on(const struct agent *a)
+{
+	return a->jobs > 0 || expedite_deadline(&a->expedite);
+}
+
 static void rest_log(struct agent *a, uint64_t now)
 {
-	if (a->jobs > 0 && (!a->log_ms || now < a->log_ms))
+	if (finish_is_batch_on(a) && (!a->log_ms || now < a->log_ms))
 		return;
 	log_flush(&a->log);
 	/* What was not taken is tried again, while CPUs move not at each turn. */

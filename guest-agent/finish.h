@@ -10,6 +10,9 @@ void finish_job(struct agent *a, struct cpu *c);
 /* Begin what has waited for the agent's own work on @c, or on all CPUs, to end. */
 void finish_start_waiting(struct agent *a);
 
+/* CPUs are in transition, or kicks are to come. */
+bool finish_is_batch_on(const struct agent *a);
+
 /*
  * What nobody waits for: write the log; and a moment after the last result put rcu_expedited back,
  * read the kernel's ladder that nobody watched, fork ahead.

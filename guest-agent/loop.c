@@ -82,19 +82,19 @@ static bool on_uevent(void *ctx, const struct uevent *e)
 		hostlink_try_open(a);
 	else
 		news = cputable_on_uevent(a, e);
+	/* The kernel tells of an online shortly before the write returns. */
+	if (e->kind == UEVENT_CPU_ONLINE)
+		writer_look_ahead(a, e->cpu);
 	return !news || !is_awaiting_kick(a);
 }
 
 static void on_uevents(struct agent *a)
 {
 	/* Steps that others had the kernel take are best dropped while nobody waits. */
-	if (a->jobs == 0 && !expedite_deadline(&a->expedite))
+	if (!finish_is_batch_on(a))
 		kladder_read(a);
-	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS) {
-		/* The kernel tells of an online shortly before the write returns. */
-		writer_look_ahead(a);
+	if (uevent_read(a->uevents, on_uevent, a) != -ENOBUFS)
 		return;
-	}
 	agent_log(a, "uevents were lost; reading all again");
 	cputable_rescan(a);
 	hostlink_try_open(a);
@@ -154,8 +154,9 @@ static uint64_t next_deadline(struct agent *a)
 	t = earlier(t, load_deadline(a));
 	t = earlier(t, kladder_wait_deadline(a));
 	t = earlier(t, kladder_deadline(a));
-	if (a->jobs == 0)
-		return earlier(t, a->rest_ms);
+	t = earlier(t, a->rest_ms);
+	if (!finish_is_batch_on(a))
+		return t;
 	t = earlier(t, a->log_ms);
 	for_each_cpu (a, c) {
 		if (c->job.kind)

@@ -188,10 +188,10 @@ bool writer_is_at_startup(const struct agent *a)
 	return a->writer.cpu >= 0 && a->cpus[a->writer.cpu].job.call.startup;
 }
 
-void writer_look_ahead(struct agent *a)
+void writer_look_ahead(struct agent *a, int cpu)
 {
-	if (writer_is_at_startup(a))
-		cputable_look_ahead(a, &a->cpus[a->writer.cpu]);
+	if (a->writer.cpu == cpu && writer_is_at_startup(a))
+		cputable_look_ahead(a, &a->cpus[cpu]);
 }
 
 static void finish(struct agent *a, int rc, uint64_t time_ns, const char *why)

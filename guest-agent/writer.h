@@ -27,8 +27,8 @@ bool writer_is_busy_with(const struct agent *a, const struct cpu *c);
 /* Whether a CPU is on its way up in it. */
 bool writer_is_at_startup(const struct agent *a);
 
-/* While it is: see cputable_look_ahead(). */
-void writer_look_ahead(struct agent *a);
+/* While it is, of @cpu: see cputable_look_ahead(). */
+void writer_look_ahead(struct agent *a, int cpu);
 
 void writer_on_readable(struct agent *a);
 /* The helper died. */
