@@ -161,11 +161,11 @@ class Warm:
 
     def by_vcpuhp(self):
         self._settled()
-        # As awake as the guest is in by_hand().
-        self.vm.guest("true")
-        settle(seconds=0.1)
         self.count += self.step
-        self.requests.append(self.product.set_count(self.count))
+        # As awake as the guest is in by_hand().
+        with self.hand.still():
+            settle(seconds=0.1)
+            self.requests.append(self.product.set_count(self.count))
         return self.requests[-1]
 
     def by_hand(self):
@@ -217,32 +217,32 @@ class Resting:
         self.product.set_target(1, self.k, "standby")
 
     def settled(self):
-        """Also by as much of a guest awake before as in by_hand()."""
         settle(self.product, (self.k + 1, 1, self.k), 0.1)
-        self.vm.guest("true")
-        self.vm.guest("true")
-        settle(seconds=0.05)
 
-    def by_vcpuhp(self):
+    def _asked(self, move):
+        """The guest awake before by as much as in by_hand()."""
         self.settled()
-        took = self.product.set_target(1, self.k, "online")
+        self.vm.guest("true")
+        with self.hand.still():
+            settle(seconds=0.05)
+            took = move()
         self.rest()
         return took
+
+    def by_vcpuhp(self):
+        return self._asked(lambda: self.product.set_target(1, self.k, "online"))
 
     def agent_cpu_ms(self):
         """The agent's CPU time for one request, in the guest."""
-        self.settled()
-        before = self.vm.agent_cpu_ms()
-        self.product.set_target(1, self.k, "online")
-        took = self.vm.agent_cpu_ms() - before
-        self.rest()
-        return took
+        def move():
+            before = self.vm.agent_cpu_ms()
+            self.product.set_target(1, self.k, "online")
+            return self.vm.agent_cpu_ms() - before
+
+        return self._asked(move)
 
     def by_command(self):
-        self.settled()
-        took = self.product.command("setvcpu", self.vm.name, "1-%d" % self.k, "--enable")
-        self.rest()
-        return took
+        return self._asked(lambda: self.product.command("setvcpu", self.vm.name, "1-%d" % self.k, "--enable"))
 
     def by_hand(self, expedited):
         self.settled()

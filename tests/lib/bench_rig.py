@@ -8,6 +8,7 @@ Times are of this process's monotonic clock, in milliseconds; the guest's are du
 """
 
 import collections
+import contextlib
 import functools
 import json
 import os
@@ -93,7 +94,7 @@ class Onliner:
 
     def __init__(self, shell, path, alive):
         self.buf = b""
-        shell.guest("bench-onliner %s > /run/bench.log 2>&1 &" % ONLINER_PORT)
+        shell.guest("bench-onliner %s > /run/bench.log 2>&1 & echo $! > /run/bench.pid" % ONLINER_PORT)
         self.sock = connect(path, alive=alive)
 
     def _line(self, seconds=60):
@@ -143,6 +144,15 @@ class Hand(Onliner):
         self.vm = vm
         self.qmp = Qmp(vm.path("qmp-bench"), alive=vm.alive)
         self.made = 0
+
+    @contextlib.contextmanager
+    def still(self):
+        """While vcpuhp has its turn: the guest wakes up all who listen to a port for what comes on any."""
+        self.vm.guest("kill -STOP $(cat /run/bench.pid)")
+        try:
+            yield
+        finally:
+            self.vm.guest("kill -CONT $(cat /run/bench.pid)")
 
     def plug(self, n, owed=None):
         """Plug the lowest @n free slots and have them taken online: Took. @owed: with all that
