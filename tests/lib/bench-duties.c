@@ -17,7 +17,7 @@
 #define EXPEDITED "/sys/kernel/rcu_expedited"
 #define FOLDER "/run/bench"
 
-enum { RECORD_BYTES = 40, TIMER_NS = 20 * 1000, SPIN_NS = 20 * 1000 };
+enum { RECORD_BYTES = 40, TIMER_NS = 100 * 1000, SPIN_NS = 20 * 1000 };
 
 /* Return: 0 or an errno. */
 static int write_file(const char *path, int flags, const char *text)

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake-root.h"
 #include "guest-agent/steps.h"
-#include <poll.h>
-#include <time.h>
 
 #define CURRENT "sys/devices/system/clocksource/clocksource0/current_clocksource"
 #define NOTED "run/vcpuhp-agent/clocksource"
-
-static bool timer_is_late;
-
-/* In the place of libc's: a timer that has not fired yet whenever that is asked without waiting for it. */
-int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
-{
-	const struct timespec limit = { .tv_sec = timeout_ms / 1000,
-					.tv_nsec = timeout_ms % 1000 * 1000000L };
-
-	if (timer_is_late && timeout_ms == 0)
-		return 0;
-	return ppoll(fds, n, timeout_ms < 0 ? NULL : &limit, NULL);
-}
-
-static void count(void *ctx)
-{
-	++*(int *)ctx;
-}
 
 /* As a worker does: made ahead, used once, gone with it. */
 static int verify(const struct fake_root *f, struct step_env *ret)
@@ -121,25 +101,6 @@ static void test_a_record_that_cannot_be_kept(void **state)
 	assert_string_equal(env.text, "cannot note the clocksource");
 }
 
-static void test_what_takes_its_time_is_told_ahead_and_nothing_else(void **state)
-{
-	const struct fake_root *f = *state;
-	struct verify_kit kit;
-	int told = 0;
-	struct step_env env = { .root = f->fd, .verify = &kit, .waits = count, .ctx = &told };
-
-	step_verify_prepare(f->fd, &kit);
-	timer_is_late = true;
-	assert_int_equal(step_verify(&env), 0);
-	assert_int_equal(told, 1);
-	timer_is_late = false;
-	/* The machine may be busy; a sound CPU is not slow each time. */
-	for (int i = 0; i < 100 && told == i + 1; i++)
-		assert_int_equal(step_verify(&env), 0);
-	assert_true(told < 101);
-	close(kit.timer);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,7 +109,6 @@ int main(void)
 		fake_root_test(test_what_comes_after_the_preparation_is_seen),
 		fake_root_test(test_a_record_that_is_too_long),
 		fake_root_test(test_a_record_that_cannot_be_kept),
-		fake_root_test(test_what_takes_its_time_is_told_ahead_and_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
