@@ -209,7 +209,8 @@ class Resting:
         self.hand = Hand(vm)
         settle()
         # Where its vCPUs run is left to the host, as in cold(); there are none yet to be spread.
-        self.cold = product.set_count(k + 1)
+        with self.hand.still():
+            self.cold = product.set_count(k + 1)
         self.rest()
         vm.spread_vcpus(self.hand.qmp)
 
