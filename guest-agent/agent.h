@@ -213,12 +213,18 @@ struct registry {
  * struct writer - the process that does the kernel's online and offline
  * @pid: 0 none
  * @cpu: whose write is under way, -1 none
+ * @came_ms: when a CPU came last, 0 a write has begun since
+ * @hold_ms: until when the queue waits because of that, 0 it does not
+ * @hold_end_ms: what is no more put off
  * @tickets: the last given
  */
 struct writer {
 	pid_t pid;
 	int fd;
 	int cpu;
+	uint64_t came_ms;
+	uint64_t hold_ms;
+	uint64_t hold_end_ms;
 	uint64_t tickets;
 };
 
@@ -278,8 +284,11 @@ struct link {
 /**
  * struct agent - all there is
  * @scanned: the first look at all CPUs is over
- * @look_ms: when to look again at the CPUs that are coming or leaving, 0 none is
- * @look_wait_ms: how long that was put off
+ * @look_ms: when to look again at the CPUs that are coming or leaving; else void
+ * @look_wait_ms: how long that was put off for those that are leaving
+ * @has_come: the uevents that were heard last told of a CPU that comes
+ * @uevents_ms: when they are heard again while CPUs gather (loop.c), 0 at once
+ * @together_ms: and when at last
  * @log_ms: when to write the log although a batch is on (finish.h), 0 nothing new is in it
  * @rest_ms: when to do what can wait while nothing moves, 0 at once
  * @spares: workers forked ahead, of no CPU yet; pid 0 where there is none
@@ -300,6 +309,9 @@ struct agent {
 	bool scanned;
 	uint64_t look_ms;
 	unsigned int look_wait_ms;
+	bool has_come;
+	uint64_t uevents_ms;
+	uint64_t together_ms;
 	uint64_t log_ms;
 	int possible;
 	bool sysfs;

@@ -7,7 +7,7 @@
  * of a device can have one sent, and some are lost. The kernel sends remove@ a little before the
  * folder goes, so it is looked at again, later each time (LOOK_FIRST_MS to LOOK_LAST_MS), until
  * the CPU is gone, or else it was only somebody's word. One that comes has no slot yet at add@, and
- * has it at bind@, so it is looked at then, or in COMING_MS where no driver takes it. It is offline:
+ * has it at bind@, so it is looked at then, or in BIND_MS where no driver takes it. It is offline:
  * where it is not any more, online@ follows, or a loss is told and all is read again.
  *
  * A CPU that was offline for a moment looks online before and after, so online is told apart by its
@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560, COMING_MS = 20 };
+enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560, BIND_MS = 20 };
 
 int cputable_init(struct agent *a)
 {
@@ -133,12 +133,22 @@ static void on_gone(struct cpu *c)
 	c->row_due = true;
 }
 
+static void note_coming(struct agent *a)
+{
+	/* Who are found at the start have been there before. */
+	if (!a->scanned)
+		return;
+	a->has_come = true;
+	writer_on_come(a);
+}
+
 static void on_come(struct agent *a, struct cpu *c)
 {
 	/* That the one before has gone is told before this one is. */
 	if (c->row_due && c->slot != MSG_NO_SLOT)
 		c->left_slot = c->slot;
 	c->present = true;
+	note_coming(a);
 	c->awaited = expedite_deadline(&a->expedite);
 	c->slot = MSG_NO_SLOT;
 	c->taken = false;
@@ -232,51 +242,73 @@ static bool is_to_be_looked_at(const struct agent *a, struct cpu *c, const struc
 	       !writer_is_busy_with(a, c) || c->job.overdue;
 }
 
-static void look_again(struct agent *a, unsigned int in_ms)
+uint64_t cputable_deadline(const struct agent *a)
 {
-	a->look_wait_ms = in_ms;
-	a->look_ms = now_ms() + in_ms;
+	for_each_cpu (a, c)
+		if (c->coming || c->leaving)
+			return a->look_ms;
+	return 0;
 }
 
-bool cputable_on_uevent(struct agent *a, const struct uevent *e)
+/* To be called before the row says so: while none comes or goes @look_ms is void. */
+static void look_again(struct agent *a, unsigned int in_ms)
+{
+	uint64_t due = now_ms() + in_ms;
+
+	if (!cputable_deadline(a) || due < a->look_ms)
+		a->look_ms = due;
+}
+
+void cputable_on_uevent(struct agent *a, const struct uevent *e)
 {
 	struct cpu *c = e->cpu < a->possible ? &a->cpus[e->cpu] : NULL;
 	bool was_present;
 
 	if (!c || !is_to_be_looked_at(a, c, e))
-		return false;
+		return;
 	was_present = c->present;
 	if (e->kind == UEVENT_CPU_ADD && !was_present) {
+		look_again(a, BIND_MS);
+		note_coming(a);
 		c->coming = true;
-		look_again(a, COMING_MS);
-		return false;
+		return;
 	}
 	look(a, c);
 	if (e->kind != UEVENT_CPU_BIND || was_present || !c->present)
 		read_online(a, c);
 	cputable_settle(a, c);
 	if (e->kind == UEVENT_CPU_REMOVE && c->present) {
-		c->leaving = true;
 		look_again(a, LOOK_FIRST_MS);
+		c->leaving = true;
+		a->look_wait_ms = LOOK_FIRST_MS;
 	}
-	return c->row_due && c->slot != MSG_NO_SLOT;
+}
+
+unsigned int cputable_awaited(const struct agent *a)
+{
+	unsigned int n = 0;
+
+	for_each_cpu (a, c)
+		n += c->coming || c->awaited;
+	return n;
 }
 
 void cputable_on_time(struct agent *a, uint64_t now)
 {
-	bool last = a->look_wait_ms >= LOOK_LAST_MS, more = false;
+	uint64_t due = cputable_deadline(a);
+	bool last = a->look_wait_ms >= LOOK_LAST_MS;
 
-	if (!a->look_ms || now < a->look_ms)
+	if (!due || now < due)
 		return;
 	for_each_cpu (a, c) {
 		if (!c->leaving && !c->coming)
 			continue;
 		cputable_look(a, c);
 		c->leaving = c->leaving && !last;
-		more |= c->leaving;
 	}
-	a->look_wait_ms *= 2;
-	a->look_ms = more ? now + a->look_wait_ms : 0;
+	if (!last)
+		a->look_wait_ms *= 2;
+	a->look_ms = now + a->look_wait_ms;
 }
 
 void cputable_settle(struct agent *a, struct cpu *c)

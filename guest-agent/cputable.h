@@ -16,13 +16,17 @@ void cputable_rescan(struct agent *a);
 void cputable_look(struct agent *a, struct cpu *c);
 
 /*
- * The same upon a uevent; whether one that has just come is online is left to an event of its own.
- * Return: the host is to hear of that CPU, and its slot is known.
+ * The same upon a uevent; one that comes is looked at when its slot is known, or a moment later, and
+ * whether it is online is left to an event of its own.
  */
-bool cputable_on_uevent(struct agent *a, const struct uevent *e);
+void cputable_on_uevent(struct agent *a, const struct uevent *e);
 
-/* The same for those that are coming or leaving, by time (@look_ms). */
+/* How many have come, or are about to, to be kicked. */
+unsigned int cputable_awaited(const struct agent *a);
+
+/* The same for those that are coming or leaving, by time. The deadline: now_ms(), 0 none. */
 void cputable_on_time(struct agent *a, uint64_t now);
+uint64_t cputable_deadline(const struct agent *a);
 
 /* Read again whether the kernel has it online. */
 void cputable_read_online(struct agent *a, struct cpu *c);

@@ -134,9 +134,13 @@ static bool put_rows(struct agent *a)
 		if (!c->present && !put_row_due(a, c))
 			return false;
 	}
-	for_each_cpu (a, c)
+	for_each_cpu (a, c) {
+		/* CPUs that gather are told together. */
+		if (a->uevents_ms && c->awaited)
+			continue;
 		if (!put_row_due(a, c))
 			return false;
+	}
 	return true;
 }
 

@@ -19,6 +19,7 @@
 #include "guest-agent/hostlink.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/text.h"
+#include "guest-agent/writer.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,6 +153,7 @@ void kick_on_kick(struct agent *a, const struct msg_kick *k)
 		hostlink_answer(a, MSG_KICKED, &answer);
 	expedite_on_kick(&a->expedite, now_ms());
 	take(a, c, k);
+	writer_on_kick(a);
 }
 
 /* The CPU in @slot; another may have its number. */

@@ -5,6 +5,11 @@
  * Each turn takes what has come (signals, uevents, the children, the port), then announces and
  * sends what has changed, and last does what nobody waits for. It sleeps until the next event or
  * the next deadline; with nothing in transition there is no deadline, and it is not woken.
+ *
+ * A batch's CPUs come one right behind another, and where a guest has one CPU so far, whatever is done
+ * about one of them is in the way of the next. So they gather: while kicks are to come for more than
+ * have come, uevents are heard each NEXT_MS as long as that brings another, and the host is told after,
+ * or in TOGETHER_MS.
  */
 #include "guest-agent/loop.h"
 #include "guest-agent/announced.h"
@@ -28,7 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 32 };
+enum { EVENTS_A_TURN = 32, NEXT_MS = 4, TOGETHER_MS = 50 };
 
 static void bury(struct agent *a, pid_t pid, int status)
 {
@@ -72,23 +77,20 @@ static bool is_awaiting_kick(const struct agent *a)
 	return a->jobs == 0 && expedite_deadline(&a->expedite) && a->link.session.established;
 }
 
-/* While nothing moves a batch waits for its next kick: each CPU is told before the next is looked at. */
-static bool on_uevent(void *ctx, const struct uevent *e)
+static void on_uevent(void *ctx, const struct uevent *e)
 {
 	struct agent *a = ctx;
-	bool news = false;
 
 	if (e->kind == UEVENT_PORT)
 		hostlink_try_open(a);
 	else
-		news = cputable_on_uevent(a, e);
+		cputable_on_uevent(a, e);
 	/* The kernel tells of an online shortly before the write returns. */
 	if (e->kind == UEVENT_CPU_ONLINE)
 		writer_look_ahead(a, e->cpu);
-	return !news || !is_awaiting_kick(a);
 }
 
-static void on_uevents(struct agent *a)
+static void read_uevents(struct agent *a)
 {
 	/* Steps that others had the kernel take are best dropped while nobody waits. */
 	if (!finish_is_batch_on(a))
@@ -98,6 +100,39 @@ static void on_uevents(struct agent *a)
 	agent_log(a, "uevents were lost; reading all again");
 	cputable_rescan(a);
 	hostlink_try_open(a);
+}
+
+static void listen_to_uevents(struct agent *a, bool on)
+{
+	struct epoll_event e = {
+		.events = on ? EPOLLIN : 0,
+		.data.u64 = (uint64_t)SOURCE_UEVENT << 32,
+	};
+
+	(void)epoll_ctl(a->epoll, EPOLL_CTL_MOD, a->uevents, &e);
+}
+
+static void gather(struct agent *a, bool gathered)
+{
+	uint64_t now = now_ms();
+
+	if (!gathered)
+		a->together_ms = now + TOGETHER_MS;
+	if (now < a->together_ms)
+		a->uevents_ms = now + NEXT_MS;
+}
+
+static void on_uevents(struct agent *a)
+{
+	bool gathered = a->uevents_ms;
+
+	a->has_come = false;
+	a->uevents_ms = 0;
+	read_uevents(a);
+	if (a->has_come && is_awaiting_kick(a) && cputable_awaited(a) < a->expedite.kicks)
+		gather(a, gathered);
+	if (gathered != (a->uevents_ms > 0))
+		listen_to_uevents(a, gathered);
 }
 
 static void dispatch(struct agent *a, uint64_t what)
@@ -149,10 +184,12 @@ static uint64_t next_deadline(struct agent *a)
 {
 	uint64_t t = a->link.fd < 0 ? a->link.retry_ms : a->link.gather_ms;
 
-	t = earlier(t, a->look_ms);
+	t = earlier(t, cputable_deadline(a));
 	t = earlier(t, expedite_deadline(&a->expedite));
 	t = earlier(t, load_deadline(a));
 	t = earlier(t, kladder_wait_deadline(a));
+	t = earlier(t, writer_deadline(a));
+	t = earlier(t, a->uevents_ms);
 	t = earlier(t, kladder_deadline(a));
 	t = earlier(t, a->rest_ms);
 	if (!finish_is_batch_on(a))
@@ -184,12 +221,15 @@ static void on_time(struct agent *a)
 		hostlink_try_open(a);
 	if (kladder_deadline(a) && now >= kladder_deadline(a))
 		kladder_read(a);
+	if (a->uevents_ms && now >= a->uevents_ms)
+		on_uevents(a);
 	cputable_on_time(a, now);
 	load_on_time(a, now);
 	if (a->jobs > 0)
 		on_time_of_jobs(a, now);
 	/* After those: a write that begins now must not be found overdue at once. */
 	kladder_on_time(a, now);
+	writer_on_time(a, now);
 }
 
 static int patience(struct agent *a)

@@ -123,7 +123,7 @@ static void discard(int fd)
 	}
 }
 
-int uevent_read(int fd, bool (*cb)(void *ctx, const struct uevent *e), void *ctx)
+int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx)
 {
 	char msg[UEVENT_SIZE];
 
@@ -145,8 +145,8 @@ int uevent_read(int fd, bool (*cb)(void *ctx, const struct uevent *e), void *ctx
 		if (!is_from_kernel(&from, from_len))
 			continue;
 		e = uevent_parse(msg, (size_t)n);
-		if (e.kind != UEVENT_OTHER && !cb(ctx, &e))
-			return 0;
+		if (e.kind != UEVENT_OTHER)
+			cb(ctx, &e);
 	}
 	return 0;
 }

@@ -37,12 +37,12 @@ void uevent_filter(int fd);
 
 /**
  * uevent_read() - read and hand out the events that wait
- * @cb: false: enough for now; the next wait on, so @fd has to be watched by level
+ * @fd: watched by level, as a storm is read in turns
  *
  * Messages that do not come from the kernel are dropped.
  *
  * Return: 0, or -ENOBUFS when some were lost, and those that waited discarded: read sysfs now.
  */
-int uevent_read(int fd, bool (*cb)(void *ctx, const struct uevent *e), void *ctx);
+int uevent_read(int fd, void (*cb)(void *ctx, const struct uevent *e), void *ctx);
 
 #endif

@@ -134,24 +134,69 @@ static int send_request(struct agent *a, const struct cpu *c)
 	return try_to_send(a, &q);
 }
 
+/*
+ * While the kernel adds a CPU it holds the lock that an online needs. A write that meets that sleeps
+ * for 5 ms and more before it tries again; one that gets in between two makes the next write meet it.
+ * So what is queued behind CPUs that have just come waits: for the next kick that is to come, KICK_MS
+ * each and HOLD_MS in all, and behind the last one LOCK_MS for the kernel to be done, which on one CPU
+ * it may not be before we sleep. What was queued before them is not held.
+ */
+enum { KICK_MS = 10, HOLD_MS = 50, LOCK_MS = 2, RECENT_MS = 100 };
+
+static void hold(struct agent *a)
+{
+	struct writer *w = &a->writer;
+	uint64_t now = now_ms();
+
+	if (!w->came_ms || now >= w->came_ms + RECENT_MS)
+		return;
+	if (!w->hold_ms)
+		w->hold_end_ms = now + HOLD_MS;
+	w->hold_ms = now + (expedite_deadline(&a->expedite) ? KICK_MS : LOCK_MS);
+	if (w->hold_ms > w->hold_end_ms)
+		w->hold_ms = w->hold_end_ms;
+}
+
+void writer_on_come(struct agent *a)
+{
+	a->writer.came_ms = now_ms();
+	if (a->writer.hold_ms)
+		hold(a);
+}
+
+void writer_on_kick(struct agent *a)
+{
+	if (a->writer.hold_ms)
+		hold(a);
+}
+
+uint64_t writer_deadline(struct agent *a)
+{
+	if (a->writer.cpu >= 0 || kladder_wait_deadline(a) || !first_in_queue(a))
+		return 0;
+	return a->writer.hold_ms;
+}
+
 static void start_next(struct agent *a)
 {
+	struct writer *w = &a->writer;
 	struct cpu *c;
 	uint64_t begun_ns;
 	int r;
 
-	if (kladder_wait_deadline(a))
+	if (kladder_wait_deadline(a) || (w->hold_ms && now_ms() < w->hold_ms))
 		return;
-	while (a->writer.cpu < 0 && (c = first_in_queue(a))) {
+	while (w->cpu < 0 && (c = first_in_queue(a))) {
 		c->job.ticket = 0;
-		a->writer.cpu = c->cpu;
+		w->came_ms = w->hold_ms = 0;
+		w->cpu = c->cpu;
 		kladder_begin(a, c);
 		begun_ns = now_ns();
 		r = send_request(a, c);
 		/* It is at work meanwhile. */
 		control_on_write_started(a, c, begun_ns);
 		if (r < 0) {
-			a->writer.cpu = -1;
+			w->cpu = -1;
 			kladder_end(a, c, r);
 			control_on_written(a, c, r, now_ns(),
 					   "no process can be had for the kernel write");
@@ -162,12 +207,21 @@ static void start_next(struct agent *a)
 void writer_queue(struct agent *a, struct cpu *c)
 {
 	c->job.ticket = ++a->writer.tickets;
+	hold(a);
 	start_next(a);
 }
 
 void writer_go_on(struct agent *a)
 {
 	start_next(a);
+}
+
+void writer_on_time(struct agent *a, uint64_t now)
+{
+	uint64_t due = writer_deadline(a);
+
+	if (due && now >= due)
+		start_next(a);
 }
 
 bool writer_withdraw(struct cpu *c)

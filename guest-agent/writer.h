@@ -19,6 +19,14 @@ void writer_queue(struct agent *a, struct cpu *c);
 /* What kept the queue waiting is over (kladder.h). */
 void writer_go_on(struct agent *a);
 
+/* A CPU has come, or is about to: what is queued next waits a little. */
+void writer_on_come(struct agent *a);
+/* One kick less is to come, whatever it asks for. */
+void writer_on_kick(struct agent *a);
+/* The deadline: now_ms(), 0 none. */
+void writer_on_time(struct agent *a, uint64_t now);
+uint64_t writer_deadline(struct agent *a);
+
 /* Take a write that has not started out of the queue again. Return: whether it was there. */
 bool writer_withdraw(struct cpu *c);
 

@@ -2569,11 +2569,34 @@ def three_come_at_once(b):
 
 
 @case()
-def the_host_hears_of_the_first_cpu_that_it_kicks_before_the_next_is_looked_at():
+def a_cpu_waits_for_the_next_of_its_batch_to_be_told_together():
     with bed() as b:
         b.rests(0, ONLINE)
-        say_ahead(b, 3)
-        equal(three_come_at_once(b), [[4], [5], [6]])
+        say_ahead(b, 4)
+        equal(three_come_at_once(b), [[4, 5, 6]])
+        b.send(wire.PREPARE, kicks=0, within_ms=0)
+        b.wait(lambda: not expedited(b), what="the end of that batch")
+        say_ahead(b, 2)
+        b.make_cpu(7)
+        begun = time.monotonic()
+        b.uevent("add", 7)
+        b.uevent("bind", 7)
+        b.wait(lambda: reports_of(b, 7), what="a CPU that no other follows")
+        assert time.monotonic() - begun >= 0.003, "it did not wait for another"
+
+
+@case()
+def the_first_online_waits_until_the_kernel_is_done_with_those_that_come():
+    with bed() as b:
+        b.rests(0, ONLINE)
+        say_ahead(b, 2)
+        b.add(4)
+        b.wait(lambda: b.of(wire.CPU, cpu=4), what="the CPU")
+        begun = time.monotonic()
+        kick = b.kick(4, ONLINE, wait=False)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="its online")
+        assert time.monotonic() - begun >= 0.009, "the other that is to be kicked was not waited for"
+        equal(b.done(kick)["rc"], 0)
 
 
 @case()

@@ -60,18 +60,11 @@ static void what_each_message_tells(void **ctx)
 	}
 }
 
-static bool add(void *ctx, const struct uevent *e)
+static void add(void *ctx, const struct uevent *e)
 {
 	int *sum = ctx;
 
 	*sum += e->cpu;
-	return true;
-}
-
-static bool add_one(void *ctx, const struct uevent *e)
-{
-	(void)add(ctx, e);
-	return false;
 }
 
 static void all_that_wait_are_read(void **ctx)
@@ -91,23 +84,6 @@ static void all_that_wait_are_read(void **ctx)
 	close(pair[1]);
 }
 
-static void what_comes_behind_enough_waits_on(void **ctx)
-{
-	static const char *const events[] = { "add@/devices/system/cpu/cpu40", "noise",
-					      "add@/devices/system/cpu/cpu2" };
-	int pair[2], sum = 0;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
-	for (size_t i = 0; i < 3; i++)
-		assert_true(send(pair[1], events[i], strlen(events[i]) + 1, 0) > 0);
-	assert_int_equal(uevent_read(pair[0], add_one, &sum), 0);
-	assert_int_equal(sum, 40);
-	assert_int_equal(uevent_read(pair[0], add_one, &sum), 0);
-	assert_int_equal(sum, 42);
-	close(pair[0]);
-	close(pair[1]);
-}
-
 /**
  * struct storm - a callback that sends the next event
  * @left: of those; @heard: so far
@@ -116,7 +92,7 @@ struct storm {
 	int fd, left, heard;
 };
 
-static bool feed(void *ctx, const struct uevent *e)
+static void feed(void *ctx, const struct uevent *e)
 {
 	static const char next[] = "online@/devices/system/cpu/cpu1";
 	struct storm *s = ctx;
@@ -124,7 +100,6 @@ static bool feed(void *ctx, const struct uevent *e)
 	s->heard++;
 	if (s->left-- > 0)
 		assert_true(send(s->fd, next, sizeof(next), 0) > 0);
-	return true;
 }
 
 static void a_storm_does_not_hold_the_loop(void **ctx)
@@ -271,7 +246,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_each_message_tells),
 		cmocka_unit_test(all_that_wait_are_read),
-		cmocka_unit_test(what_comes_behind_enough_waits_on),
 		cmocka_unit_test(a_storm_does_not_hold_the_loop),
 		cmocka_unit_test(a_message_that_was_cut),
 		cmocka_unit_test(what_a_program_sends_is_dropped),
