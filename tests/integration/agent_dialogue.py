@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import tap
 import wire
 from agentbed import (AP_ACTIVE, AP_CPUSET, AP_DYN, AP_IRQ, AP_ONLINE, AP_THREADS, AP_VERIFY, CPUS,
-                      ONLINE, RESTING, STANDBY, Bed, dying_slowly)  # fmt: skip
+                      ONLINE, OPENAT, RECVFROM, RESTING, STANDBY, Bed, dying_slowly, sleeps_in)  # fmt: skip
 from tap import case, equal, matches
 
 EAGAIN, EBUSY, ENODEV, EXDEV, EINVAL, EIO = 11, 16, 19, 18, 22, 5
@@ -509,14 +509,6 @@ def R11_a_worker_that_does_not_leave_holds_up_the_offline_write():
 def state_of(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii") as f:
         return f.read().rsplit(")", 1)[1].split()[0]
-
-
-RECVFROM, OPENAT = "45", "257"  # on x86-64
-
-
-def sleeps_in(pid, call):
-    with open("/proc/%d/syscall" % pid, encoding="ascii") as f:
-        return f.read().split()[0] == call
 
 
 def waits_for_orders(worker):

@@ -13,7 +13,7 @@ import time
 sys.dont_write_bytecode = True
 
 import wire  # noqa: E402
-from agentbed import AP_ONLINE, ONLINE, STANDBY, Bed  # noqa: E402
+from agentbed import AP_ONLINE, ONLINE, OPENAT, STANDBY, Bed, sleeps_in  # noqa: E402
 from tap import case, equal, main  # noqa: E402
 
 AGENT = os.path.join(os.environ["VCPUHP_BUILD"], "guest-agent", "vcpuhp-agent-test")
@@ -98,6 +98,7 @@ def begin(b, cpu, flags=0):
     b.hang(cpu)
     kick = b.kick(cpu, ONLINE, wait=False, flags=flags)
     b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE), what="the kernel's online")
+    b.wait(lambda: any(sleeps_in(pid, OPENAT) for pid in b.workers()), what="the write")
     return kick
 
 

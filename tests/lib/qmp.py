@@ -103,15 +103,22 @@ class Qmp:
         self.sock.close()
 
 
-def sent_commands(trace_file):
-    """What QMP commands QEMU was given (by anybody), from its trace: list of (name, arguments)."""
-    found = []
+def sent_commands(trace_file, begun=False):
+    """What QMP commands QEMU was given (by anybody), from its trace: list of (name, arguments).
+
+    @begun: those that it began. One that is in QEMU's queue when its connection ends is thrown away."""
+    sent, last, queued, ran = [], {}, {}, []
     if not os.path.exists(trace_file):
-        return found
+        return []
     with open(trace_file, encoding="utf-8", errors="replace") as f:
         for line in f:
-            if "handle_qmp_command" not in line or "req: " not in line:
-                continue
-            request = json.loads(line.split("req: ", 1)[1])
-            found.append((request.get("execute"), request.get("arguments") or {}))
-    return found
+            words = line.split()
+            if "handle_qmp_command" in line and "req: " in line:
+                request = json.loads(line.split("req: ", 1)[1])
+                last[words[words.index("mon") + 1]] = request.get("execute"), request.get("arguments") or {}
+                sent.append((request.get("execute"), request.get("arguments") or {}))
+            elif "in_band_enqueue" in line:
+                queued[words[-5]] = last[words[-3]]
+            elif "in_band_dequeue" in line:
+                ran.append(queued.pop(words[-3]))
+    return ran if begun else sent

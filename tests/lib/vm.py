@@ -226,7 +226,7 @@ class Machine:
             "-name", self.name,
             "-qmp", "unix:%s,server=on,wait=off" % self.qmp_path,
             "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp-test"),
-            "-trace", "enable=handle_qmp_command", "-D", self.trace_path,
+            "-trace", "enable=handle_qmp_command", "-trace", "enable=monitor_qmp_in_band_*", "-D", self.trace_path,
         ]  # fmt: skip
         self.process = self.start_process(common + args)
         try:
@@ -253,6 +253,10 @@ class Machine:
     def sent(self, name=None):
         """QMP commands anybody has sent; those named @name only."""
         return [c for c in sent_commands(self.trace_path) if name in (None, c[0])]
+
+    def begun(self, name):
+        """Those of the commands @name that QEMU has begun to carry out, or has."""
+        return [c for c in sent_commands(self.trace_path, begun=True) if c[0] == name]
 
     def alive(self):
         return self.process is not None and self.process.alive()

@@ -315,7 +315,7 @@ def an_operation_goes_on_while_its_domain_migrates():
         done(asking.wait(20), present=4, online=4)
         equal((d.info()["status"], m.virsh.poll()), ("migrating", None))
         m.finish()
-        wait_for(lambda: m.d2.counts() == (4, 4, 0), 10, m.d2.brief)
+        wait_for(lambda: m.d2.counts() == (4, 4, 0), 30, m.d2.brief)
         all_agree(m.there, m.d2, [0, 1, 2, 3])
 
 
@@ -328,7 +328,7 @@ def an_operation_whose_domain_has_gone_to_another_host_says_so_and_is_finished_t
         a = result(asking.wait(20), 11, "vm-gone")
         equal(a.result["error"], "the VM has migrated to another host")
         os.unlink(dom.path("shut"))
-        wait_for(lambda: m.d2.counts() == (4, 4, 0), 10, m.d2.brief)
+        wait_for(lambda: m.d2.counts() == (4, 4, 0), 30, m.d2.brief)
         all_agree(m.there, m.d2, [0, 1, 2, 3])
 
 
