@@ -284,6 +284,7 @@ struct link {
 /**
  * struct agent - all there is
  * @scanned: the first look at all CPUs is over
+ * @cpu_folder: what cpulook.h looks into
  * @look_ms: when to look again at the CPUs that are coming or leaving; else void
  * @look_wait_ms: how long that was put off for those that are leaving
  * @has_come: the uevents that were heard last told of a CPU that comes
@@ -298,6 +299,7 @@ struct link {
  */
 struct agent {
 	int root;
+	int cpu_folder;
 	int lock;
 	int epoll;
 	int signals;

@@ -33,8 +33,8 @@ enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560, BIND_MS = 20 };
 
 int cputable_init(struct agent *a)
 {
-	a->possible = cpulook_possible(a->root, AGENT_CPUS_MAX);
-	a->sysfs = cpulook_is_sysfs(a->root);
+	a->possible = cpulook_possible(a->cpu_folder, AGENT_CPUS_MAX);
+	a->sysfs = cpulook_is_sysfs(a->cpu_folder);
 	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
 	if (!a->cpus)
 		return -ENOMEM;
@@ -72,12 +72,12 @@ static void read_online(struct agent *a, struct cpu *only)
 {
 	struct cpulook_online all;
 
-	cpulook_online(a->root, a->sysfs, &all);
+	cpulook_online(a->cpu_folder, a->sysfs, &all);
 	for_each_cpu (a, c) {
 		if (only && c != only)
 			continue;
-		c->online = c->present && cpulook_is_online(a->root, &all, c->cpu);
-		c->period = c->online ? cpulook_period(a->root, c->cpu) : 0;
+		c->online = c->present && cpulook_is_online(a->cpu_folder, &all, c->cpu);
+		c->period = c->online ? cpulook_period(a->cpu_folder, c->cpu) : 0;
 	}
 }
 
@@ -117,7 +117,7 @@ void cputable_read_slot(struct agent *a, struct cpu *c)
 
 	if (c->slot != MSG_NO_SLOT)
 		return;
-	slot = cpulook_slot(a->root, c->cpu);
+	slot = cpulook_slot(a->cpu_folder, c->cpu);
 	if (slot == MSG_NO_SLOT)
 		return;
 	c->slot = slot;
@@ -164,8 +164,8 @@ static bool is_same(const struct cpu *c, uint64_t device, uint16_t slot)
 
 static void look(struct agent *a, struct cpu *c)
 {
-	uint64_t device = cpulook_device(a->root, c->cpu);
-	uint16_t slot = device ? cpulook_slot(a->root, c->cpu) : MSG_NO_SLOT;
+	uint64_t device = cpulook_device(a->cpu_folder, c->cpu);
+	uint16_t slot = device ? cpulook_slot(a->cpu_folder, c->cpu) : MSG_NO_SLOT;
 
 	c->coming = false;
 	/* By the record it may be another at the first look. */
@@ -186,7 +186,7 @@ static void look(struct agent *a, struct cpu *c)
 void cputable_look_ahead(struct agent *a, struct cpu *c)
 {
 	if (!c->job.period)
-		c->job.period = cpulook_topology(a->root, c->cpu);
+		c->job.period = cpulook_topology(a->cpu_folder, c->cpu);
 }
 
 bool cputable_confirm_online(struct agent *a, struct cpu *c)
@@ -223,10 +223,10 @@ void cputable_look(struct agent *a, struct cpu *c)
 static bool is_known(const struct agent *a, struct cpu *c, const struct uevent *e)
 {
 	if (e->kind == UEVENT_CPU_ONLINE)
-		return c->online && cpulook_period(a->root, c->cpu) == c->period;
+		return c->online && cpulook_period(a->cpu_folder, c->cpu) == c->period;
 	/* It is told for the slot's sake; another CPU has a folder of another number. */
 	if (e->kind == UEVENT_CPU_BIND && c->present && c->slot != MSG_NO_SLOT &&
-	    cpulook_device(a->root, c->cpu) == c->device)
+	    cpulook_device(a->cpu_folder, c->cpu) == c->device)
 		return true;
 	/* Whatever it is, a time online that was seen before may be over. */
 	c->job.period = 0;

@@ -13,6 +13,7 @@
 #include "guest-agent/adopt.h"
 #include "guest-agent/agent.h"
 #include "guest-agent/announced.h"
+#include "guest-agent/cpulook.h"
 #include "guest-agent/cputable.h"
 #include "guest-agent/crew.h"
 #include "guest-agent/finish.h"
@@ -221,8 +222,12 @@ static int set_up(struct agent *a)
 /* The port first: the host can ask while the rest is looked at. */
 static int start(struct agent *a)
 {
-	int r = cputable_init(a);
+	int r;
 
+	a->cpu_folder = cpulook_open(a->root);
+	if (a->cpu_folder < 0)
+		return cannot(a, "open the folder of CPUs /sys/devices/system/cpu", a->cpu_folder);
+	r = cputable_init(a);
 	if (r < 0)
 		return cannot(a, "make the table of CPUs", r);
 	announced_init(a);
@@ -251,6 +256,7 @@ static void end(struct agent *a)
 	bootrec_close(&a->record);
 	cputable_done(a);
 	announced_done(a);
+	close(a->cpu_folder);
 	agent_log(a, "ended");
 }
 

@@ -34,20 +34,20 @@ struct reply {
  * value that stands without a word. That a CPU came online control confirms, which costs less
  * there (control_on_written()). A CPU without the file is always online.
  */
-static int write_online(int root, const struct request *q)
+static int write_online(int cpus, const struct request *q)
 {
-	char folder[80] = "sys/devices/system/cpu/cpu", path[80];
+	char folder[32] = "cpu", path[32];
 	long now = 0;
 	int r;
 
 	text_add_number(folder, sizeof(folder), (unsigned int)q->cpu);
 	text_copy(path, sizeof(path), folder);
 	text_add(path, sizeof(path), "/online");
-	r = sysfs_write(root, path, q->online ? "1\n" : "0\n");
-	if (r == -ENOENT && faccessat(root, folder, F_OK, 0) == 0)
+	r = sysfs_write(cpus, path, q->online ? "1\n" : "0\n");
+	if (r == -ENOENT && faccessat(cpus, folder, F_OK, 0) == 0)
 		return q->online ? 0 : -EPERM;
 	if (r == 0 && !q->online)
-		r = sysfs_read_long(root, path, &now);
+		r = sysfs_read_long(cpus, path, &now);
 	if (r == -ENOENT)
 		return -ENODEV;
 	if (r < 0)
@@ -58,13 +58,13 @@ static int write_online(int root, const struct request *q)
 /* Everybody waits for the kernel's online, and on a guest's only CPU the agent itself is in its way. */
 enum { HELPER_NICE = -10 };
 
-__attribute__((noreturn)) static void helper(int root, int fd)
+__attribute__((noreturn)) static void helper(int cpus, int fd)
 {
 	struct request q;
 
 	(void)setpriority(PRIO_PROCESS, 0, HELPER_NICE);
 	while (recv(fd, &q, sizeof(q), 0) == sizeof(q)) {
-		struct reply p = { .cpu = q.cpu, .rc = write_online(root, &q) };
+		struct reply p = { .cpu = q.cpu, .rc = write_online(cpus, &q) };
 
 		p.time_ns = now_ns();
 		if (send(fd, &p, sizeof(p), MSG_NOSIGNAL) < 0)
@@ -81,12 +81,12 @@ void writer_init(struct writer *w)
 static int start_helper(struct agent *a)
 {
 	int fd = -1, r;
-	pid_t pid = child_fork(&a->root, 1, &fd);
+	pid_t pid = child_fork(&a->cpu_folder, 1, &fd);
 
 	if (pid < 0)
 		return pid;
 	if (pid == 0)
-		helper(a->root, fd);
+		helper(a->cpu_folder, fd);
 	r = agent_watch(a, fd, EPOLLIN, SOURCE_WRITER, 0);
 	if (r < 0) {
 		child_hang_up(&fd);

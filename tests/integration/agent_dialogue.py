@@ -2499,6 +2499,16 @@ def cpus_json_can_be_read_by_all_whatever_the_umask_and_without_a_run_folder():
 
 
 @case()
+def an_agent_that_cannot_see_the_cpus_says_so_and_ends():
+    b = bed()
+    os.rename(b.path("sys/devices"), b.path("elsewhere"))
+    b.start(greet=False)
+    equal(b.process.wait(5), 1)
+    matches("cannot open the folder of CPUs /sys/devices/system/cpu: No such file", b.said())
+    b.close()
+
+
+@case()
 def a_run_folder_that_cannot_be_made_is_named():
     b = bed(cpus=1)
     os.rmdir(b.path("run"))

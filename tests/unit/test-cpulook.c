@@ -3,9 +3,20 @@
 #include "guest-agent/cpulook.h"
 #include "proto/msg.h"
 
-#define CPUS "sys/devices/system/cpu"
-
 enum { MAX = 64 };
+
+static void test_open(void **state)
+{
+	const struct fake_root *f = *state;
+	int cpus;
+
+	assert_int_equal(cpulook_open(f->fd), -ENOENT);
+	fake_mkdir(f, "sys/devices/system/cpu/cpu3");
+	cpus = cpulook_open(f->fd);
+	assert_true(cpus >= 0);
+	assert_int_not_equal(cpulook_device(cpus, 3), 0);
+	close(cpus);
+}
 
 static const struct {
 	const char *text; /* NULL: there is no such file */
@@ -21,7 +32,7 @@ static void test_possible(void **state)
 
 	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
 		if (rooms[i].text)
-			fake_put(f, CPUS "/possible", rooms[i].text);
+			fake_put(f, "possible", rooms[i].text);
 		assert_int_equal(cpulook_possible(f->fd, MAX), rooms[i].want);
 	}
 }
@@ -47,7 +58,7 @@ static void test_slot(void **state)
 
 	assert_int_equal(cpulook_slot(f->fd, 5), MSG_NO_SLOT);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		fake_put(f, CPUS "/cpu5/firmware_node/path", paths[i].path);
+		fake_put(f, "cpu5/firmware_node/path", paths[i].path);
 		assert_int_equal(cpulook_slot(f->fd, 5), paths[i].slot);
 	}
 }
@@ -58,15 +69,15 @@ static void test_device(void **state)
 	uint64_t first;
 
 	assert_int_equal(cpulook_device(f->fd, 1), 0);
-	fake_put(f, CPUS "/cpu1/online", "0\n");
+	fake_put(f, "cpu1/online", "0\n");
 	first = cpulook_device(f->fd, 1);
 	assert_int_not_equal(first, 0);
-	fake_put(f, CPUS "/cpu1/online", "1\n");
+	fake_put(f, "cpu1/online", "1\n");
 	assert_true(cpulook_device(f->fd, 1) == first);
 	/* Kept elsewhere, so that its number is not given to the next. */
-	assert_int_equal(renameat(f->fd, CPUS "/cpu1", f->fd, "elsewhere"), 0);
+	assert_int_equal(renameat(f->fd, "cpu1", f->fd, "elsewhere"), 0);
 	assert_int_equal(cpulook_device(f->fd, 1), 0);
-	fake_mkdir(f, CPUS "/cpu1");
+	fake_mkdir(f, "cpu1");
 	assert_true(cpulook_device(f->fd, 1) != first);
 }
 
@@ -76,15 +87,15 @@ static void test_period(void **state)
 	uint64_t first;
 
 	assert_int_equal(cpulook_period(f->fd, 1), 0);
-	fake_put(f, CPUS "/cpu1/online", "1\n");
+	fake_put(f, "cpu1/online", "1\n");
 	assert_true(cpulook_period(f->fd, 1) == cpulook_device(f->fd, 1));
 	assert_int_equal(cpulook_topology(f->fd, 1), 0);
-	fake_mkdir(f, CPUS "/cpu1/topology");
+	fake_mkdir(f, "cpu1/topology");
 	first = cpulook_period(f->fd, 1);
 	assert_true(first && first != cpulook_device(f->fd, 1));
 	assert_true(cpulook_topology(f->fd, 1) == first);
-	fake_mkdir(f, CPUS "/cpu1/next");
-	assert_int_equal(renameat(f->fd, CPUS "/cpu1/next", f->fd, CPUS "/cpu1/topology"), 0);
+	fake_mkdir(f, "cpu1/next");
+	assert_int_equal(renameat(f->fd, "cpu1/next", f->fd, "cpu1/topology"), 0);
 	assert_true(cpulook_period(f->fd, 1) != first);
 }
 
@@ -101,24 +112,24 @@ static void test_online(void **state)
 	const struct fake_root *f = *state;
 
 	/* A list in what is no sysfs is nobody's word. */
-	fake_put(f, CPUS "/online", "0-7\n");
+	fake_put(f, "online", "0-7\n");
 	assert_false(is_online(f, 1));
-	fake_mkdir(f, CPUS "/cpu0");
+	fake_mkdir(f, "cpu0");
 	assert_true(is_online(f, 0));
-	fake_put(f, CPUS "/cpu1/online", "1\n");
+	fake_put(f, "cpu1/online", "1\n");
 	assert_true(is_online(f, 1));
-	fake_put(f, CPUS "/cpu1/online", "0\n");
+	fake_put(f, "cpu1/online", "0\n");
 	assert_false(is_online(f, 1));
-	fake_put(f, CPUS "/cpu1/online", "\n");
+	fake_put(f, "cpu1/online", "\n");
 	assert_false(is_online(f, 1));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fake_root_test(test_possible), fake_root_test(test_slot),
-		fake_root_test(test_device),   fake_root_test(test_period),
-		fake_root_test(test_online),
+		fake_root_test(test_open),   fake_root_test(test_possible),
+		fake_root_test(test_slot),   fake_root_test(test_device),
+		fake_root_test(test_period), fake_root_test(test_online),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
