@@ -12,6 +12,7 @@
 #include "guest-agent/load.h"
 #include "guest-agent/log.h"
 #include "guest-agent/outbox.h"
+#include "guest-agent/place.h"
 #include "guest-agent/seam.h"
 #include "proto/cpulist.h"
 #include "proto/frame.h"
@@ -325,6 +326,7 @@ struct agent {
 	struct expedite expedite;
 	struct kladder kladder;
 	struct load load;
+	struct place place;
 	struct writer writer;
 	struct registry registry;
 	struct worker spares[SPARES];

@@ -16,6 +16,7 @@
 #include "guest-agent/crew.h"
 #include "guest-agent/kick.h"
 #include "guest-agent/kladder.h"
+#include "guest-agent/place.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/text.h"
@@ -192,6 +193,8 @@ bool finish_rest(struct agent *a)
 		more |= cputable_await_no_more(a);
 	announced_prepare(a);
 	dismiss_idle(a);
+	if (!finish_is_batch_on(a))
+		place_settle(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);
 	/* What was said here: nothing may wake the loop again for long. */

@@ -8,6 +8,7 @@
  *   with VCPUHP_TEST_ONLY=CPU both speak for that CPU alone);
  * - VCPUHP_TEST_BIND_ERRNO=N makes binding fail;
  * - VCPUHP_TEST_SETTINGS=FILE names a file with such lines, which count from when they are written;
+ * - VCPUHP_TEST_KEPT_ON=FILE gets a line with the CPUs that control is to run on;
  * - uevents come as datagrams to the Unix socket ROOT/run/uevents.
  */
 #include "guest-agent/seam.h"
@@ -68,6 +69,21 @@ static int bind_to(pid_t pid, int cpu)
 	return -setting("VCPUHP_TEST_BIND_ERRNO", cpu, 0);
 }
 
+/* ROOT/proc/self/status is what the tests make it, so there is nothing to be kept on elsewhere. */
+static int keep_on(const struct cpulist *cpus)
+{
+	const char *path = getenv("VCPUHP_TEST_KEPT_ON");
+	char text[CPULIST_TEXT_MAX];
+	FILE *f = path ? fopen(path, "ae") : NULL;
+
+	assert(cpulist_format(cpus, text, sizeof(text)) > 0);
+	if (f) {
+		fprintf(f, "%s\n", text);
+		fclose(f);
+	}
+	return 0;
+}
+
 static int current_cpu(int cpu)
 {
 	return setting("VCPUHP_TEST_RAN_ON", cpu, cpu);
@@ -101,6 +117,7 @@ const struct seam *seam_get(void)
 {
 	static const struct seam seam = {
 		.bind = bind_to,
+		.keep_on = keep_on,
 		.current_cpu = current_cpu,
 		.program_cpu = program_cpu,
 		.open_uevents = open_uevents,

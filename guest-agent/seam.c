@@ -18,6 +18,14 @@ static int bind_to(pid_t pid, int cpu)
 	return sched_setaffinity(pid, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
+/* The kernel's own form of a set. */
+static int keep_on(const struct cpulist *cpus)
+{
+	const cpu_set_t *set = (const cpu_set_t *)cpus->bits;
+
+	return sched_setaffinity(0, sizeof(cpus->bits), set) < 0 ? -errno : 0;
+}
+
 static int current_cpu(int cpu)
 {
 	return sched_getcpu();
@@ -54,6 +62,7 @@ const struct seam *seam_get(void)
 {
 	static const struct seam seam = {
 		.bind = bind_to,
+		.keep_on = keep_on,
 		.current_cpu = current_cpu,
 		.program_cpu = program_cpu,
 		.open_uevents = open_uevents,

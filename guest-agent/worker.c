@@ -29,6 +29,7 @@
 #include "guest-agent/worker.h"
 #include "guest-agent/callback.h"
 #include "guest-agent/cleanup.h"
+#include "guest-agent/pages.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/sysfs.h"
 #include "guest-agent/text.h"
@@ -36,7 +37,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -443,19 +443,16 @@ static bool take_walk(struct worker_self *w, const struct worker_message *m)
 	return w->bound;
 }
 
-/* musl has no name for it yet (linux/mman.h). */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
+/* What a step takes for itself. Nothing of it may be looked for on a CPU that has no free page yet. */
+enum { STACK_SIZE = 32 << 10 };
 
-/* A fork maps the program's text anew, page by page as it is used: now, and not on the new CPU. */
-static void map_text(void)
+/* A fork maps anew, page by page, what is used: now, and not on the new CPU. */
+static void map_all(void)
 {
-	extern const char __executable_start, etext;
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t start = (uintptr_t)&__executable_start & ~(page - 1);
-
-	(void)madvise((void *)start, (uintptr_t)&etext - start, MADV_POPULATE_READ);
+	pages_map_text();
+	pages_own_stack(STACK_SIZE);
+	/* The vDSO. */
+	(void)clock_ns();
 }
 
 void worker_main(const struct worker_place *place)
@@ -463,7 +460,7 @@ void worker_main(const struct worker_place *place)
 	struct worker_self w = { .place = place };
 	struct worker_message m;
 
-	map_text();
+	map_all();
 	step_verify_prepare(place->root, &w.verify);
 	while (worker_recv(place->fd, &m, 0) == 1)
 		if (m.type == WORKER_WALK && take_walk(&w, &m))

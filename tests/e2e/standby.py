@@ -8,6 +8,7 @@ sys.path.insert(0, __file__.rsplit("/", 2)[0] + "/lib")
 import tap
 from scene import all_agree, callbacks, calls, done, forget_calls, running
 from tap import case, equal
+from vm import wait_for
 
 
 @case()
@@ -43,6 +44,29 @@ def the_highest_leave_and_the_lowest_rest():
         done(d.setvcpus(2, "--standby", 2), present=4, online=2, standby=2)
         equal(d.states(), {0: "online", 1: "online", 2: "standby", 3: "standby"})
         all_agree(vm, d, 4, 2, standby=2)
+
+
+def kept_on(vm):
+    """What the kernel lets the agent's own process run on."""
+    return vm.guest("grep Cpus_allowed_list: /proc/%d/status" % vm.agent_pid()).split()[1]
+
+
+@case()
+def the_agent_runs_on_cpus_in_service_alone():
+    with running() as (vm, d):
+        done(d.setvcpus(2, "--standby", 1))
+        wait_for(lambda: kept_on(vm) == "0-1", 5, lambda: kept_on(vm))
+        done(d.setvcpus(1, "--standby", 2))
+        wait_for(lambda: kept_on(vm) == "0", 5, lambda: kept_on(vm))
+        done(d.setvcpus(3))
+        wait_for(lambda: kept_on(vm) == "0-2", 5, lambda: kept_on(vm))
+        # Not on 1, says somebody, while that one is there.
+        vm.guest("taskset -p 5 %d" % vm.agent_pid())
+        done(d.setvcpus(4))
+        wait_for(lambda: kept_on(vm) == "0,2", 5, lambda: kept_on(vm))
+        done(d.setvcpus(2))
+        wait_for(lambda: kept_on(vm) == "0", 5, lambda: kept_on(vm))
+        all_agree(vm, d, 2, 2)
 
 
 @case()

@@ -2508,6 +2508,66 @@ def an_agent_that_cannot_see_the_cpus_says_so_and_ends():
     b.close()
 
 
+# Where control itself runs
+
+
+def kept_on(b):
+    """What control has let itself run on, each time."""
+    try:
+        return b.read("kept").split()
+    except FileNotFoundError:
+        return []
+
+
+def placed_bed(allowed):
+    b = bed()
+    b.env["VCPUHP_TEST_KEPT_ON"] = b.path("kept")
+    allow(b, allowed)
+    return b
+
+
+def allow(b, cpus):
+    b.write("proc/self/status", "Name:\tvcpuhp-agent\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\nSeccomp:\t0\n" % cpus)
+
+
+@case()
+def control_runs_on_cpus_in_service_alone():
+    with placed_bed("0-15") as b:
+        until(lambda: kept_on(b) == ["0"])
+        b.kick(2, ONLINE)
+        until(lambda: kept_on(b) == ["0", "0,2"])
+        b.kick(1, AP_VERIFY)
+        b.kick(3, ONLINE)
+        until(lambda: kept_on(b) == ["0", "0,2", "0,2-3"])
+        b.kick(2, STANDBY)
+        until(lambda: kept_on(b)[3:] == ["0,3"])
+
+
+@case()
+def control_stays_within_what_it_is_given():
+    with placed_bed("2-3") as b:
+        # None of those is in service.
+        until(lambda: kept_on(b) == ["2-3"])
+        b.kick(2, ONLINE)
+        until(lambda: kept_on(b)[1:] == ["2"])
+        # Somebody gives it others.
+        allow(b, "0-1")
+        b.kick(1, ONLINE)
+        until(lambda: kept_on(b)[2:] == ["0-1"])
+        b.kick(1, STANDBY)
+        until(lambda: kept_on(b)[3:] == ["0"])
+
+
+@case()
+def control_runs_anywhere_where_the_kernel_tells_nothing():
+    for told in ("", "0-", "x", "0-4096"):
+        with placed_bed(told) as b:
+            equal(b.kick(2, ONLINE)["rc"], 0)
+            equal(b.kick(2, STANDBY)["rc"], 0)
+            b.wait(lambda: len(b.workers()) == RESTING, what="the children")
+            equal(kept_on(b), [])
+
+
 @case()
 def a_run_folder_that_cannot_be_made_is_named():
     b = bed(cpus=1)
