@@ -15,7 +15,9 @@
 
 void announce_init(struct announcer *n, int root)
 {
-	*n = (struct announcer){ .root = root, .fd = -1 };
+	n->root = root;
+	n->fd = -1;
+	n->filled = false;
 }
 
 static void drop(struct announcer *n)
@@ -41,54 +43,43 @@ void announce_prepare(struct announcer *n)
 
 static_assert(CPULIST_MAX <= 10000, "four digits");
 
-/**
- * struct text - what is announced: a number and its comma take five bytes at most
- */
-struct text {
-	size_t len;
-	char buf[2 * CPULIST_MAX * 5 + CPULIST_MAX * 3 + 128];
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void put(struct announcer *n, const char *format, ...)
 {
-	size_t left = sizeof(t->buf) - t->len;
+	size_t left = sizeof(n->text) - n->len;
 	va_list args;
-	int n;
+	int len;
 
 	va_start(args, format);
-	n = vsnprintf(t->buf + t->len, left, format, args);
+	len = vsnprintf(n->text + n->len, left, format, args);
 	va_end(args);
-	assert(n >= 0 && (size_t)n < left);
-	t->len += (size_t)n;
+	assert(len >= 0 && (size_t)len < left);
+	n->len += (size_t)len;
 }
 
-static void put_array(struct text *t, const char *key, const struct cpulist *l)
+static void put_array(struct announcer *n, const char *key, const struct cpulist *l)
 {
 	const char *comma = "";
 
-	put(t, ",\"%s\":[", key);
-	for (int n = cpulist_next(l, 0); n >= 0; n = cpulist_next(l, (unsigned int)n + 1)) {
-		put(t, "%s%d", comma, n);
+	put(n, ",\"%s\":[", key);
+	for (int cpu = cpulist_next(l, 0); cpu >= 0; cpu = cpulist_next(l, (unsigned int)cpu + 1)) {
+		put(n, "%s%d", comma, cpu);
 		comma = ",";
 	}
-	put(t, "]");
+	put(n, "]");
 }
 
 static int fill(struct announcer *n, const struct announcement *what)
 {
-	char list[CPULIST_MAX * 3];
-	struct text t;
-	int r;
+	int r = cpulist_format(&what->active, n->list, sizeof(n->list));
 
-	r = cpulist_format(&what->active, list, sizeof(list));
 	if (r < 0)
 		return r;
-	t.len = 0;
-	put(&t, "{\"serial\":%" PRIu64, what->serial);
-	put_array(&t, "active", &what->active);
-	put_array(&t, "standby", &what->standby);
-	put(&t, ",\"active_list\":\"%s\"}\n", list);
-	return sysfs_write_all(n->fd, t.buf, t.len);
+	n->len = 0;
+	put(n, "{\"serial\":%" PRIu64, what->serial);
+	put_array(n, "active", &what->active);
+	put_array(n, "standby", &what->standby);
+	put(n, ",\"active_list\":\"%s\"}\n", n->list);
+	return sysfs_write_all(n->fd, n->text, n->len);
 }
 
 /* Put it into the file beside, whatever stands in there. */

@@ -4,6 +4,7 @@
 
 #include "proto/cpulist.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /**
@@ -18,16 +19,24 @@ struct announcement {
 	struct cpulist standby;
 };
 
+/* A number and its comma take five bytes at most. */
+enum { ANNOUNCE_SIZE = 2 * CPULIST_MAX * 5 + CPULIST_MAX * 3 + 128 };
+
 /**
  * struct announcer - whoever writes the file; one in a guest
  * @fd: of the file beside it that the next announcement goes into, -1 it is made then
  * @filled: that is @ahead, or some of it
+ * @text, @len: what is written into it
+ * @list: and its part in the kernel's form
  */
 struct announcer {
 	int root;
 	int fd;
 	bool filled;
 	struct announcement ahead;
+	size_t len;
+	char text[ANNOUNCE_SIZE];
+	char list[CPULIST_MAX * 3];
 };
 
 void announce_init(struct announcer *n, int root);

@@ -20,6 +20,7 @@
 #include "guest-agent/adopt.h"
 #include "guest-agent/control.h"
 #include "guest-agent/cpulook.h"
+#include "guest-agent/pages.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/text.h"
 #include "guest-agent/writer.h"
@@ -31,13 +32,19 @@
 
 enum { LOOK_FIRST_MS = 5, LOOK_LAST_MS = 2560, BIND_MS = 20 };
 
+static size_t rows_size(const struct agent *a)
+{
+	return (size_t)a->possible * sizeof(*a->cpus);
+}
+
 int cputable_init(struct agent *a)
 {
 	a->possible = cpulook_possible(a->cpu_folder, AGENT_CPUS_MAX);
 	a->sysfs = cpulook_is_sysfs(a->cpu_folder);
-	a->cpus = calloc((size_t)a->possible, sizeof(*a->cpus));
+	a->cpus = pages_alloc(rows_size(a));
 	if (!a->cpus)
 		return -ENOMEM;
+	pages_withhold(a->cpus, rows_size(a));
 	for_each_cpu (a, c) {
 		c->cpu = (int)(c - a->cpus);
 		c->slot = c->left_slot = MSG_NO_SLOT;
@@ -49,7 +56,7 @@ int cputable_init(struct agent *a)
 
 void cputable_done(struct agent *a)
 {
-	free(a->cpus);
+	pages_free(a->cpus, rows_size(a));
 	a->cpus = NULL;
 	a->possible = 0;
 }

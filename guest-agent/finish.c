@@ -173,6 +173,15 @@ static void dismiss_idle(struct agent *a)
 			crew_dismiss_idle(c);
 }
 
+/* What is overdue may be so for ever. */
+static bool is_moving(struct agent *a)
+{
+	for_each_cpu (a, c)
+		if (c->job.kind && !c->job.overdue)
+			return true;
+	return expedite_deadline(&a->expedite) > 0;
+}
+
 bool finish_rest(struct agent *a)
 {
 	uint64_t now = now_ms();
@@ -193,7 +202,7 @@ bool finish_rest(struct agent *a)
 		more |= cputable_await_no_more(a);
 	announced_prepare(a);
 	dismiss_idle(a);
-	if (!finish_is_batch_on(a))
+	if (a->place.due && !is_moving(a))
 		place_settle(a);
 	writer_prepare(a);
 	more |= spares_prepare(a);
@@ -224,6 +233,7 @@ void finish_job(struct agent *a, struct cpu *c)
 	c->job.step_deadline_ms = 0;
 	a->jobs--;
 	a->rest_ms = now_ms() + REST_MS;
+	a->place.due = true;
 	rest(a, c, &j);
 	if (j.kind == JOB_KICK) {
 		/* One that failed and is back at standby is wished there as it was before. */

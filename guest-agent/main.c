@@ -23,6 +23,7 @@
 #include "guest-agent/loop.h"
 #include "guest-agent/options.h"
 #include "guest-agent/others.h"
+#include "guest-agent/pages.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/sysfs.h"
@@ -33,6 +34,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +213,7 @@ static int set_up(struct agent *a)
 	r = bootrec_open(&a->record, a->root, a->boot_id, &fresh);
 	if (r < 0)
 		return cannot(a, "open the record /" BOOTREC_PATH, r);
+	a->place.due = true;
 	agent_log(a, "version " VCPUHP_VERSION ", %s", fresh ? "first of this boot" : "again");
 	r = expedite_init(&a->expedite, a->root, a->config.expedite);
 	if (r < 0)
@@ -316,12 +319,13 @@ int main(int argc, char **argv)
 	if (r)
 		return r > 0 ? EXIT_SUCCESS : 2;
 	hold_hup();
-	a = calloc(1, sizeof(*a));
+	a = pages_alloc(sizeof(*a));
 	if (!a)
 		return EXIT_FAILURE;
+	pages_withhold(&a->log, sizeof(*a) - offsetof(struct agent, log));
 	log_init(&a->log);
 	r = run(a, &o);
 	log_flush(&a->log);
-	free(a);
+	pages_free(a, sizeof(*a));
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

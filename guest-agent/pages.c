@@ -4,40 +4,52 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* musl has no names for them yet (linux/mman.h). */
+/* musl has no name for it yet (linux/mman.h). */
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
-static void advise(const void *p, size_t size, int advice)
+static uintptr_t page_size(void)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t start = (uintptr_t)p & ~(page - 1);
-
-	(void)madvise((void *)start, (uintptr_t)p + size - start, advice);
+	return (uintptr_t)sysconf(_SC_PAGESIZE);
 }
 
-void pages_map_text(void)
+void *pages_alloc(size_t size)
 {
-	extern const char __executable_start, etext;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	advise(&__executable_start, (size_t)(&etext - &__executable_start), MADV_POPULATE_READ);
+	return p == MAP_FAILED ? NULL : p;
 }
 
-void pages_own(void *p, size_t size)
+void pages_free(void *p, size_t size)
 {
-	advise(p, size, MADV_POPULATE_WRITE);
+	if (p)
+		munmap(p, size);
+}
+
+void pages_withhold(void *p, size_t size)
+{
+	uintptr_t page = page_size();
+	uintptr_t start = ((uintptr_t)p + page - 1) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)p + size + page - 1) & ~(page - 1);
+
+	(void)madvise((void *)start, end - start, MADV_DONTFORK);
 }
 
 __attribute__((noinline)) void pages_own_stack(size_t size)
 {
 	volatile char *below = __builtin_alloca(size);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 
-	/* It grows as it is used, which madvise() is not. */
+	/* From the top down: it grows as it is used. */
 	for (size_t i = size; i >= page; i -= page)
 		below[i - page] = 0;
+}
+
+void pages_map_text(void)
+{
+	extern const char __executable_start, etext;
+	uintptr_t start = (uintptr_t)&__executable_start & ~(page_size() - 1);
+
+	(void)madvise((void *)start, (uintptr_t)&etext - start, MADV_POPULATE_READ);
 }

@@ -5,18 +5,25 @@
 #include <stddef.h>
 
 /*
- * After a fork both processes share each page until one of them writes to it or, of the program's
- * text, has used it once. These settle that ahead, where nobody waits. They are of no consequence where
- * the kernel (before 5.14) cannot do it.
+ * What fork() leaves for later. A page is copied when parent or child writes to it first, and one of the
+ * program's text is mapped in the child when it is used first: in the kernel, while a CPU waits. These
+ * settle it ahead. Without them, or where a kernel cannot do one, all is the same but slower.
  */
 
-/* The program's own text. */
-void pages_map_text(void);
+/* Whole pages of zeros, for pages_free(). Return: NULL where there is no memory. */
+void *pages_alloc(size_t size);
+void pages_free(void *p, size_t size);
 
-/* What this process writes to at @p. */
-void pages_own(void *p, size_t size);
+/*
+ * Children have nothing of the pages that begin in there, and must not look: so nothing is to be
+ * copied when this process writes to them, and no child keeps what they held before.
+ */
+void pages_withhold(void *p, size_t size);
 
-/* So much of the stack below the caller. */
+/* So much of the stack below the caller is this process's own. */
 void pages_own_stack(size_t size);
+
+/* The program's text is mapped (since Linux 5.14). */
+void pages_map_text(void);
 
 #endif

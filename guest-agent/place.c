@@ -32,32 +32,58 @@ static bool same(const struct cpulist *x, const struct cpulist *y)
 	return memcmp(x, y, sizeof(*x)) == 0;
 }
 
-/* Where none of them is in service, all that is given. */
-static void choose(const struct place *p, struct cpulist *ret)
+/* Where none of ours is online any more the kernel has moved us, and nobody wanted that. */
+static bool is_changed(const struct agent *a, const struct cpulist *now)
 {
-	for (size_t i = 0; i < sizeof(ret->bits) / sizeof(*ret->bits); i++)
-		ret->bits[i] = p->home.bits[i] & p->given.bits[i];
+	const struct place *p = &a->place;
+	bool any = false;
+
+	for_each_cpu (a, c)
+		any |= c->online && cpulist_has(&p->kept, (unsigned int)c->cpu);
+	return any && !same(now, &p->kept);
+}
+
+/* Of those given the ones in service; all where none is. */
+static void choose(const struct agent *a, struct cpulist *ret)
+{
+	const struct cpulist *given = &a->place.given;
+
+	cpulist_zero(ret);
+	for_each_cpu (a, c)
+		if (c->active && cpulist_has(given, (unsigned int)c->cpu))
+			cpulist_set(ret, (unsigned int)c->cpu);
 	if (cpulist_next(ret, 0) < 0)
-		*ret = p->given;
+		*ret = *given;
+}
+
+static void keep_on(struct agent *a, const struct cpulist *cpus)
+{
+	struct place *p = &a->place;
+	int r = a->seam->keep_on(0, cpus);
+
+	/* It may be dead already; another is forked where we are. */
+	if (r == 0 && a->writer.pid > 0)
+		(void)a->seam->keep_on(a->writer.pid, cpus);
+	if (r == 0 || p->objected)
+		return;
+	p->objected = true;
+	agent_log(a, "cannot keep to the CPUs in service: %s", strerror(-r));
 }
 
 void place_settle(struct agent *a)
 {
 	struct place *p = &a->place;
-	struct cpulist home = { 0 }, now;
+	struct cpulist now, chosen;
 
-	for_each_cpu (a, c)
-		if (c->active)
-			cpulist_set(&home, (unsigned int)c->cpu);
-	if ((p->known && same(&home, &p->home)) || read_allowed(a->root, &now) < 0)
+	p->due = false;
+	if (read_allowed(a->root, &now) < 0)
 		return;
-	if (!p->known || !same(&now, &p->kept))
+	if (!p->known || is_changed(a, &now))
 		p->given = now;
 	p->known = true;
-	p->kept = now;
-	p->home = home;
-	choose(p, &now);
-	/* What cannot be had now is tried at the next change. */
-	if (a->seam->keep_on(&now) == 0 && read_allowed(a->root, &p->kept) < 0)
-		p->kept = now;
+	choose(a, &chosen);
+	if (!same(&chosen, &now))
+		keep_on(a, &chosen);
+	if (read_allowed(a->root, &p->kept) < 0)
+		p->kept = chosen;
 }

@@ -8,23 +8,25 @@
 struct agent;
 
 /**
- * struct place - where the agent's own processes run
- * @given: the CPUs that whoever started it, or changed that since, lets it run on
- * @home: those in service when it was settled last
- * @kept: what stood then, of which the kernel leaves out what is offline; it tells of a change by others
- * @known: all of this is
+ * struct place - where control and the writer's helper run
+ * @given: the CPUs that whoever started it, or changed that since, lets them run on
+ * @kept: what stood when it was settled, without what is offline; it tells of a change by others
+ * @known: both are
+ * @due: something has moved since
+ * @objected: it was said that it cannot be had
  */
 struct place {
 	struct cpulist given;
-	struct cpulist home;
 	struct cpulist kept;
 	bool known;
+	bool due;
+	bool objected;
 };
 
 /*
- * Control, the writer's helper and what is forked from now on run on CPUs in service and on no other:
+ * Control and the writer's helper run on CPUs in service and on no other, where any of them is given:
  * one that comes has its worker to prove, and is in doubt until it has. To be called while nothing
- * moves; does nothing where it was settled for the same CPUs, or the kernel does not tell.
+ * moves. Without /proc they run where they are let.
  */
 void place_settle(struct agent *a);
 

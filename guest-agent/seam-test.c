@@ -8,7 +8,9 @@
  *   with VCPUHP_TEST_ONLY=CPU both speak for that CPU alone);
  * - VCPUHP_TEST_BIND_ERRNO=N makes binding fail;
  * - VCPUHP_TEST_SETTINGS=FILE names a file with such lines, which count from when they are written;
- * - VCPUHP_TEST_KEPT_ON=FILE gets a line with the CPUs that control is to run on;
+ * - VCPUHP_TEST_KEPT_ON=FILE gets a line with the process and the CPUs that it is to run on,
+ *   VCPUHP_TEST_STATUS=FILE is what the kernel would tell of control then, and
+ *   VCPUHP_TEST_KEEP_ERRNO=N makes that fail;
  * - uevents come as datagrams to the Unix socket ROOT/run/uevents.
  */
 #include "guest-agent/seam.h"
@@ -69,19 +71,28 @@ static int bind_to(pid_t pid, int cpu)
 	return -setting("VCPUHP_TEST_BIND_ERRNO", cpu, 0);
 }
 
-/* ROOT/proc/self/status is what the tests make it, so there is nothing to be kept on elsewhere. */
-static int keep_on(const struct cpulist *cpus)
+static void write_line(const char *path, const char *mode, const char *before, const char *list)
 {
-	const char *path = getenv("VCPUHP_TEST_KEPT_ON");
-	char text[CPULIST_TEXT_MAX];
-	FILE *f = path ? fopen(path, "ae") : NULL;
+	FILE *f = fopen(path, mode);
+
+	assert(f);
+	fprintf(f, "%s%s\n", before, list);
+	fclose(f);
+}
+
+static int keep_on(pid_t pid, const struct cpulist *cpus)
+{
+	const char *status = getenv("VCPUHP_TEST_STATUS"), *kept = getenv("VCPUHP_TEST_KEPT_ON");
+	char text[CPULIST_TEXT_MAX], who[16];
+	int r = -setting("VCPUHP_TEST_KEEP_ERRNO", -1, 0);
 
 	assert(cpulist_format(cpus, text, sizeof(text)) > 0);
-	if (f) {
-		fprintf(f, "%s\n", text);
-		fclose(f);
-	}
-	return 0;
+	snprintf(who, sizeof(who), "%d ", (int)pid);
+	if (status && pid == 0 && r == 0)
+		write_line(status, "we", "Name:\tvcpuhp-agent\nCpus_allowed_list:\t", text);
+	if (kept)
+		write_line(kept, "ae", who, text);
+	return r;
 }
 
 static int current_cpu(int cpu)

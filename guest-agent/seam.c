@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-agent/seam.h"
 #include "guest-agent/uevent.h"
+#include <assert.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <sched.h>
@@ -18,12 +19,14 @@ static int bind_to(pid_t pid, int cpu)
 	return sched_setaffinity(pid, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
-/* The kernel's own form of a set. */
-static int keep_on(const struct cpulist *cpus)
+static_assert(sizeof(long) == sizeof(uint64_t) || __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	      "the kernel's sets are of its own words");
+
+static int keep_on(pid_t pid, const struct cpulist *cpus)
 {
 	const cpu_set_t *set = (const cpu_set_t *)cpus->bits;
 
-	return sched_setaffinity(0, sizeof(cpus->bits), set) < 0 ? -errno : 0;
+	return sched_setaffinity(pid, sizeof(cpus->bits), set) < 0 ? -errno : 0;
 }
 
 static int current_cpu(int cpu)

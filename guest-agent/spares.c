@@ -74,17 +74,8 @@ static int count_spares(const struct agent *a, int *ret_missing)
 	return have;
 }
 
-/* What control writes to while CPUs move; the depth is that of an announcement. */
-enum { ROWS_SIZE = 64 << 10, STACK_SIZE = 80 << 10 };
-
-static void own_pages(struct agent *a)
-{
-	size_t rows = (size_t)a->possible * sizeof(*a->cpus);
-
-	pages_own(a, sizeof(*a));
-	pages_own(a->cpus, rows < ROWS_SIZE ? rows : ROWS_SIZE);
-	pages_own_stack(STACK_SIZE);
-}
+/* What a message to the host takes. */
+enum { STACK_SIZE = 24 << 10 };
 
 bool spares_prepare(struct agent *a)
 {
@@ -99,7 +90,7 @@ bool spares_prepare(struct agent *a)
 	/* One more for what is torn down, of which there is always something to be. */
 	a->spares_due = have < SPARES && have <= count_below_threads(a);
 	if (!a->spares_due)
-		own_pages(a);
+		pages_own_stack(STACK_SIZE);
 	/* Without one ahead the next is forked when it is needed. */
 	return a->spares_due && fork_worker(a, &a->spares[missing]) == 0;
 }

@@ -443,7 +443,7 @@ static bool take_walk(struct worker_self *w, const struct worker_message *m)
 	return w->bound;
 }
 
-/* What a step takes for itself. Nothing of it may be looked for on a CPU that has no free page yet. */
+/* What a step takes of it: on a CPU that has just come the kernel looks long for the first free page. */
 enum { STACK_SIZE = 32 << 10 };
 
 /* A fork maps anew, page by page, what is used: now, and not on the new CPU. */

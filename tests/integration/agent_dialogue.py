@@ -2508,30 +2508,32 @@ def an_agent_that_cannot_see_the_cpus_says_so_and_ends():
     b.close()
 
 
-# Where control itself runs
+# Where control and the writer's helper run
 
 
-def kept_on(b):
-    """What control has let itself run on, each time."""
+def kept_on(b, pid=0):
+    """What control, or another, was let run on, each time."""
     try:
-        return b.read("kept").split()
+        lines = [line.split() for line in b.read("kept").splitlines()]
     except FileNotFoundError:
         return []
+    return [cpus for who, cpus in lines if who == str(pid)]
+
+
+def allow(b, cpus):
+    """By another: the kernel says so then."""
+    b.write("proc/self/status", "Name:\tvcpuhp-agent\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\nSeccomp:\t0\n" % cpus)
 
 
 def placed_bed(allowed):
     b = bed()
-    b.env["VCPUHP_TEST_KEPT_ON"] = b.path("kept")
+    b.env.update(VCPUHP_TEST_KEPT_ON=b.path("kept"), VCPUHP_TEST_STATUS=b.path("proc/self/status"))
     allow(b, allowed)
     return b
 
 
-def allow(b, cpus):
-    b.write("proc/self/status", "Name:\tvcpuhp-agent\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\nSeccomp:\t0\n" % cpus)
-
-
 @case()
-def control_runs_on_cpus_in_service_alone():
+def control_and_the_helper_run_on_cpus_in_service_alone():
     with placed_bed("0-15") as b:
         until(lambda: kept_on(b) == ["0"])
         b.kick(2, ONLINE)
@@ -2541,21 +2543,49 @@ def control_runs_on_cpus_in_service_alone():
         until(lambda: kept_on(b) == ["0", "0,2", "0,2-3"])
         b.kick(2, STANDBY)
         until(lambda: kept_on(b)[3:] == ["0,3"])
+        until(lambda: kept_on(b, writer_of(b)) == kept_on(b))
+
+
+@case()
+def control_keeps_off_while_another_cpu_hangs_for_ever():
+    with hanging_start(placed_bed("0-15"), 1) as b:
+        b.kick(2, ONLINE)
+        until(lambda: kept_on(b)[-1:] == ["0,2"])
+        kick = b.kick(1, ONLINE, wait=False, deadline_ms=150)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE, rc=-ETIMEDOUT), what="the step's deadline")
+        b.kick(2, AP_VERIFY)
+        until(lambda: kept_on(b)[-1:] == ["0"])
+        release_write(b, 1, online=True)
+        b.done(kick)
 
 
 @case()
 def control_stays_within_what_it_is_given():
     with placed_bed("2-3") as b:
         # None of those is in service.
-        until(lambda: kept_on(b) == ["2-3"])
+        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
+        equal(kept_on(b), [])
         b.kick(2, ONLINE)
-        until(lambda: kept_on(b)[1:] == ["2"])
-        # Somebody gives it others.
-        allow(b, "0-1")
+        until(lambda: kept_on(b) == ["2"])
+        b.kick(3, ONLINE)
+        until(lambda: kept_on(b) == ["2", "2-3"])
+        # Somebody gives it another.
+        allow(b, "1,3")
         b.kick(1, ONLINE)
-        until(lambda: kept_on(b)[2:] == ["0-1"])
-        b.kick(1, STANDBY)
-        until(lambda: kept_on(b)[3:] == ["0"])
+        b.kick(3, STANDBY)
+        until(lambda: kept_on(b)[-1:] == ["1"])
+
+
+@case()
+def the_kernel_that_moves_control_has_given_it_nothing():
+    with placed_bed("2-3") as b:
+        b.kick(2, ONLINE)
+        until(lambda: kept_on(b) == ["2"])
+        allow(b, "0-15")
+        b.kick(2, STANDBY)
+        until(lambda: kept_on(b) == ["2", "2-3"])
+        b.kick(3, ONLINE)
+        until(lambda: kept_on(b) == ["2", "2-3", "3"])
 
 
 @case()
@@ -2566,6 +2596,16 @@ def control_runs_anywhere_where_the_kernel_tells_nothing():
             equal(b.kick(2, STANDBY)["rc"], 0)
             b.wait(lambda: len(b.workers()) == RESTING, what="the children")
             equal(kept_on(b), [])
+
+
+@case()
+def that_control_cannot_be_kept_is_said_once():
+    with placed_bed("0-15") as b:
+        b.settings(KEEP_ERRNO=EPERM)
+        for n, state in enumerate((ONLINE, STANDBY, ONLINE), len(kept_on(b)) + 1):
+            b.kick(2, state)
+            until(lambda n=n: len(kept_on(b)) >= n)
+        equal(b.said().count("cannot keep to the CPUs in service: Operation not permitted"), 1)
 
 
 @case()

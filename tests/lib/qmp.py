@@ -103,22 +103,32 @@ class Qmp:
         self.sock.close()
 
 
-def sent_commands(trace_file, begun=False):
-    """What QMP commands QEMU was given (by anybody), from its trace: list of (name, arguments).
+def _traced(trace_file, word):
+    if os.path.exists(trace_file):
+        with open(trace_file, encoding="utf-8", errors="replace") as f:
+            yield from (line for line in f if word in line and line.endswith("\n"))
 
-    @begun: those that it began. One that is in QEMU's queue when its connection ends is thrown away."""
-    sent, last, queued, ran = [], {}, {}, []
-    if not os.path.exists(trace_file):
-        return []
-    with open(trace_file, encoding="utf-8", errors="replace") as f:
-        for line in f:
-            words = line.split()
-            if "handle_qmp_command" in line and "req: " in line:
-                request = json.loads(line.split("req: ", 1)[1])
-                last[words[words.index("mon") + 1]] = request.get("execute"), request.get("arguments") or {}
-                sent.append((request.get("execute"), request.get("arguments") or {}))
-            elif "in_band_enqueue" in line:
-                queued[words[-5]] = last[words[-3]]
-            elif "in_band_dequeue" in line:
-                ran.append(queued.pop(words[-3]))
-    return ran if begun else sent
+
+def _command(line):
+    request = json.loads(line.split("req: ", 1)[1])
+    return request.get("execute"), request.get("arguments") or {}
+
+
+def sent_commands(trace_file):
+    """What QMP commands QEMU was given (by anybody), from its trace: list of (name, arguments)."""
+    return [_command(line) for line in _traced(trace_file, "handle_qmp_command") if "req: " in line]
+
+
+def begun_commands(trace_file):
+    """Those that it began. One that is in its queue when its connection ends is thrown away."""
+    last, queued, begun = {}, {}, []
+    for line in _traced(trace_file, "qmp_"):
+        words = line.split()
+        if "handle_qmp_command" in line and "req: " in line:
+            last[words[words.index("mon") + 1]] = _command(line)
+        elif "in_band_enqueue" in line:
+            # What could not be parsed has no command before it.
+            queued[words[-5]] = last.pop(words[-3], None)
+        elif "in_band_dequeue" in line:
+            begun.append(queued.pop(words[-3]))
+    return [command for command in begun if command]

@@ -24,7 +24,7 @@ import threading
 import time
 
 import guest as guestkit
-from qmp import Qmp, QmpError, connect, sent_commands, wait_for
+from qmp import Qmp, QmpError, begun_commands, connect, sent_commands, wait_for
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -256,7 +256,7 @@ class Machine:
 
     def begun(self, name):
         """Those of the commands @name that QEMU has begun to carry out, or has."""
-        return [c for c in sent_commands(self.trace_path, begun=True) if c[0] == name]
+        return [c for c in begun_commands(self.trace_path) if c[0] == name]
 
     def alive(self):
         return self.process is not None and self.process.alive()
