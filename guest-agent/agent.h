@@ -131,6 +131,7 @@ struct worker {
  * @done_kept: @done holds a result that was not acknowledged
  * @leftover: of a callback whose worker died, until the next worker has seen to it
  * @load: it at the last report of the load
+ * @placed: its time online when control was placed last (place.h), 0 it was offline
  * @next_due: @next waits, for the agent's own job on this CPU or a registration to end
  * @next_deadline_ms: now_ms(), of @next, 0 none
  */
@@ -176,6 +177,7 @@ struct cpu {
 	struct worker worker;
 	struct process_group leftover;
 	struct load_mark load;
+	uint64_t placed;
 };
 
 /**

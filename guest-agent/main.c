@@ -213,7 +213,6 @@ static int set_up(struct agent *a)
 	r = bootrec_open(&a->record, a->root, a->boot_id, &fresh);
 	if (r < 0)
 		return cannot(a, "open the record /" BOOTREC_PATH, r);
-	a->place.due = true;
 	agent_log(a, "version " VCPUHP_VERSION ", %s", fresh ? "first of this boot" : "again");
 	r = expedite_init(&a->expedite, a->root, a->config.expedite);
 	if (r < 0)
@@ -241,6 +240,7 @@ static int start(struct agent *a)
 	registry_init(a);
 	cputable_rescan(a);
 	a->scanned = true;
+	a->place.due = true;
 	a->announce_due = true;
 	return 0;
 }

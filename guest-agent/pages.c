@@ -42,8 +42,9 @@ __attribute__((noinline)) void pages_own_stack(size_t size)
 	size_t page = page_size();
 
 	/* From the top down: it grows as it is used. */
-	for (size_t i = size; i >= page; i -= page)
+	for (size_t i = size; i > page; i -= page)
 		below[i - page] = 0;
+	below[0] = 0;
 }
 
 void pages_map_text(void)

@@ -27,33 +27,45 @@ static int read_allowed(int root, struct cpulist *ret)
 	return r == 0 && cpulist_next(ret, 0) < 0 ? -ENODATA : r;
 }
 
-static bool same(const struct cpulist *x, const struct cpulist *y)
+/* It was so all the time: what befell a CPU that came or went meanwhile is the kernel's doing. */
+static bool is_as_it_was(const struct cpu *c)
 {
-	return memcmp(x, y, sizeof(*x)) == 0;
+	return c->online && c->placed && c->period == c->placed;
 }
 
-/* Where none of ours is online any more the kernel has moved us, and nobody wanted that. */
+/* By others. Where none of ours is left the kernel has moved us, and nobody wanted that. */
 static bool is_changed(const struct agent *a, const struct cpulist *now)
 {
-	const struct place *p = &a->place;
-	bool any = false;
+	const struct cpulist *kept = &a->place.kept;
+	bool differs = false, any = false;
 
-	for_each_cpu (a, c)
-		any |= c->online && cpulist_has(&p->kept, (unsigned int)c->cpu);
-	return any && !same(now, &p->kept);
+	for_each_cpu (a, c) {
+		unsigned int n = (unsigned int)c->cpu;
+
+		if (!is_as_it_was(c))
+			continue;
+		any |= cpulist_has(kept, n);
+		differs |= cpulist_has(kept, n) != cpulist_has(now, n);
+	}
+	return any && differs;
 }
 
-/* Of those given the ones in service; all where none is. */
-static void choose(const struct agent *a, struct cpulist *ret)
+/* Of those given the ones in service, else the ones online. Return: whether there are any. */
+static bool choose(const struct agent *a, struct cpulist *ret)
 {
-	const struct cpulist *given = &a->place.given;
+	struct cpulist online = { 0 };
 
 	cpulist_zero(ret);
-	for_each_cpu (a, c)
-		if (c->active && cpulist_has(given, (unsigned int)c->cpu))
+	for_each_cpu (a, c) {
+		if (!c->online || !cpulist_has(&a->place.given, (unsigned int)c->cpu))
+			continue;
+		cpulist_set(&online, (unsigned int)c->cpu);
+		if (c->active)
 			cpulist_set(ret, (unsigned int)c->cpu);
+	}
 	if (cpulist_next(ret, 0) < 0)
-		*ret = *given;
+		*ret = online;
+	return cpulist_next(ret, 0) >= 0;
 }
 
 static void keep_on(struct agent *a, const struct cpulist *cpus)
@@ -62,7 +74,7 @@ static void keep_on(struct agent *a, const struct cpulist *cpus)
 	int r = a->seam->keep_on(0, cpus);
 
 	/* It may be dead already; another is forked where we are. */
-	if (r == 0 && a->writer.pid > 0)
+	if (a->writer.pid > 0)
 		(void)a->seam->keep_on(a->writer.pid, cpus);
 	if (r == 0 || p->objected)
 		return;
@@ -81,9 +93,10 @@ void place_settle(struct agent *a)
 	if (!p->known || is_changed(a, &now))
 		p->given = now;
 	p->known = true;
-	choose(a, &chosen);
-	if (!same(&chosen, &now))
+	if (choose(a, &chosen))
 		keep_on(a, &chosen);
 	if (read_allowed(a->root, &p->kept) < 0)
 		p->kept = chosen;
+	for_each_cpu (a, c)
+		c->placed = c->online ? c->period : 0;
 }

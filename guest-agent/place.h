@@ -10,7 +10,7 @@ struct agent;
 /**
  * struct place - where control and the writer's helper run
  * @given: the CPUs that whoever started it, or changed that since, lets them run on
- * @kept: what stood when it was settled, without what is offline; it tells of a change by others
+ * @kept: what the kernel said when it was settled; it tells of a change by others
  * @known: both are
  * @due: something has moved since
  * @objected: it was said that it cannot be had
@@ -26,7 +26,7 @@ struct place {
 /*
  * Control and the writer's helper run on CPUs in service and on no other, where any of them is given:
  * one that comes has its worker to prove, and is in doubt until it has. To be called while nothing
- * moves. Without /proc they run where they are let.
+ * moves but what may do so for ever. Without /proc they run where they are let.
  */
 void place_settle(struct agent *a);
 

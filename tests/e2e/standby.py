@@ -54,8 +54,8 @@ done"""
 def kept_on(vm):
     """What the kernel lets run on: the agent's own process, and the helper that does its kernel writes."""
     pid = vm.agent_pid()
-    helper = int(vm.guest(HELPER % (pid, pid)))
-    return [vm.guest("grep Cpus_allowed_list: /proc/%d/status" % p).split()[1] for p in (pid, helper)]
+    pids = [pid] + vm.guest(HELPER % (pid, pid)).split()
+    return [vm.guest("grep Cpus_allowed_list: /proc/%s/status" % p).split()[1] for p in pids]
 
 
 def wait_kept_on(vm, cpus):

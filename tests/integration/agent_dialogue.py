@@ -2511,13 +2511,24 @@ def an_agent_that_cannot_see_the_cpus_says_so_and_ends():
 # Where control and the writer's helper run
 
 
-def kept_on(b, pid=0):
-    """What control, or another, was let run on, each time."""
+def settled(b, pid=0):
+    """What control, or another, was let run on, each time that it was settled."""
     try:
         lines = [line.split() for line in b.read("kept").splitlines()]
     except FileNotFoundError:
         return []
     return [cpus for who, cpus in lines if who == str(pid)]
+
+
+def kick_and_settle(b, cpu, target):
+    """Return what control runs on then."""
+    n = len(settled(b))
+    equal(b.kick(cpu, target)["rc"], 0)
+    until(lambda: len(settled(b)) > n)
+    # It reads what came of it before it answers anything.
+    b.send(wire.PING, host_ns=n + 1)
+    b.wait(lambda: b.answers(wire.PONG, host_ns=n + 1), what="PONG")
+    return settled(b)[-1]
 
 
 def allow(b, cpus):
@@ -2535,26 +2546,21 @@ def placed_bed(allowed):
 @case()
 def control_and_the_helper_run_on_cpus_in_service_alone():
     with placed_bed("0-15") as b:
-        until(lambda: kept_on(b) == ["0"])
-        b.kick(2, ONLINE)
-        until(lambda: kept_on(b) == ["0", "0,2"])
-        b.kick(1, AP_VERIFY)
-        b.kick(3, ONLINE)
-        until(lambda: kept_on(b) == ["0", "0,2", "0,2-3"])
-        b.kick(2, STANDBY)
-        until(lambda: kept_on(b)[3:] == ["0,3"])
-        until(lambda: kept_on(b, writer_of(b)) == kept_on(b))
+        until(lambda: settled(b) == ["0"])
+        equal(kick_and_settle(b, 2, ONLINE), "0,2")
+        equal(kick_and_settle(b, 1, AP_VERIFY), "0,2")
+        equal(kick_and_settle(b, 3, ONLINE), "0,2-3")
+        equal(kick_and_settle(b, 2, STANDBY), "0,3")
+        equal(settled(b, writer_of(b)), settled(b))
 
 
 @case()
 def control_keeps_off_while_another_cpu_hangs_for_ever():
     with hanging_start(placed_bed("0-15"), 1) as b:
-        b.kick(2, ONLINE)
-        until(lambda: kept_on(b)[-1:] == ["0,2"])
+        equal(kick_and_settle(b, 2, ONLINE), "0,2")
         kick = b.kick(1, ONLINE, wait=False, deadline_ms=150)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE, rc=-ETIMEDOUT), what="the step's deadline")
-        b.kick(2, AP_VERIFY)
-        until(lambda: kept_on(b)[-1:] == ["0"])
+        equal(kick_and_settle(b, 2, AP_VERIFY), "0")
         release_write(b, 1, online=True)
         b.done(kick)
 
@@ -2562,30 +2568,37 @@ def control_keeps_off_while_another_cpu_hangs_for_ever():
 @case()
 def control_stays_within_what_it_is_given():
     with placed_bed("2-3") as b:
-        # None of those is in service.
-        b.wait(lambda: len(b.workers()) == RESTING, what="the children")
-        equal(kept_on(b), [])
-        b.kick(2, ONLINE)
-        until(lambda: kept_on(b) == ["2"])
-        b.kick(3, ONLINE)
-        until(lambda: kept_on(b) == ["2", "2-3"])
-        # Somebody gives it another.
+        equal(kick_and_settle(b, 2, ONLINE), "2")
+        equal(kick_and_settle(b, 3, ONLINE), "2-3")
+        equal(kick_and_settle(b, 1, ONLINE), "2-3")
+        # Somebody gives it another: the helper follows, though control is there already.
         allow(b, "1,3")
-        b.kick(1, ONLINE)
-        b.kick(3, STANDBY)
-        until(lambda: kept_on(b)[-1:] == ["1"])
+        equal(kick_and_settle(b, 2, STANDBY), "1,3")
+        equal(settled(b, writer_of(b))[-1], "1,3")
+        equal(kick_and_settle(b, 3, STANDBY), "1")
+
+
+@case()
+def control_runs_on_what_is_online_where_nothing_is_in_service():
+    with placed_bed("2-3") as b:
+        equal(kick_and_settle(b, 3, AP_VERIFY), "3")
+        equal(kick_and_settle(b, 2, ONLINE), "2")
 
 
 @case()
 def the_kernel_that_moves_control_has_given_it_nothing():
     with placed_bed("2-3") as b:
-        b.kick(2, ONLINE)
-        until(lambda: kept_on(b) == ["2"])
-        allow(b, "0-15")
+        equal(kick_and_settle(b, 2, ONLINE), "2")
+        # Its CPU goes, and another comes.
         b.kick(2, STANDBY)
-        until(lambda: kept_on(b) == ["2", "2-3"])
-        b.kick(3, ONLINE)
-        until(lambda: kept_on(b) == ["2", "2-3", "3"])
+        allow(b, "0-15")
+        equal(kick_and_settle(b, 3, ONLINE), "3")
+        # And where it is back before anybody has looked.
+        b.kick(3, STANDBY)
+        allow(b, "0-15")
+        b.new_period(3)
+        equal(kick_and_settle(b, 3, ONLINE), "3")
+        equal(kick_and_settle(b, 2, ONLINE), "2-3")
 
 
 @case()
@@ -2594,17 +2607,17 @@ def control_runs_anywhere_where_the_kernel_tells_nothing():
         with placed_bed(told) as b:
             equal(b.kick(2, ONLINE)["rc"], 0)
             equal(b.kick(2, STANDBY)["rc"], 0)
-            b.wait(lambda: len(b.workers()) == RESTING, what="the children")
-            equal(kept_on(b), [])
+            b.pump(0.05)
+            equal(settled(b), [])
 
 
 @case()
 def that_control_cannot_be_kept_is_said_once():
-    with placed_bed("0-15") as b:
-        b.settings(KEEP_ERRNO=EPERM)
-        for n, state in enumerate((ONLINE, STANDBY, ONLINE), len(kept_on(b)) + 1):
-            b.kick(2, state)
-            until(lambda n=n: len(kept_on(b)) >= n)
+    b = placed_bed("0-15")
+    b.settings(KEEP_ERRNO=EPERM)
+    with b:
+        for state, cpus in ((ONLINE, "0,2"), (STANDBY, "0"), (ONLINE, "0,2")):
+            equal(kick_and_settle(b, 2, state), cpus)
         equal(b.said().count("cannot keep to the CPUs in service: Operation not permitted"), 1)
 
 
