@@ -73,7 +73,7 @@ static void notify_progress(struct waiter *w, const struct event *e)
 	if (!is_wanted(w, e))
 		return;
 	params = json_object_new_object();
-	json_object_object_add(params, "progress", report_progress(e));
+	json_out_value(params, "progress", report_progress(e));
 	varlink_notify(w->call, params);
 }
 

@@ -28,7 +28,7 @@ static size_t utf8_length(const unsigned char *p)
 }
 
 /* Hundreds of members a second are added by keys that are literals: no copy of those. */
-static void add(json_object *o, const char *key, json_object *value)
+void json_out_value(json_object *o, const char *key, json_object *value)
 {
 	json_object_object_add_ex(o, key, value, JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
@@ -58,7 +58,7 @@ void json_out_str(json_object *o, const char *key, const char *value)
 	char *copy;
 
 	if (value && is_utf8(value)) {
-		add(o, key, json_object_new_string(value));
+		json_out_value(o, key, json_object_new_string(value));
 		return;
 	}
 	copy = value ? strdup(value) : NULL;
@@ -73,7 +73,7 @@ void json_out_str(json_object *o, const char *key, const char *value)
 			copy[i] = '?';
 		i += n ? n : 1;
 	}
-	add(o, key, json_object_new_string(copy));
+	json_out_value(o, key, json_object_new_string(copy));
 	free(copy);
 }
 
@@ -84,7 +84,7 @@ void json_out_text(json_object *o, const char *key, const char *value)
 
 void json_out_int(json_object *o, const char *key, int64_t value)
 {
-	add(o, key, json_object_new_int64(value));
+	json_out_value(o, key, json_object_new_int64(value));
 }
 
 void json_out_known(json_object *o, const char *key, int64_t value)
@@ -97,7 +97,7 @@ void json_out_known(json_object *o, const char *key, int64_t value)
 
 void json_out_bool(json_object *o, const char *key, bool value)
 {
-	add(o, key, json_object_new_boolean(value));
+	json_out_value(o, key, json_object_new_boolean(value));
 }
 
 json_object *json_out_ms_new(int64_t us)
@@ -115,10 +115,10 @@ json_object *json_out_ms_new(int64_t us)
 
 void json_out_ms(json_object *o, const char *key, int64_t us)
 {
-	add(o, key, json_out_ms_new(us));
+	json_out_value(o, key, json_out_ms_new(us));
 }
 
 void json_out_null(json_object *o, const char *key)
 {
-	add(o, key, NULL);
+	json_out_value(o, key, NULL);
 }

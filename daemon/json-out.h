@@ -22,6 +22,9 @@
  */
 int json_out_add(json_object *o, const char *key, json_object *value);
 
+/* One that may be; @value is taken. */
+void json_out_value(json_object *o, const char *key, json_object *value);
+
 /* Bytes that are no UTF-8 (a text that was cut) become '?'. NULL is null. */
 void json_out_str(json_object *o, const char *key, const char *value);
 /* The empty text means unknown or none: null. */

@@ -11,7 +11,7 @@
  *
  * What is to be written waits in one buffer of fixed size. A guest that does not read it away
  * loses its connection; nothing blocks, and nothing grows. What nobody waits for stays there until
- * something else is sent, or a timer has run out: every message takes CPU time of the guest when it
+ * something else is sent, the guest has spoken with nothing to do, or a timer has run out: every message takes CPU time of the guest when it
  * comes, which other vCPUs on their way up may need. A failure is only noted where it is met, deep
  * inside a callback perhaps, and acted upon from the loop.
  */
@@ -154,6 +154,12 @@ void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 		link_flush(l);
 	else
 		link_send_rest_later(l);
+}
+
+void link_send_rest(struct link *l)
+{
+	if (l->out_end > l->out_start)
+		link_flush(l);
 }
 
 static void link_throttle(struct link *l)

@@ -39,7 +39,7 @@ static void add_kernel(json_object *o, const struct step_view *s)
 	json_out_str(kernel, "name", s->kname ? s->kname : "");
 	json_out_str(kernel, "phase", s->enter ? "enter" : "exit");
 	json_out_int(kernel, "rc", s->enter ? 0 : s->rc);
-	json_object_object_add(o, "kernel", kernel);
+	json_out_value(o, "kernel", kernel);
 }
 
 static void add_step(json_object *o, const struct step_view *s)

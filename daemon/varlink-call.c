@@ -3,6 +3,7 @@
 #include "daemon/varlink-conn.h"
 
 #include "daemon/json-in.h"
+#include "daemon/json-out.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -23,8 +24,8 @@ static json_object *answer_new(const char *key, json_object *params)
 		return NULL;
 	}
 	if (key)
-		json_object_object_add(message, key, json_object_new_boolean(true));
-	json_object_object_add(message, "parameters", params ? params : json_object_new_object());
+		json_out_bool(message, key, true);
+	json_out_value(message, "parameters", params ? params : json_object_new_object());
 	return message;
 }
 
