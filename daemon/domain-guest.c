@@ -268,7 +268,7 @@ static void on_kstep(struct domain *d, const struct record_kstep *r)
 	n.op_tag = r->kick && r->kick == v->kick ? v->kick_tag : 0;
 	place_in_time(d, r->time_ns, &n);
 	vcpu_note_step(v, &n);
-	/* It is at rest, and so are we, who would have to wake up once more for that. */
+	/* We would have to wake up once more for that, and the guest too. */
 	if (!d->running)
 		link_send_rest(d->link);
 }

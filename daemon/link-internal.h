@@ -46,6 +46,7 @@ struct link {
 	uint64_t backoff_us;
 	bool broken;
 	bool throttled;
+	bool rest_goes; /* what waits, behind the frames at hand */
 	const char *why;
 
 	struct frame_decoder in;

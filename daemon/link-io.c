@@ -11,9 +11,9 @@
  *
  * What is to be written waits in one buffer of fixed size. A guest that does not read it away
  * loses its connection; nothing blocks, and nothing grows. What nobody waits for stays there until
- * something else is sent, the guest has spoken with nothing to do, or a timer has run out: every message takes CPU time of the guest when it
- * comes, which other vCPUs on their way up may need. A failure is only noted where it is met, deep
- * inside a callback perhaps, and acted upon from the loop.
+ * something else is sent, the guest has shown that it has time, or a timer has run out: every message
+ * takes CPU time of the guest when it comes, which other vCPUs on their way up may need. A failure is
+ * only noted where it is met, deep inside a callback perhaps, and acted upon from the loop.
  */
 #include <errno.h>
 #include <poll.h>
@@ -158,8 +158,7 @@ void link_queue(struct link *l, const uint8_t *bytes, size_t n, bool urgent)
 
 void link_send_rest(struct link *l)
 {
-	if (l->out_end > l->out_start)
-		link_flush(l);
+	l->rest_goes = true;
 }
 
 static void link_throttle(struct link *l)
@@ -188,6 +187,9 @@ static void link_work(struct link *l)
 	}
 	junk = l->in.dropped - junk;
 	bucket_take(&l->bucket, (uint32_t)(junk / JUNK_PER_TOKEN) + !paid);
+	if (l->rest_goes && !l->broken && l->out_end > l->out_start)
+		link_flush(l);
+	l->rest_goes = false;
 	if (!l->broken && !bucket_has(&l->bucket))
 		link_throttle(l);
 }

@@ -89,7 +89,7 @@ int link_kick(struct link *l, const struct msg_kick *k);
 int link_cancel(struct link *l, uint32_t kick);
 /* Nobody waits for it: with the next, or with others a little later. */
 int link_ack(struct link *l, uint32_t kick);
-/* What waits for another message goes now: the guest is awake of itself, and has time. */
+/* From a handler: what waits for another message goes behind the frames at hand. The guest is awake. */
 void link_send_rest(struct link *l);
 int link_arm(struct link *l, const struct msg_arm *a);
 int link_query(struct link *l);

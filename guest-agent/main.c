@@ -24,6 +24,7 @@
 #include "guest-agent/options.h"
 #include "guest-agent/others.h"
 #include "guest-agent/pages.h"
+#include "guest-agent/place.h"
 #include "guest-agent/registry.h"
 #include "guest-agent/spares.h"
 #include "guest-agent/sysfs.h"
@@ -240,7 +241,7 @@ static int start(struct agent *a)
 	registry_init(a);
 	cputable_rescan(a);
 	a->scanned = true;
-	a->place.due = true;
+	place_start(a);
 	a->announce_due = true;
 	return 0;
 }

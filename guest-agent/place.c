@@ -27,10 +27,10 @@ static int read_allowed(int root, struct cpulist *ret)
 	return r == 0 && cpulist_next(ret, 0) < 0 ? -ENODATA : r;
 }
 
-/* It was so all the time: what befell a CPU that came or went meanwhile is the kernel's doing. */
+/* What befell a CPU that has come or gone since, or is about to, is the kernel's doing. */
 static bool is_as_it_was(const struct cpu *c)
 {
-	return c->online && c->placed && c->period == c->placed;
+	return !c->job.kind && (c->online ? c->placed && c->period == c->placed : !c->placed);
 }
 
 /* By others. Where none of ours is left the kernel has moved us, and nobody wanted that. */
@@ -44,13 +44,13 @@ static bool is_changed(const struct agent *a, const struct cpulist *now)
 
 		if (!is_as_it_was(c))
 			continue;
-		any |= cpulist_has(kept, n);
+		any |= c->online && cpulist_has(kept, n);
 		differs |= cpulist_has(kept, n) != cpulist_has(now, n);
 	}
 	return any && differs;
 }
 
-/* Of those given the ones in service, else the ones online. Return: whether there are any. */
+/* Of those given the ones in service, else the ones online that rest. Return: whether there are any. */
 static bool choose(const struct agent *a, struct cpulist *ret)
 {
 	struct cpulist online = { 0 };
@@ -59,7 +59,8 @@ static bool choose(const struct agent *a, struct cpulist *ret)
 	for_each_cpu (a, c) {
 		if (!c->online || !cpulist_has(&a->place.given, (unsigned int)c->cpu))
 			continue;
-		cpulist_set(&online, (unsigned int)c->cpu);
+		if (!c->job.kind)
+			cpulist_set(&online, (unsigned int)c->cpu);
 		if (c->active)
 			cpulist_set(ret, (unsigned int)c->cpu);
 	}
@@ -82,21 +83,29 @@ static void keep_on(struct agent *a, const struct cpulist *cpus)
 	agent_log(a, "cannot keep to the CPUs in service: %s", strerror(-r));
 }
 
+void place_start(struct agent *a)
+{
+	struct place *p = &a->place;
+
+	p->known = read_allowed(a->root, &p->given) == 0;
+	p->kept = p->given;
+	p->due = true;
+}
+
 void place_settle(struct agent *a)
 {
 	struct place *p = &a->place;
 	struct cpulist now, chosen;
 
 	p->due = false;
-	if (read_allowed(a->root, &now) < 0)
+	if (!p->known || read_allowed(a->root, &now) < 0)
 		return;
-	if (!p->known || is_changed(a, &now))
+	if (is_changed(a, &now))
 		p->given = now;
-	p->known = true;
 	if (choose(a, &chosen))
 		keep_on(a, &chosen);
 	if (read_allowed(a->root, &p->kept) < 0)
 		p->kept = chosen;
 	for_each_cpu (a, c)
-		c->placed = c->online ? c->period : 0;
+		c->placed = c->online && !c->job.kind ? c->period : 0;
 }

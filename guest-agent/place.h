@@ -11,7 +11,7 @@ struct agent;
  * struct place - where control and the writer's helper run
  * @given: the CPUs that whoever started it, or changed that since, lets them run on
  * @kept: what the kernel said when it was settled; it tells of a change by others
- * @known: both are
+ * @known: the kernel tells
  * @due: something has moved since
  * @objected: it was said that it cannot be had
  */
@@ -22,6 +22,9 @@ struct place {
 	bool due;
 	bool objected;
 };
+
+/* What it is given now. */
+void place_start(struct agent *a);
 
 /*
  * Control and the writer's helper run on CPUs in service and on no other, where any of them is given:

@@ -2557,6 +2557,7 @@ def control_and_the_helper_run_on_cpus_in_service_alone():
 @case()
 def control_keeps_off_while_another_cpu_hangs_for_ever():
     with hanging_start(placed_bed("0-15"), 1) as b:
+        until(lambda: settled(b) == ["0"])
         equal(kick_and_settle(b, 2, ONLINE), "0,2")
         kick = b.kick(1, ONLINE, wait=False, deadline_ms=150)
         b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE, rc=-ETIMEDOUT), what="the step's deadline")
@@ -2602,6 +2603,21 @@ def the_kernel_that_moves_control_has_given_it_nothing():
 
 
 @case()
+def nor_has_the_kernel_whose_offline_hangs():
+    with placed_bed("2-3") as b:
+        equal(kick_and_settle(b, 3, AP_VERIFY), "3")
+        equal(kick_and_settle(b, 2, ONLINE), "2")
+        os.unlink(b.path(b.online_file(2)))
+        os.mkfifo(b.path(b.online_file(2)))
+        kick = b.kick(2, STANDBY, wait=False, deadline_ms=150)
+        b.wait(lambda: b.of(wire.STEP, kick=kick, state=AP_ONLINE, rc=-ETIMEDOUT), what="the step's deadline")
+        allow(b, "0-15")
+        equal(kick_and_settle(b, 3, AP_CPUSET), "3")
+        release_write(b, 2, online=False)
+        b.done(kick)
+
+
+@case()
 def control_runs_anywhere_where_the_kernel_tells_nothing():
     for told in ("", "0-", "x", "0-4096"):
         with placed_bed(told) as b:
@@ -2616,6 +2632,7 @@ def that_control_cannot_be_kept_is_said_once():
     b = placed_bed("0-15")
     b.settings(KEEP_ERRNO=EPERM)
     with b:
+        until(lambda: settled(b) == ["0"])
         for state, cpus in ((ONLINE, "0,2"), (STANDBY, "0"), (ONLINE, "0,2")):
             equal(kick_and_settle(b, 2, state), cpus)
         equal(b.said().count("cannot keep to the CPUs in service: Operation not permitted"), 1)

@@ -341,6 +341,7 @@ int link_ack(struct link *l, uint32_t kick)
 
 void link_send_rest(struct link *l)
 {
+	l->b->rests++;
 }
 
 int link_arm(struct link *l, const struct msg_arm *a)
@@ -354,8 +355,7 @@ int link_arm(struct link *l, const struct msg_arm *a)
 
 int link_query(struct link *l)
 {
-	l->b->agent_queries += l->b->up;
-	return l->b->up ? 0 : -ENOTCONN;
+	return l->b->up ? l->b->agent_queries++, 0 : -ENOTCONN;
 }
 
 const struct msg_hello *link_hello(const struct link *l)

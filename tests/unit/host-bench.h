@@ -109,7 +109,7 @@ struct bench {
 	int guest_state[BENCH_SLOTS_MAX];
 	uint32_t next_kick;
 	struct bench_ping pings[16];
-	unsigned int n_pings, acks, agent_queries, abandoned;
+	unsigned int n_pings, acks, rests, agent_queries, abandoned;
 	bool silent; /* of the agent's port: see link_is_silent() */
 	struct msg_arm arm;
 	/* what was said and heard */

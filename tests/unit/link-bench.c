@@ -52,6 +52,10 @@ static void on_kicked(void *ctx, const struct msg_kicked *m)
 
 static void on_record(void *ctx, const struct record *r)
 {
+	struct bench *b = ctx;
+
+	if (r->type == RECORD_LOG && strcmp(r->log.text, "rest") == 0)
+		link_send_rest(b->link);
 	if (r->type == RECORD_LOG)
 		hear(ctx, "log", r->log.level, r->log.text);
 	else if (r->type == RECORD_DONE)

@@ -487,6 +487,21 @@ static void a_result_of_a_vcpu_that_qemu_has_not_is_no_success(void **ctx)
 	bench_stop(b);
 }
 
+static void what_waits_goes_behind_the_kernels_steps_where_nothing_is_asked(void **ctx)
+{
+	const struct record step = { .type = RECORD_KSTEP, .kstep = { .slot = 3, .step = 5 } };
+	struct bench *b = bench_by_hand(NULL);
+	struct op asked = { .domain = b->d };
+
+	b->d->running = &asked;
+	b->link_ops->on_record(b->link_ctx, &step);
+	assert_int_equal(b->rests, 0);
+	b->d->running = NULL;
+	b->link_ops->on_record(b->link_ctx, &step);
+	assert_int_equal(b->rests, 1);
+	bench_stop(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +525,7 @@ int main(void)
 		cmocka_unit_test(R1_a_proof_from_another_cpu_is_a_failure),
 		cmocka_unit_test(R1_a_step_reported_from_another_cpu_is_a_failure),
 		cmocka_unit_test(a_result_of_a_vcpu_that_qemu_has_not_is_no_success),
+		cmocka_unit_test(what_waits_goes_behind_the_kernels_steps_where_nothing_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
