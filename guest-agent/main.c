@@ -229,7 +229,9 @@ static int start(struct agent *a)
 
 	a->cpu_folder = cpulook_open(a->root);
 	if (a->cpu_folder < 0)
-		return cannot(a, "open the folder of CPUs /sys/devices/system/cpu", a->cpu_folder);
+		return cannot(a,
+			      "open the folder of CPUs /sys/devices/system/cpu (is /sys mounted?)",
+			      a->cpu_folder);
 	r = cputable_init(a);
 	if (r < 0)
 		return cannot(a, "make the table of CPUs", r);

@@ -80,7 +80,7 @@ static void keep_on(struct agent *a, const struct cpulist *cpus)
 	if (r == 0 || p->objected)
 		return;
 	p->objected = true;
-	agent_log(a, "cannot keep to the CPUs in service: %s", strerror(-r));
+	agent_log(a, "cannot keep to the CPUs in service: %s; goes on where it may", strerror(-r));
 }
 
 void place_start(struct agent *a)
