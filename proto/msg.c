@@ -98,13 +98,28 @@ static void put_number(uint8_t *out, size_t size, uint64_t v)
 		out[i] = (uint8_t)(v >> (8 * i));
 }
 
+static uint16_t get_u16(const uint8_t *in)
+{
+	return (uint16_t)(in[0] | in[1] << 8);
+}
+
+static uint32_t get_u32(const uint8_t *in)
+{
+	return get_u16(in) | (uint32_t)get_u16(in + 2) << 16;
+}
+
 static uint64_t get_number(const uint8_t *in, size_t size)
 {
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < size; i++)
-		v |= (uint64_t)in[i] << (8 * i);
-	return v;
+	switch (size) {
+	case 1:
+		return in[0];
+	case 2:
+		return get_u16(in);
+	case 4:
+		return get_u32(in);
+	default:
+		return get_u32(in) | (uint64_t)get_u32(in + 4) << 32;
+	}
 }
 
 static bool in_range(enum field_range range, uint64_t v)
