@@ -18,6 +18,8 @@ struct waiter {
 	struct op *op;
 	struct event_listener *listener;
 	sd_event_source *timer;
+	json_object *notice; /* of a step; NULL before the first */
+	json_object *step;   /* in it, and its own */
 	bool trace;
 	bool kernel_steps; /* all of them, else those that failed */
 	bool told_waiting;
@@ -27,6 +29,7 @@ static struct waiter *waiter_free(struct waiter *w)
 {
 	event_unlisten(w->listener);
 	sd_event_source_disable_unref(w->timer);
+	json_object_put(w->notice);
 	op_unref(w->op);
 	free(w);
 	return NULL;
@@ -66,15 +69,34 @@ static bool is_wanted(const struct waiter *w, const struct event *e)
 	return lag <= LAG_KERNEL_STEPS && (w->kernel_steps || (!e->enter && e->rc != 0));
 }
 
+static json_object *progress_params(json_object *progress)
+{
+	json_object *params = json_object_new_object();
+
+	json_out_value(params, "progress", progress);
+	return params;
+}
+
+/* Some twenty a vCPU: one is kept, and changed. The kernel's own steps have a key more. */
+static void notify_step(struct waiter *w, const struct event *e)
+{
+	if (!w->notice) {
+		w->step = json_object_new_object();
+		w->notice = varlink_notice_new(progress_params(w->step));
+	}
+	if (w->notice)
+		report_step(w->step, e);
+	varlink_notify_again(w->call, w->notice);
+}
+
 static void notify_progress(struct waiter *w, const struct event *e)
 {
-	json_object *params;
-
 	if (!is_wanted(w, e))
 		return;
-	params = json_object_new_object();
-	json_out_value(params, "progress", report_progress(e));
-	varlink_notify(w->call, params);
+	if (e->type == EVENT_STEP)
+		notify_step(w, e);
+	else
+		varlink_notify(w->call, progress_params(report_progress(e)));
 }
 
 /* Said once, for those who would see nothing happen for a long time. */

@@ -3,7 +3,6 @@
 #include "daemon/json-out.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,15 +101,22 @@ void json_out_bool(json_object *o, const char *key, bool value)
 
 json_object *json_out_ms_new(int64_t us)
 {
-	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
-	char text[40];
-	size_t len;
+	uint64_t left = us < 0 ? -(uint64_t)us : (uint64_t)us;
+	unsigned int decimals = left % 10 ? 3 : left % 100 ? 2 : 1;
+	char text[40], *p = text + sizeof(text);
 
-	len = (size_t)snprintf(text, sizeof(text), "%s%llu.%03u", us < 0 ? "-" : "",
-			       (unsigned long long)(size / 1000), (unsigned int)(size % 1000));
-	for (unsigned int i = 0; i < 2 && text[len - 1] == '0'; i++)
-		text[--len] = '\0';
-	return json_object_new_double_s((double)us / 1000, text);
+	*--p = '\0';
+	for (unsigned int i = decimals; i < 3; i++)
+		left /= 10;
+	for (unsigned int i = 0; i <= decimals || left > 0; i++) {
+		if (i == decimals)
+			*--p = '.';
+		*--p = (char)('0' + left % 10);
+		left /= 10;
+	}
+	if (us < 0)
+		*--p = '-';
+	return json_object_new_double_s((double)us / 1000, p);
 }
 
 void json_out_ms(json_object *o, const char *key, int64_t us)

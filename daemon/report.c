@@ -3,6 +3,7 @@
 
 #include "daemon/json-out.h"
 #include "daemon/trace-ring.h"
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,13 @@ static void add_progress(json_object *o, const struct event *e)
 	add_step(o, &s);
 	add_t_ms(o, e->op, e->t_us);
 	add_direction(o, &s);
+}
+
+void report_step(json_object *o, const struct event *e)
+{
+	assert(e->type == EVENT_STEP);
+	add_progress(o, e);
+	json_out_text(o, "text", e->text);
 }
 
 json_object *report_progress(const struct event *e)

@@ -9,12 +9,15 @@
 
 /*
  * What the daemon knows as the JSON that users see; io.vcpuhp.Manager.varlink names every key.
- * Each returns an object (or array) for the caller to put; NULL only out of memory. They read,
- * and change nothing.
+ * Those that return an object (or array) give it to the caller to put; NULL only out of memory. They
+ * read, and change nothing of the daemon's.
  */
 
 /* One STEP or KSTEP event, as Progress. */
 json_object *report_progress(const struct event *e);
+
+/* The same of a STEP alone, in place of the one that @o held before, if any: each of its keys is written. */
+void report_step(json_object *o, const struct event *e);
 
 /* Any event, as Event. */
 json_object *report_event(const struct event *e);

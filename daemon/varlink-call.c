@@ -46,9 +46,20 @@ static void finish_call(struct varlink_call *call, json_object *message)
 	conn_settle(c);
 }
 
+json_object *varlink_notice_new(json_object *params)
+{
+	return answer_new("continues", params);
+}
+
+void varlink_notify_again(struct varlink_call *call, json_object *notice)
+{
+	conn_queue(call->conn, json_object_get(notice));
+	conn_settle(call->conn);
+}
+
 void varlink_notify(struct varlink_call *call, json_object *params)
 {
-	conn_queue(call->conn, answer_new("continues", params));
+	conn_queue(call->conn, varlink_notice_new(params));
 	conn_settle(call->conn);
 }
 

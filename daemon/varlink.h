@@ -148,6 +148,19 @@ void varlink_call_on_room(struct varlink_call *c, void (*fn)(void *ctx), void *c
  * turns out to be too slow: then its gone function follows from the event loop. */
 void varlink_notify(struct varlink_call *c, json_object *params);
 
+/**
+ * varlink_notice_new() - an answer that is sent more than once, each time with other values in it
+ *
+ * Most of what a short answer costs are the tables of its objects.
+ *
+ * @params: taken; it lives as long as the notice does, and may be changed meanwhile
+ * Return: json_object_put() it; NULL out of memory.
+ */
+json_object *varlink_notice_new(json_object *params);
+
+/* varlink_notify() with @notice as it is now; it stays the caller's. NULL fails the connection. */
+void varlink_notify_again(struct varlink_call *c, json_object *notice);
+
 /* The one, or last, answer; @params is taken, NULL stands for {}. @c is invalid afterwards. */
 void varlink_reply(struct varlink_call *c, json_object *params);
 

@@ -236,6 +236,13 @@ static void tells_progress_to_who_asked_for_more(void **state)
 			    "\"startup\":true,\"rollback\":false,\"late\":false,\"text\":null}}}");
 	fake_step(&b->fake, b->fake.ops[1], EVENT_KSTEP, CPUHP_AP_ONLINE, false);
 	assert_part(receive(b), "\"kernel\":{\"step\":156,");
+	/* Nothing is left in it of those before. */
+	fake_step(&b->fake, b->fake.ops[1], EVENT_STEP, CPUHP_AP_VERIFY, false);
+	assert_string_equal(receive(b),
+			    "{\"continues\":true,\"parameters\":{\"progress\":{\"op\":\"o\","
+			    "\"vcpu\":2,\"cpu\":2,\"state\":9,\"name\":\"ap:verify\","
+			    "\"phase\":\"exit\",\"rc\":0,\"ran_on\":2,\"t_ms\":41.2,"
+			    "\"startup\":true,\"rollback\":false,\"late\":false,\"text\":null}}}");
 	fake_end(&b->fake, b->fake.ops[1], OP_DONE);
 	assert_part(receive(b), "{\"parameters\":{\"result\":{\"op\":\"o\"");
 	assert_string_equal(receive(b), "");

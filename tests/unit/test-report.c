@@ -2,7 +2,6 @@
 /* The JSON that users see, key by key and byte by byte. */
 #include "daemon/ctl/client.h"
 #include "daemon/json-in.h"
-#include "daemon/json-out.h"
 #include "daemon/report.h"
 #include "fake-domain.h"
 
@@ -65,51 +64,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const struct {
-	int64_t us;
-	const char *json;
-} times[] = {
-	{ 0, "{\"t\":0.0}" },       { 1, "{\"t\":0.001}" },
-	{ 3100, "{\"t\":3.1}" },    { 76000, "{\"t\":76.0}" },
-	{ 41230, "{\"t\":41.23}" }, { 1234567, "{\"t\":1234.567}" },
-	{ -1500, "{\"t\":-1.5}" },  { INT64_MIN, "{\"t\":-9223372036854775.808}" },
-};
-
-static void milliseconds_are_exact(void **state)
-{
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		json_object *o = json_object_new_object();
-
-		json_out_ms(o, "t", times[i].us);
-		assert_json(o, times[i].json);
-	}
-}
-
-static const struct {
-	const char *text, *json;
-} texts[] = {
-	{ NULL, "{\"t\":null}" },
-	{ "", "{\"t\":\"\"}" },
-	{ "a\"b\\c\n\x01", "{\"t\":\"a\\\"b\\\\c\\n\\u0001\"}" },
-	{ "caf\xc3\xa9", "{\"t\":\"caf\xc3\xa9\"}" },
-	{ "cut \xc3", "{\"t\":\"cut ?\"}" },
-	{ "cut \xe2\x82", "{\"t\":\"cut ??\"}" },
-	{ "\xed\xa0\x80 surrogate", "{\"t\":\"??? surrogate\"}" },
-	{ "\xc0\x80 overlong", "{\"t\":\"?? overlong\"}" },
-	{ "\xf0\x9f\x99\x82", "{\"t\":\"\xf0\x9f\x99\x82\"}" },
-	{ "\xff\xfe", "{\"t\":\"??\"}" },
-};
-
-static void text_is_always_utf8(void **state)
-{
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		json_object *o = json_object_new_object();
-
-		json_out_str(o, "t", texts[i].text);
-		assert_json(o, texts[i].json);
-	}
-}
-
 static void progress_of_a_step(void **state)
 {
 	struct fake *f = *state;
@@ -134,6 +88,51 @@ static void progress_of_a_step(void **state)
 		    "{\"op\":\"op-1\",\"vcpu\":5,\"cpu\":6,\"state\":9,\"name\":\"ap:verify\","
 		    "\"phase\":\"exit\",\"rc\":-5,\"ran_on\":6,\"t_ms\":41.2,\"startup\":true,"
 		    "\"rollback\":false,\"late\":false,\"text\":\"why\"}");
+}
+
+static void a_step_takes_the_place_of_the_one_before(void **state)
+{
+	struct fake *f = *state;
+	struct op *o = new_op(f);
+	const struct event full = {
+		.type = EVENT_STEP,
+		.t_us = o->accepted_us + 41200,
+		.op = o,
+		.vcpu = 5,
+		.cpu = 6,
+		.state = CPUHP_AP_VERIFY,
+		.name = "ap:verify",
+		.startup = true,
+		.rollback = true,
+		.late = true,
+		.rc = -EIO,
+		.ran_on = 6,
+		.kstep = -1,
+		.text = "why",
+	};
+	const struct event bare = {
+		.type = EVENT_STEP,
+		.t_us = o->accepted_us,
+		.op = o,
+		.vcpu = 4,
+		.cpu = -1,
+		.state = CPUHP_QEMU_DEVICE,
+		.enter = true,
+		.ran_on = -1,
+		.kstep = -1,
+	};
+	const struct event *const turns[] = { &full, &bare, &full, &bare };
+	json_object *kept = json_object_new_object();
+
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		json_object *fresh = report_progress(turns[i]);
+
+		report_step(kept, turns[i]);
+		assert_string_equal(json_object_to_json_string(kept),
+				    json_object_to_json_string(fresh));
+		json_object_put(fresh);
+	}
+	json_object_put(kept);
 }
 
 static void progress_of_the_kernel(void **state)
@@ -574,9 +573,8 @@ static void ladder_as_it_stands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(milliseconds_are_exact),
-		cmocka_unit_test(text_is_always_utf8),
 		CASE(progress_of_a_step),
+		CASE(a_step_takes_the_place_of_the_one_before),
 		CASE(progress_of_the_kernel),
 		CASE(result_of_a_success),
 		CASE(a_callback_has_the_name_it_had),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -120,6 +121,34 @@ static void drops_a_slow_reader(void **state)
 	assert_in_range(sent, VARLINK_QUEUE_MAX, 8 * VARLINK_QUEUE_MAX);
 	assert_int_equal(varlink_server_connections(b->server), 0);
 	close(fd);
+}
+
+/* What is on its way does not change with it, and it outlives the client. */
+static void a_notice_can_be_changed_and_sent_again(void **state)
+{
+	struct varlink_bench *b = *state;
+	int fd = varlink_bench_connect(b);
+	json_object *n = json_object_new_object(), *notice = varlink_notice_new(n);
+	char want[80];
+
+	assert_non_null(notice);
+	varlink_bench_send(b, fd, "{\"method\":\"test.bench.Stream\",\"more\":true}");
+	for (int i = 1; i <= 3; i++) {
+		json_object_object_add(n, "n", i == 2 ? NULL : json_object_new_int(i));
+		varlink_notify_again(service.held, notice);
+	}
+	for (int i = 1; i <= 3; i++) {
+		snprintf(want, sizeof(want), "{\"continues\":true,\"parameters\":{\"n\":%s}}",
+			 i == 1   ? "1"
+			 : i == 2 ? "null"
+				  : "3");
+		assert_string_equal(varlink_bench_receive(b, fd), want);
+	}
+	close(fd);
+	varlink_notify_again(service.held, notice);
+	varlink_bench_pump(b);
+	assert_int_equal(service.gone, 1);
+	json_object_put(notice);
 }
 
 struct parts {
@@ -356,6 +385,7 @@ int main(void)
 		CASE(idle_and_half_sent_clients_are_left_alone),
 		CASE(stops_with_calls_under_way),
 		CASE(drops_a_slow_reader),
+		CASE(a_notice_can_be_changed_and_sent_again),
 		CASE(a_long_answer_goes_in_parts_as_it_is_read),
 		CASE(who_leaves_in_the_middle_is_told_no_more),
 		CASE(answers_a_dropped_reader_safely),
