@@ -37,8 +37,9 @@ void api_fail_permission(struct api *a, struct varlink_call *call)
 	uid_t uid = varlink_call_peer(call)->uid;
 
 	if (log_may(&a->refusals[uid % API_REFUSALS], now_us(), NULL, "refusals")) {
-		struct journal_fields f = { 0 };
+		struct journal_fields f;
 
+		journal_fields_init(&f);
 		journal_field(&f, "VCPUHP_UID", "%u", uid);
 		journal_field(&f, "VCPUHP_METHOD", "%s", method->name);
 		log_outcome(JOURNAL_PERMISSION_DENIED, NULL, &f, "%s refused to uid %u",

@@ -160,7 +160,9 @@ static void take_row(struct vcpu *v, const struct hv_slot *s)
 				  ((v->owned || v->claimed) && v->domain->hv->ops->names_devices));
 	v->thread_id = s->thread_id;
 	v->apic_id = s->apic_id;
-	snprintf(v->id, sizeof(v->id), "%s", s->id);
+	/* The same at nearly each look, for each slot. */
+	if (strcmp(v->id, s->id) != 0)
+		snprintf(v->id, sizeof(v->id), "%s", s->id);
 	if (!v->props && s->props)
 		v->props = strdup(s->props); /* fixed as long as the machine is */
 	hostwalk_on_table(v);

@@ -132,9 +132,12 @@ static void submit(struct domain *d, const struct cpulist *list, int target)
 
 static bool is_to_operate(const struct vcpu *v, int target)
 {
-	struct reconcile_answer a = next_of(v);
+	struct reconcile_answer a;
 
-	return !v->hw && a.action == RECONCILE_OPERATE && a.target == target;
+	if (v->hw)
+		return false;
+	a = next_of(v);
+	return a.action == RECONCILE_OPERATE && a.target == target;
 }
 
 /*
@@ -206,10 +209,11 @@ static void check_one(struct vcpu *v)
 /* What an operation of an earlier daemon had left pending when it ended. */
 static void mind_pending(struct vcpu *v)
 {
-	struct reconcile_answer a = next_of(v);
+	struct reconcile_answer a;
 
 	if (v->hw || intent_of(v) == RECONCILE_REST)
 		return;
+	a = next_of(v);
 	if (a.action == RECONCILE_SETTLED)
 		domain_on_at_rest(v);
 	else if (a.action == RECONCILE_AWAIT && hostwalk_await(v) == 0)

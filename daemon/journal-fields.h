@@ -8,7 +8,7 @@
 enum { JOURNAL_FIELDS_MAX = 320, JOURNAL_BYTES_MAX = 8192 };
 
 /**
- * struct journal_fields - what an entry of the journal is about; all zero is nothing
+ * struct journal_fields - what an entry of the journal is about; all zero is nothing, too
  * @at: where in @text each one begins: "NAME=value" and a zero
  *
  * A name may stand in an entry more than once, with another value each time. What there is no room
@@ -20,6 +20,13 @@ struct journal_fields {
 	uint16_t at[JOURNAL_FIELDS_MAX];
 	char text[JOURNAL_BYTES_MAX];
 };
+
+/* Nothing yet. The room itself, which is large, is not touched. */
+static inline void journal_fields_init(struct journal_fields *f)
+{
+	f->n = 0;
+	f->used = 0;
+}
 
 /* One more, unless it is there already. Control characters in it become '?'. */
 void journal_field(struct journal_fields *f, const char *name, const char *format, ...)

@@ -44,9 +44,10 @@ static void take(struct iovec *iov, int *n, const char *field)
 static int send_entry(const struct log_head *head, const char *sentence)
 {
 	struct iovec iov[OWN_FIELDS + JOURNAL_FIELDS_MAX];
-	struct journal_fields own = { 0 };
+	struct journal_fields own;
 	int n = 0;
 
+	journal_fields_init(&own);
 	journal_field(&own, "MESSAGE", "%s", sentence);
 	journal_field(&own, "PRIORITY", "%d", head->priority);
 	journal_field(&own, "CODE_FILE", "%s", head->file);

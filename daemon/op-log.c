@@ -84,10 +84,11 @@ static enum journal_message message_of(enum op_result r)
 void op_log_end(const struct op *o)
 {
 	char online[16], standby[16], present[16], errors[ERRORS_MAX];
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 
 	if (!may_log(o))
 		return;
+	journal_fields_init(&f);
 	journal_field(&f, "VCPUHP_OP", "%s", o->id);
 	journal_field(&f, "VCPUHP_RESULT", "%s", op_result_name(o->result));
 	if (o->refused_by)
@@ -103,8 +104,9 @@ void op_log_end(const struct op *o)
 
 void op_log_warning(const struct op *o)
 {
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 
+	journal_fields_init(&f);
 	journal_field(&f, "VCPUHP_OP", "%s", o->id);
 	log_outcome(JOURNAL_OPERATION_WARNED, o->domain_name, &f, "operation %s: %s", o->id,
 		    text_of(&o->warning));

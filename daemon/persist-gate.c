@@ -57,12 +57,13 @@ void persist_gate_tell(struct manager *m, const char *uuid, const char *name, ui
 		       struct op *op, const char *what)
 {
 	struct domain *d = manager_find(m, uuid);
-	struct journal_fields fields = { 0 };
+	struct journal_fields fields;
 	char text[2 * PERSIST_TEXT_MAX];
 
 	/* A domain on QMP may have the name of one of libvirt's. */
 	if (!d && manager_find(m, name))
 		name = uuid;
+	journal_fields_init(&fields);
 	snprintf(text, sizeof(text), "the persistent configuration %s, for uid %u", what, uid);
 	if (op)
 		journal_field(&fields, "VCPUHP_OP", "%s", op->id);

@@ -2,6 +2,7 @@
 #include "daemon/trace-ring.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *trace_ring_kname(const struct trace_ring *t, unsigned int step)
 {
@@ -38,7 +39,8 @@ static void keep_kname(struct trace_ring *t, unsigned int step, const char *name
 		return;
 	if (!t->knames)
 		t->knames = calloc(KSTEP_NAMES, sizeof(*t->knames));
-	if (t->knames)
+	/* The same for each CPU, as a rule. */
+	if (t->knames && strcmp(t->knames[step], name) != 0)
 		snprintf(t->knames[step], sizeof(t->knames[step]), "%s", name);
 }
 

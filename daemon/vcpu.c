@@ -136,13 +136,14 @@ void vcpu_set_state(struct vcpu *v, int state)
 void vcpu_log(enum journal_message what, const struct vcpu *v, const char *format, ...)
 {
 	const struct domain *d = v->domain;
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 	char text[OP_TEXT_MAX + 16], name[MSG_NAME_MAX + 16];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	journal_fields_init(&f);
 	journal_field(&f, "VCPUHP_VCPU", "%u", v->vcpu);
 	journal_field(&f, "VCPUHP_STATE", "%s", domain_state_name(d, v->state, name, sizeof(name)));
 	log_outcome(what, d->config->name, &f, "vcpu %u: %s", v->vcpu, text);

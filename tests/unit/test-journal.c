@@ -34,8 +34,9 @@ static void each_outcome_has_a_row_of_its_own(void **ctx)
 
 static void fields_are_kept_in_order_and_once(void **ctx)
 {
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 
+	journal_fields_init(&f);
 	journal_field(&f, "VCPUHP_OP", "%s", "o-1");
 	for (unsigned int vcpu = 3; vcpu < 6; vcpu++) {
 		journal_field(&f, "VCPUHP_VCPU", "%u", vcpu);
@@ -51,8 +52,9 @@ static void fields_are_kept_in_order_and_once(void **ctx)
 /* In the journal's own protocol a newline would begin the next field. */
 static void no_value_can_make_another_field(void **ctx)
 {
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 
+	journal_fields_init(&f);
 	journal_field(&f, "VCPUHP_STATE", "%s", "a\nPRIORITY=0\x7f\x01");
 	assert_int_equal(f.n, 1);
 	assert_string_equal(journal_field_at(&f, 0), "VCPUHP_STATE=a?PRIORITY=0??");
@@ -60,9 +62,10 @@ static void no_value_can_make_another_field(void **ctx)
 
 static void what_has_no_room_is_left_out_whole(void **ctx)
 {
-	struct journal_fields f = { 0 };
+	struct journal_fields f;
 	char value[JOURNAL_BYTES_MAX + 1], wanted[32];
 
+	journal_fields_init(&f);
 	for (unsigned int vcpu = 0; vcpu < 4096; vcpu++)
 		journal_field(&f, "VCPUHP_VCPU", "%u", vcpu);
 	assert_int_equal(f.n, JOURNAL_FIELDS_MAX);
@@ -70,7 +73,7 @@ static void what_has_no_room_is_left_out_whole(void **ctx)
 		snprintf(wanted, sizeof(wanted), "VCPUHP_VCPU=%u", i);
 		assert_string_equal(journal_field_at(&f, i), wanted);
 	}
-	f = (struct journal_fields){ 0 };
+	journal_fields_init(&f);
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = '\0';
 	journal_field(&f, "A", "%s", value);
