@@ -116,13 +116,13 @@ static void on_plugged(void *arg, int rc, const char *text)
 
 static int device_startup(struct hostwalk *h)
 {
-	struct hv *hv = h->v->domain->hv;
+	const struct domain *d = h->v->domain;
 	char id[64];
 	int rc;
 
 	vcpu_format_id(id, h->v->vcpu, h->op ? h->op->tag : 0);
 	failpoint("hypervisor.plug");
-	rc = hv->ops->plug(hv, h->v->vcpu, id, on_plugged, h->v);
+	rc = d->hv->ops->plug(d->hv, h->v->vcpu, id, d->config->has_place, on_plugged, h->v);
 	if (rc < 0) {
 		hostwalk_say(h, "device_add could not be sent: %s", strerror(-rc));
 		return rc;

@@ -282,7 +282,8 @@ static int check(const struct hv_lv *hv, unsigned int slot)
 	return slot < hv->table.n ? 0 : -EINVAL;
 }
 
-static int lv_hv_plug(struct hv *base, unsigned int slot, const char *id, hv_done_fn cb, void *arg)
+static int lv_hv_plug(struct hv *base, unsigned int slot, const char *id, bool thread,
+		      hv_done_fn cb, void *arg)
 {
 	struct hv_lv *hv = of(base);
 	struct change *c;

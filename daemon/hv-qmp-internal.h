@@ -36,7 +36,8 @@ struct request {
 	void *arg;
 	unsigned int slot;
 	enum reading reading;
-	bool threads; /* query-cpus-fast follows the device_add */
+	bool thread;  /* its host thread is needed with the answer */
+	bool threads; /* so query-cpus-fast follows the device_add */
 	int rc;
 	char id[64];
 	char text[256];

@@ -10,9 +10,9 @@
  * taken in ATTACHED only, else they return -ENOTCONN; while QEMU owes overdue replies they return
  * -EBUSY, because what is sent then would only wait behind them.
  *
- * A plug is device_add and, in the same write, query-cpus-fast: when the request is answered, the
- * table given to on_table just before has the vCPU and its host thread, so it can be placed at
- * once. An unplug is device_del alone: its reply says only that the guest was asked.
+ * A plug is device_add, and when the request is answered, the table given to on_table just before has
+ * the vCPU. Where it is to be placed query-cpus-fast goes in the same write, so that its host thread
+ * is in it too; else that is left to the next reading, for QEMU tells all threads or none. An unplug is device_del alone: its reply says only that the guest was asked.
  *
  * The slots (type and props by number) are fixed by the first reading of a connection. A later
  * reading that shows other slots ends the connection.
@@ -173,8 +173,8 @@ static void plugged(struct request *req)
 	HV_HOLD(hv);
 
 	if (rc == 0) {
-		/* Its thread was seen: the table could not tell more. */
-		if (hv->slots->table.slots[req->slot].thread_id <= 0)
+		/* Its thread was seen, or is of no use yet: the table could not tell more. */
+		if (req->thread && hv->slots->table.slots[req->slot].thread_id <= 0)
 			hv_refresh_want(hv, REFRESH_TABLE, SETTLE_MS);
 		hv->events->on_table(hv->ctx, &hv->slots->table);
 	}
@@ -208,7 +208,8 @@ static void on_plug_threads(void *arg, int rc, json_object *value, const char *t
 	plugged(req);
 }
 
-static int qmp_hv_plug(struct hv *base, unsigned int slot, const char *id, hv_done_fn cb, void *arg)
+static int qmp_hv_plug(struct hv *base, unsigned int slot, const char *id, bool thread,
+		       hv_done_fn cb, void *arg)
 {
 	struct hv_qmp *hv = of(base);
 	struct request *req;
@@ -227,12 +228,13 @@ static int qmp_hv_plug(struct hv *base, unsigned int slot, const char *id, hv_do
 	if (r < 0)
 		return r;
 	req->slot = slot;
+	req->thread = thread;
 	snprintf(req->id, sizeof(req->id), "%s", id);
 	args = slots_device_add(hv->slots, slot, id);
 	r = args ? qmp_send(hv->qmp, QMP_DEVICE_ADD, args, on_added, req) : -ENOMEM;
 	if (r < 0)
 		drop_request(req);
-	else
+	else if (thread)
 		req->threads =
 			qmp_send(hv->qmp, QMP_QUERY_CPUS_FAST, NULL, on_plug_threads, req) == 0;
 	return r;

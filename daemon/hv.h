@@ -131,7 +131,9 @@ struct hv_ops {
 	unsigned int lost_ms;
 	bool one_unplug;
 	bool names_devices;
-	int (*plug)(struct hv *hv, unsigned int slot, const char *id, hv_done_fn cb, void *arg);
+	/* @thread: on_table, which comes before @cb, has its host thread, to be placed at once; else a later reading has. */
+	int (*plug)(struct hv *hv, unsigned int slot, const char *id, bool thread, hv_done_fn cb,
+		    void *arg);
 	int (*unplug)(struct hv *hv, unsigned int slot, hv_done_fn cb, void *arg);
 	/* Refresh table, status and the last OST of each slot; on_table comes before @cb. */
 	int (*query)(struct hv *hv, hv_done_fn cb, void *arg);

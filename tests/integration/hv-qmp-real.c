@@ -185,7 +185,7 @@ static void plug(struct rig *rig, unsigned int slot, const char *id)
 {
 	int before = rig->answers, tables = rig->tables;
 
-	assert_int_equal(rig->hv->ops->plug(rig->hv, slot, id, on_done, rig), 0);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, slot, id, true, on_done, rig), 0);
 	assert_int_equal(rig->answers, before);
 	wait_for(rig, rig->answers > before);
 	assert_int_equal(rig->answers, before + 1);
@@ -274,9 +274,9 @@ static void what_cannot_be_is_refused(void **state)
 	struct rig *rig = *state;
 	const struct hv_ops *ops = rig->hv->ops;
 
-	assert_int_equal(ops->plug(rig->hv, 1, "x", on_done, rig), -EEXIST);
-	assert_int_equal(ops->plug(rig->hv, SLOTS, "x", on_done, rig), -EINVAL);
-	assert_int_equal(ops->plug(rig->hv, 2, "no,good", on_done, rig), -EINVAL);
+	assert_int_equal(ops->plug(rig->hv, 1, "x", true, on_done, rig), -EEXIST);
+	assert_int_equal(ops->plug(rig->hv, SLOTS, "x", true, on_done, rig), -EINVAL);
+	assert_int_equal(ops->plug(rig->hv, 2, "no,good", true, on_done, rig), -EINVAL);
 	assert_int_equal(ops->unplug(rig->hv, 0, on_done, rig), -EPERM);
 	assert_int_equal(ops->unplug(rig->hv, 2, on_done, rig), -ENODEV);
 	plug(rig, 2, "vhp-1-00000001");
@@ -294,7 +294,7 @@ static void many_plugs_are_under_way_at_once(void **state)
 		char id[64];
 
 		snprintf(id, sizeof(id), "vhp-%u-00000002", i);
-		assert_int_equal(rig->hv->ops->plug(rig->hv, i, id, on_done, rig), 0);
+		assert_int_equal(rig->hv->ops->plug(rig->hv, i, id, true, on_done, rig), 0);
 	}
 	wait_for(rig, rig->answers == before + 4);
 	assert_int_equal(present(rig), 6);
@@ -420,7 +420,7 @@ static void a_death_is_told_and_a_successor_found(void **state)
 	assert_int_equal(rig->answers, before + 2);
 	assert_int_equal(rig->rc, -ECONNRESET);
 	assert_int_equal(rig->status, HV_CONNECTING);
-	assert_int_equal(rig->hv->ops->plug(rig->hv, 6, "x", on_done, rig), -ENOTCONN);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, 6, "x", true, on_done, rig), -ENOTCONN);
 	qemu_start(&rig->qemu);
 	wait_for(rig, rig->attached > attached && rig->status != HV_CONNECTING);
 	settle(rig);

@@ -2,13 +2,11 @@
 /*
  * Theory of operation
  *
- * The two sides of the bench. hv_qmp_new() gives a QEMU whose every request is put into a list
- * until the test (or the automatic side) answers it; the link_*() functions are these here instead
- * of daemon/link.c's, and a kick is remembered by slot until it is answered. Neither ever calls
- * back from inside a call, as the real ones do not.
- *
- * The automatic sides answer one thing at a time from bench_play_sides(), between two turns of the
- * loop, so the daemon sees answers in the order it asked.
+ * The two sides of the bench. hv_qmp_new() gives a QEMU whose every request is put into a list until
+ * the test (or the automatic side) answers it; the link_*() functions are these here instead of
+ * daemon/link.c's, and a kick is remembered by slot until it is answered. Neither ever calls back
+ * from inside a call, as the real ones do not. The automatic sides answer one thing at a time from
+ * bench_play_sides(), between two turns of the loop, so the daemon sees answers in the order it asked.
  */
 #include "tests/unit/host-bench-sides.h"
 #include "daemon/link.h"
@@ -53,10 +51,12 @@ static int ask(struct bench *b, int kind, unsigned int slot, hv_done_fn cb, void
 	return 0;
 }
 
-static int fake_plug(struct hv *hv, unsigned int slot, const char *id, hv_done_fn cb, void *arg)
+static int fake_plug(struct hv *hv, unsigned int slot, const char *id, bool thread, hv_done_fn cb,
+		     void *arg)
 {
 	struct bench *b = of(hv);
 
+	assert_int_equal(thread, b->domain_config->has_place);
 	if (b->plug_rc)
 		return b->plug_rc;
 	say(b, "plug %u", slot);

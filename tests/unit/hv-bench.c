@@ -333,7 +333,7 @@ void hv_bench_attach(struct hv_bench *rig)
 void hv_bench_plug(struct hv_bench *rig, unsigned int slot, const char *id)
 {
 	rig->in_call = true;
-	assert_int_equal(rig->hv->ops->plug(rig->hv, slot, id, hv_bench_done, rig), 0);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, slot, id, true, hv_bench_done, rig), 0);
 	rig->in_call = false;
 }
 

@@ -58,7 +58,8 @@ static void a_machine_without_slots_is_attached_as_it_is(void **state)
 	rig->ospm = "";
 	hv_bench_connect(rig, 5000);
 	hv_bench_expect(rig, "attached 0; table no query-hotpluggable-cpus here; running");
-	assert_int_equal(rig->hv->ops->plug(rig->hv, 0, "x", hv_bench_done, rig), -EOPNOTSUPP);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, 0, "x", true, hv_bench_done, rig),
+			 -EOPNOTSUPP);
 	assert_int_equal(rig->hv->ops->unplug(rig->hv, 0, hv_bench_done, rig), -EOPNOTSUPP);
 }
 
@@ -86,6 +87,25 @@ static void a_plug_whose_thread_is_not_shown_is_looked_for(void **state)
 	hv_bench_plug(rig, 1, "v1");
 	hv_bench_expect(rig, "table br..; done 0");
 	hv_bench_expect(rig, "table br..");
+}
+
+static void a_thread_that_nobody_waits_for_is_left_to_the_next_look(void **state)
+{
+	struct hv_bench *rig = *state;
+
+	hv_bench_attach(rig);
+	rig->in_call = true;
+	assert_int_equal(rig->hv->ops->plug(rig->hv, 1, "v1", false, hv_bench_done, rig), 0);
+	rig->in_call = false;
+	hv_bench_expect(rig, "table br..; done 0");
+	assert_int_equal(rig->thread[1], 0);
+	rig->table_reads = 0;
+	for (int i = 0; i < 10; i++)
+		hv_bench_turn(rig);
+	assert_int_equal(rig->table_reads, 0);
+	hv_bench_query(rig);
+	hv_bench_expect(rig, "table br..; done 0");
+	assert_int_equal(rig->thread[1], 101);
 }
 
 static void a_refused_plug_tells_why(void **state)
@@ -363,7 +383,7 @@ static void a_loss_answers_everything_once(void **state)
 	hv_bench_expect(rig,
 			"done -104; done -104; done -104; done -104; attaching; "
 			"gone QEMU closed the QMP connection; attached 4; table b...; running");
-	assert_int_equal(rig->hv->ops->plug(rig->hv, 9, "x", hv_bench_done, rig), -EINVAL);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, 9, "x", true, hv_bench_done, rig), -EINVAL);
 }
 
 /* What was spoilt on the way was said by somebody; a process that has ended says nothing. */
@@ -402,7 +422,7 @@ static void a_stall_is_told_and_caught_up_with(void **state)
 	assert_int_equal(rig->stalled_last, stalled + 2);
 	assert_int_equal(rig->hv->ops->query(rig->hv, hv_bench_done, rig), -EBUSY);
 	assert_int_equal(rig->hv->ops->unplug(rig->hv, 0, hv_bench_done, rig), -EPERM);
-	assert_int_equal(rig->hv->ops->plug(rig->hv, 2, "v2", hv_bench_done, rig), -EBUSY);
+	assert_int_equal(rig->hv->ops->plug(rig->hv, 2, "v2", true, hv_bench_done, rig), -EBUSY);
 	/* The device comes after all, and so does the news of it. */
 	strcpy(rig->id[1], "peripheral/v1");
 	rig->stall[0] = '\0';
@@ -531,6 +551,7 @@ int main(void)
 		TEST(a_machine_without_slots_is_attached_as_it_is),
 		TEST(a_plug_tells_the_table_first),
 		TEST(a_plug_whose_thread_is_not_shown_is_looked_for),
+		TEST(a_thread_that_nobody_waits_for_is_left_to_the_next_look),
 		TEST(a_refused_plug_tells_why),
 		TEST(an_unplug_is_known_by_the_table_alone),
 		TEST(an_ost_is_told_and_the_table_read_when_it_may_have_changed),
