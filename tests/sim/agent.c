@@ -21,7 +21,7 @@ enum { GATHER_US = 3000, TAKEN_IN_US = 200000, FLOOD_US = 1000, FLOOD_FRAMES = 5
 
 static const uint8_t pad[FRAME_PAD];
 
-/* DESIGN 6: 50 frames a second, and bursts of 500. The daemon wakes up for five at a time. */
+/* PROTOCOL.md, rates and limits: 50 frames a second, and bursts of 500. The daemon wakes up for five at a time. */
 enum { FRAME_US = 1000000 / 50, BURST_US = 500 * FRAME_US, WAKE_US = 5 * FRAME_US };
 
 static void put(struct sim_domain *d, const void *bytes, size_t n)

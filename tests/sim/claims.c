@@ -5,7 +5,7 @@
  * What an operation's end says, held against what was asked and against the truth (checker.c keeps
  * where each slot stands and when it stood elsewhere last).
  *
- * The word follows from the vCPUs' own results by the rules of DESIGN 5 and 7, which are written
+ * The word follows from the vCPUs' own results by the rules of vcpuhpctl(1), which are written
  * down here once more, in another way than in op-judge.c. *done* is what the client asked for: the
  * count, the standby vCPUs, the vCPUs at their target. *failed*, *cancelled* and *refused* leave
  * every vCPU of the operation where it was; but a removal that QEMU has carried out cannot be undone.
@@ -173,7 +173,7 @@ static void check_word(struct sim_domain *d, const struct track *t, const struct
 			   op_result_name(op->result), op->refused_by);
 }
 
-/* DESIGN 7. */
+/* vcpuhpctl(1), EXIT STATUS. */
 static void check_exit(struct sim_domain *d, const struct track *t, const struct op *op)
 {
 	static const int exits[OP_RESULTS] = {
