@@ -158,7 +158,6 @@ static void take_row(struct vcpu *v, const struct hv_slot *s)
 	/* libvirt's own id for it says nothing: there what was ours once is ours until it leaves. */
 	v->owned = s->present && (vcpu_is_own_id(s->id, v->vcpu) ||
 				  ((v->owned || v->claimed) && v->domain->hv->ops->names_devices));
-	v->thread_id = s->thread_id;
 	v->apic_id = s->apic_id;
 	/* The same at nearly each look, for each slot. */
 	if (strcmp(v->id, s->id) != 0)

@@ -29,7 +29,7 @@ enum vcpu_pending { VCPU_PENDING_NONE, VCPU_PENDING_PLUG, VCPU_PENDING_UNPLUG };
  * by vcpu_set_state() only; @wish is what was asked for last and is never moved by an observation.
  *
  * @vcpu: slot number
- * @present, @boot, @removable, @id, @thread_id, @apic_id: QEMU's word; @boot: plugged without a device id
+ * @present, @boot, @removable, @id, @apic_id: QEMU's word; @boot: plugged without a device id
  * @owned: this daemon's kind plugged it: its device id says so, or the intent where libvirt names
  *              the devices
  * @claimed: where libvirt names the devices: a daemon before this one has asked for it, in the
@@ -64,7 +64,6 @@ struct vcpu {
 	bool present, boot, removable, owned, claimed, arrived;
 	char id[64];
 	char *props;
-	pid_t thread_id;
 	uint32_t apic_id;
 	int cpu;
 	bool guest_present, guest_online, guest_walking, guest_taken, guest_parked;

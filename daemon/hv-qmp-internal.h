@@ -96,6 +96,7 @@ struct hv_qmp {
 	/* hv-refresh.c */
 	struct refresh refresh;
 	unsigned int wanted; /* parts of the next refresh */
+	bool threads_due;    /* and threads, where the table is among them */
 	sd_event_source *refresh_timer;
 	struct rate refresh_rate;
 	struct rate query_rate;

@@ -12,7 +12,8 @@
  *
  * A plug is device_add, and when the request is answered, the table given to on_table just before has
  * the vCPU. Where it is to be placed query-cpus-fast goes in the same write, so that its host thread
- * is in it too; else that is left to the next reading, for QEMU tells all threads or none. An unplug is device_del alone: its reply says only that the guest was asked.
+ * is there too; else that is asked for with the next look, for QEMU tells all threads or none. An
+ * unplug is device_del alone: its reply says only that the guest was asked.
  *
  * The slots (type and props by number) are fixed by the first reading of a connection. A later
  * reading that shows other slots ends the connection.
@@ -173,9 +174,11 @@ static void plugged(struct request *req)
 	HV_HOLD(hv);
 
 	if (rc == 0) {
-		/* Its thread was seen, or is of no use yet: the table could not tell more. */
-		if (req->thread && hv->slots->table.slots[req->slot].thread_id <= 0)
-			hv_refresh_want(hv, REFRESH_TABLE, SETTLE_MS);
+		/* Where its thread was asked for and seen the table could not tell more. */
+		if (!req->thread)
+			hv->threads_due = true;
+		else if (hv->slots->table.slots[req->slot].thread_id <= 0)
+			hv_refresh_want(hv, REFRESH_TABLE | REFRESH_THREADS, SETTLE_MS);
 		hv->events->on_table(hv->ctx, &hv->slots->table);
 	}
 	/* on_table may have freed the object, and the requests are forgotten then. */

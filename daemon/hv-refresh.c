@@ -55,6 +55,8 @@ static void charge(struct rate *r, uint64_t us)
 
 static void start(struct hv_qmp *hv, unsigned int parts, bool attach)
 {
+	if (hv->threads_due && (parts & REFRESH_TABLE))
+		parts |= REFRESH_THREADS;
 	hv->wanted &= ~parts;
 	sd_event_source_set_enabled(hv->refresh_timer, SD_EVENT_OFF);
 	hv_read_start(hv, parts, attach);
@@ -222,6 +224,8 @@ static void adopt(struct hv_qmp *hv, struct refresh *f)
 		hv->slots = f->slots;
 		f->slots = NULL;
 	}
+	if (f->parts & REFRESH_THREADS)
+		hv->threads_due = false;
 	if (f->attach)
 		hv->events->on_attached(hv->ctx, &hv->facts);
 	if (f->parts & (REFRESH_TABLE | REFRESH_THREADS))

@@ -131,7 +131,8 @@ struct hv_ops {
 	unsigned int lost_ms;
 	bool one_unplug;
 	bool names_devices;
-	/* @thread: on_table, which comes before @cb, has its host thread, to be placed at once; else a later reading has. */
+	/* @thread: its host thread is asked for with it, where this implementation places by that, so that it can
+	 * be placed at once; else it is known after the next look. */
 	int (*plug)(struct hv *hv, unsigned int slot, const char *id, bool thread, hv_done_fn cb,
 		    void *arg);
 	int (*unplug)(struct hv *hv, unsigned int slot, hv_done_fn cb, void *arg);
