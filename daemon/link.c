@@ -149,15 +149,11 @@ static bool link_on_report(struct link *l, const struct frame *f, bool late)
 {
 	struct record r;
 	size_t pos = 0;
-	int rc;
 
-	do {
-		rc = record_decode(f->payload, f->length, &pos, &r);
-	} while (rc > 0);
-	if (rc < 0)
+	if (record_check(f->payload, f->length) < 0)
 		return false;
 	/* The owner's answer to a record can break the connection: then the rest is void. */
-	for (pos = 0; link_is_up(l) && record_decode(f->payload, f->length, &pos, &r) > 0;)
+	while (link_is_up(l) && record_decode(f->payload, f->length, &pos, &r) > 0)
 		if (!late || !grows_old(&r))
 			l->ops->on_record(l->ctx, &r);
 	return true;

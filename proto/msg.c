@@ -167,29 +167,31 @@ static int encode_field(const struct layout_field *f, const uint8_t *msg, uint8_
 	return (int)(size + len);
 }
 
-/* Return: bytes read, or -EBADMSG. */
+/* Return: bytes read, or -EBADMSG. @msg: NULL to look only. */
 static int decode_field(const struct layout_field *f, const uint8_t *in, size_t left, uint8_t *msg)
 {
-	uint8_t *member = msg + f->offset;
 	size_t size = kind_size(f->kind);
 	uint64_t v;
 
 	if (left < size)
 		return -EBADMSG;
 	if (f->kind == ID16) {
-		memcpy(member, in, size);
+		if (msg)
+			memcpy(msg + f->offset, in, size);
 		return (int)size;
 	}
 	v = get_number(in, size);
 	if (f->kind != STRING) {
 		if (!in_range(f->range, v))
 			return -EBADMSG;
-		store(member, size, v);
+		if (msg)
+			store(msg + f->offset, size, v);
 		return (int)size;
 	}
 	if (v > f->max || v > left - size)
 		return -EBADMSG;
-	copy_text(member, in + size, v);
+	if (msg)
+		copy_text(msg + f->offset, in + size, v);
 	return (int)(size + v);
 }
 
@@ -207,7 +209,7 @@ static int encode(const struct layout *l, const void *msg, uint8_t *out, size_t 
 	return (int)at;
 }
 
-/* @msg is zeroed by the caller. */
+/* @msg is zeroed by the caller; NULL to look only. */
 static int decode(const struct layout *l, const uint8_t *in, size_t len, void *msg)
 {
 	size_t at = 0;
@@ -263,30 +265,68 @@ int record_encode(const struct record *r, uint8_t *out, size_t size, size_t *pos
 	return 0;
 }
 
+/**
+ * struct body - the fields of a record, as they came
+ * @layout: NULL a newer peer's
+ */
+struct body {
+	uint8_t type;
+	const struct layout *layout;
+	const uint8_t *fields;
+	size_t size;
+};
+
+/* The one at *pos, and move on. Return: 1, 0 at the end, -EBADMSG. */
+static int next_body(const uint8_t *payload, size_t len, size_t *pos, struct body *ret)
+{
+	const uint8_t *head;
+
+	if (*pos >= len)
+		return 0;
+	if (len - *pos < RECORD_HEADER)
+		return -EBADMSG;
+	head = payload + *pos;
+	ret->type = head[0];
+	ret->layout = record_layout(ret->type);
+	ret->fields = head + RECORD_HEADER;
+	ret->size = get_u16(head + 1);
+	if (ret->size > len - *pos - RECORD_HEADER)
+		return -EBADMSG;
+	*pos += RECORD_HEADER + ret->size;
+	return 1;
+}
+
+int record_check(const uint8_t *payload, size_t len)
+{
+	struct body b;
+	size_t pos = 0;
+	int r;
+
+	while ((r = next_body(payload, len, &pos, &b)) > 0)
+		if (b.layout && decode(b.layout, b.fields, b.size, NULL) < 0)
+			return -EBADMSG;
+	return r;
+}
+
 int record_decode(const uint8_t *payload, size_t len, size_t *pos, struct record *r)
 {
+	struct record value;
 	size_t at = *pos;
+	struct body b;
+	int rc;
 
-	while (at < len) {
-		const struct layout *l = record_layout(payload[at]);
-		struct record value;
-		size_t size;
-
-		if (len - at < RECORD_HEADER)
-			return -EBADMSG;
-		size = get_number(payload + at + 1, 2);
-		if (size > len - at - RECORD_HEADER)
-			return -EBADMSG;
-		memset(&value, 0, sizeof(value));
-		value.type = payload[at];
-		if (l && decode(l, payload + at + RECORD_HEADER, size, &value.cpu) < 0)
-			return -EBADMSG;
-		at += RECORD_HEADER + size;
-		*pos = at;
-		if (!l)
-			continue; /* a newer peer's */
-		*r = value;
-		return 1;
+	do {
+		rc = next_body(payload, len, &at, &b);
+	} while (rc > 0 && !b.layout);
+	if (rc <= 0) {
+		*pos = rc == 0 ? at : *pos;
+		return rc;
 	}
-	return 0;
+	memset(&value, 0, sizeof(value));
+	value.type = b.type;
+	if (decode(b.layout, b.fields, b.size, &value.cpu) < 0)
+		return -EBADMSG;
+	*pos = at;
+	*r = value;
+	return 1;
 }

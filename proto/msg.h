@@ -278,12 +278,15 @@ int msg_decode(int type, const uint8_t *payload, size_t len, void *msg);
 /* Append a record (u8 type, u16 length, fields) to a REPORT payload at *pos. -EMSGSIZE: send first. */
 int record_encode(const struct record *r, uint8_t *out, size_t size, size_t *pos);
 
+/* Whether all records of a REPORT are good, so that none has to count if one is not. 0 or -EBADMSG. */
+int record_check(const uint8_t *payload, size_t len);
+
 /**
  * record_decode() - read the record at *pos and move on
  *
  * Records of unknown type are skipped (a newer peer).
  *
- * Return: 1 with @r filled, 0 at the end, -EBADMSG.
+ * Return: 1 with @r filled, 0 at the end, -EBADMSG with @r and *pos as they were.
  */
 int record_decode(const uint8_t *payload, size_t len, size_t *pos, struct record *r);
 

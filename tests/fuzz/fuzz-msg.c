@@ -62,6 +62,7 @@ static void check_record(const union any *first)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	union any r;
+	int rc;
 	size_t pos = 0;
 
 	if (size == 0)
@@ -70,9 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_message(data[0], data + 1, size - 1);
 		return 0;
 	}
-	while (record_decode(data + 1, size - 1, &pos, &r.record) == 1)
+	while ((rc = record_decode(data + 1, size - 1, &pos, &r.record)) == 1)
 		check_record(&r);
-	if (pos > size - 1)
+	if (pos > size - 1 || record_check(data + 1, size - 1) != rc)
 		abort();
 	return 0;
 }

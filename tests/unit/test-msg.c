@@ -325,11 +325,14 @@ static void a_damaged_record_is_refused_and_touches_nothing(void **ctx)
 			size_t pos = 0;
 
 			assert_int_equal(record_decode(bytes, len, &pos, &r), -EBADMSG);
+			assert_int_equal(record_check(bytes, len), -EBADMSG);
 			assert_int_equal(pos, 0);
 		}
 		/* A longer one than its fields: no bytes may hide behind them. */
+		assert_int_equal(record_check(bytes, n), 0);
 		bytes[1]++;
 		assert_int_equal(record_decode(bytes, n + 1, &(size_t){ 0 }, &r), -EBADMSG);
+		assert_int_equal(record_check(bytes, n + 1), -EBADMSG);
 		assert_memory_equal(&r, &before, sizeof(r));
 	}
 }
@@ -344,9 +347,12 @@ static int decoded(struct record r)
 {
 	uint8_t buf[512];
 	size_t end = 0;
+	int rc;
 
 	assert_int_equal(record_encode(&r, buf, sizeof(buf), &end), 0);
-	return record_decode(buf, end, &(size_t){ 0 }, &r);
+	rc = record_decode(buf, end, &(size_t){ 0 }, &r);
+	assert_int_equal(record_check(buf, end), rc == 1 ? 0 : rc);
+	return rc;
 }
 
 static const struct {
