@@ -83,7 +83,10 @@ void json_out_text(json_object *o, const char *key, const char *value)
 
 void json_out_int(json_object *o, const char *key, int64_t value)
 {
-	json_out_value(o, key, json_object_new_int64(value));
+	json_object *old;
+
+	if (!json_object_object_get_ex(o, key, &old) || !json_object_set_int64(old, value))
+		json_out_value(o, key, json_object_new_int64(value));
 }
 
 void json_out_known(json_object *o, const char *key, int64_t value)
@@ -96,7 +99,10 @@ void json_out_known(json_object *o, const char *key, int64_t value)
 
 void json_out_bool(json_object *o, const char *key, bool value)
 {
-	json_out_value(o, key, json_object_new_boolean(value));
+	json_object *old;
+
+	if (!json_object_object_get_ex(o, key, &old) || !json_object_set_boolean(old, value))
+		json_out_value(o, key, json_object_new_boolean(value));
 }
 
 json_object *json_out_ms_new(int64_t us)

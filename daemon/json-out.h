@@ -10,7 +10,8 @@
  * Writing JSON. Each adds one member to @o; out of memory the member is missing, and nothing is
  * reported: what is left of an answer then is the reader's least trouble. What must be whole is
  * made with json_out_add(). Keys are borrowed for the life of @o, as literals are; that of
- * json_out_add() is copied.
+ * json_out_add() is copied. A member that is there already gets the new value; a number or a boolean
+ * is changed in place, so no other object may share it.
  */
 
 /**
