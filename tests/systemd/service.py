@@ -54,7 +54,7 @@ class UnitProcess:
 
 
 class ServiceVM(QtestVM):
-    """Its QEMU runs as a user of its own, and its sockets are the group's, as README.md says."""
+    """Its QEMU runs as a user of its own, and its sockets are those of the daemon's group."""
 
     def start_process(self, args):
         unit = "vm-%s.service" % self.name
