@@ -64,14 +64,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void progress_of_a_step(void **state)
+/* 41.2 ms after @o was accepted. */
+static struct event failed_step(struct op *o)
 {
-	struct fake *f = *state;
-	struct op *o = new_op(f);
-	const struct event e = {
+	return (struct event){
 		.type = EVENT_STEP,
 		.t_us = o->accepted_us + 41200,
-		.domain = &f->domain,
+		.domain = o->domain,
 		.op = o,
 		.vcpu = 5,
 		.cpu = 6,
@@ -83,6 +82,11 @@ static void progress_of_a_step(void **state)
 		.kstep = -1,
 		.text = "why",
 	};
+}
+
+static void progress_of_a_step(void **state)
+{
+	const struct event e = failed_step(new_op(*state));
 
 	assert_json(report_progress(&e),
 		    "{\"op\":\"op-1\",\"vcpu\":5,\"cpu\":6,\"state\":9,\"name\":\"ap:verify\","
@@ -94,22 +98,7 @@ static void a_step_takes_the_place_of_the_one_before(void **state)
 {
 	struct fake *f = *state;
 	struct op *o = new_op(f);
-	const struct event full = {
-		.type = EVENT_STEP,
-		.t_us = o->accepted_us + 41200,
-		.op = o,
-		.vcpu = 5,
-		.cpu = 6,
-		.state = CPUHP_AP_VERIFY,
-		.name = "ap:verify",
-		.startup = true,
-		.rollback = true,
-		.late = true,
-		.rc = -EIO,
-		.ran_on = 6,
-		.kstep = -1,
-		.text = "why",
-	};
+	struct event full = failed_step(o);
 	const struct event bare = {
 		.type = EVENT_STEP,
 		.t_us = o->accepted_us,
@@ -124,6 +113,7 @@ static void a_step_takes_the_place_of_the_one_before(void **state)
 	const struct event *const turns[] = { &full, &bare, &full, &bare };
 	json_object *kept = json_object_new_object();
 
+	full.rollback = full.late = true;
 	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
 		json_object *fresh = report_progress(turns[i]);
 
