@@ -65,6 +65,20 @@ void api_attach(void *ctx, struct varlink_call *call)
 		varlink_reply(call, NULL);
 }
 
+static void fail_busy(struct varlink_call *call, const struct domain *d)
+{
+	const struct op *first = d->running ? d->running : d->queue[0];
+	unsigned int others = d->running ? d->n_queued : d->n_queued - 1;
+	char queued[64] = "";
+
+	if (others > 0)
+		snprintf(queued, sizeof(queued), " (%u queued behind it)", others);
+	api_fail(call, ERR_BUSY,
+		 "operation %s is under way in %s%s: wait for it (vcpuhpctl wait %s) or cancel it "
+		 "(vcpuhpctl cancel %s) first",
+		 first->id, d->config->name, queued, first->id, first->id);
+}
+
 void api_detach(void *ctx, struct varlink_call *call)
 {
 	struct api *a = ctx;
@@ -81,6 +95,8 @@ void api_detach(void *ctx, struct varlink_call *call)
 		api_refuse(call, "policy",
 			   d->config->qmp ? "the domain stands in the configuration"
 					  : "the domain is libvirt's: it comes and goes there");
+	else if (r == -EBUSY)
+		fail_busy(call, d);
 	else if (r < 0)
 		api_fail(call, ERR_INTERNAL, "cannot detach %s: %s", name, strerror(-r));
 	else

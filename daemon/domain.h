@@ -250,8 +250,9 @@ int manager_add(struct manager *m, const struct domain_config *config, bool conf
 void manager_remove(struct manager *m, struct domain *d, const char *why);
 /* Attach: a domain that is not configured. -EEXIST for a name in use, -EADDRINUSE for a socket. */
 int manager_attach(struct manager *m, const struct domain_config *config, struct domain **ret);
-/* Detach: the VM is left as it is; running and queued operations end vm-gone. -EPERM for a configured
- * one that is not leaving anyway. */
+/* Detach: the VM is left as it is. -EPERM for a configured one that is not leaving anyway; -EBUSY while
+ * an operation runs or waits there: it would end in the middle, with nobody to take back what it has
+ * begun. What one has left pending stays as it is, and was said to be. */
 int manager_detach(struct manager *m, struct domain *d);
 /* The same, and what is known of it stays for whoever attaches it again. */
 void manager_release(struct manager *m, struct domain *d, const char *why);

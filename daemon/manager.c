@@ -217,6 +217,8 @@ int manager_detach(struct manager *m, struct domain *d)
 {
 	if (d->configured && !d->leaving)
 		return -EPERM;
+	if (d->running || d->n_queued)
+		return -EBUSY;
 	manager_remove(m, d, "the domain was detached");
 	return 0;
 }

@@ -235,6 +235,8 @@ static const struct verb table[] = {
 		.name = "detach",
 		.args = "NAME",
 		.help = "Make the daemon forget an attached domain and leave the VM as it is.",
+		.about =
+			"Refused as busy while an operation is under way there: wait for it or cancel it first.",
 		.words = { WORD_DOMAIN },
 		.min_words = 1,
 		.run = run_detach,

@@ -155,6 +155,8 @@ int manager_detach(struct manager *m, struct domain *d)
 {
 	if (d->configured)
 		return -EPERM;
+	if (d->running || d->n_queued)
+		return -EBUSY;
 	fake_of_manager(m)->detached++;
 	m->n_domains = 0;
 	return 0;

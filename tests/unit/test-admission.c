@@ -558,11 +558,11 @@ static void a_domain_that_goes_takes_all_that_wait_with_it(void **ctx)
 	start(b, &first, ADMISSION_CHANGE, &r, 60000);
 	start(b, &second, ADMISSION_AGENT, NULL, 60000);
 	bench_turn(b);
-	assert_int_equal(manager_detach(b->manager, b->d), 0);
+	manager_remove(b->manager, b->d, "it is not on libvirt any more");
 	b->d = NULL;
 	assert_int_equal(first.n_done, 1);
 	assert_int_equal(first.verdict.result, OP_VM_GONE);
-	assert_string_equal(first.verdict.text, "the domain was detached");
+	assert_string_equal(first.verdict.text, "it is not on libvirt any more");
 	assert_int_equal(second.n_done, 1);
 	assert_int_equal(o->result, OP_VM_GONE);
 	op_unref(o);

@@ -161,6 +161,28 @@ static void the_last_64_results_are_kept(void **ctx)
 	bench_stop(b);
 }
 
+static void a_domain_is_not_detached_under_an_operation(void **ctx)
+{
+	struct bench *b = bench_start(NULL);
+	struct op *running, *queued;
+
+	b->agent_silent[1] = true;
+	running = bench_submit_with(b, 2, OP_POLICY_ALL, 4000);
+	queued = bench_count_op(b, 3, OP_POLICY_ALL, 0);
+	assert_int_equal(manager_detach(b->manager, b->d), -EBUSY);
+	bench_wait_word(b, "kick 1");
+	assert_int_equal(manager_detach(b->manager, b->d), -EBUSY);
+	assert_int_equal(domain_cancel(queued), 0);
+	op_unref(queued);
+	assert_int_equal(manager_detach(b->manager, b->d), -EBUSY);
+	assert_false(running->ended);
+	bench_status(b, HV_SHUT_DOWN);
+	bench_ends(b, running, OP_VM_GONE, "1:gone");
+	assert_int_equal(manager_detach(b->manager, b->d), 0);
+	b->d = NULL;
+	bench_stop(b);
+}
+
 static void an_operation_outlives_its_client_and_its_domain(void **ctx)
 {
 	struct bench *b = bench_start(NULL);
@@ -171,7 +193,7 @@ static void an_operation_outlives_its_client_and_its_domain(void **ctx)
 	bench_wait_word(b, "kick 1");
 	running = op_ref(b->d->running);
 	queued = bench_count_op(b, 3, OP_POLICY_ALL, 0);
-	assert_int_equal(manager_detach(b->manager, b->d), 0);
+	manager_remove(b->manager, b->d, "it is not on libvirt any more");
 	b->d = NULL;
 	assert_true(running->ended);
 	assert_int_equal(running->result, OP_VM_GONE);
@@ -490,6 +512,7 @@ int main(void)
 		cmocka_unit_test(every_operation_has_an_id),
 		cmocka_unit_test(what_is_no_target_or_no_vcpu_is_refused_at_once),
 		cmocka_unit_test(the_last_64_results_are_kept),
+		cmocka_unit_test(a_domain_is_not_detached_under_an_operation),
 		cmocka_unit_test(an_operation_outlives_its_client_and_its_domain),
 		cmocka_unit_test(a_vm_that_goes_takes_the_operation_with_it),
 		cmocka_unit_test(a_vm_that_goes_takes_the_queue_with_it),
