@@ -60,6 +60,10 @@ static void reply_armed(struct varlink_call *call, int rc, const char *text)
 	else if (rc == -EPERM)
 		api_refuse(call, "policy",
 			   "the agent was not started with --allow-fault-injection");
+	else if (rc == -ENODEV)
+		api_refuse(call, "guest",
+			   "the guest does not have this vCPU, so nothing of its own can be armed "
+			   "there yet: take it to standby first");
 	else if (rc == -ENOTCONN || rc == -ECONNRESET)
 		api_fail(call, ERR_NO_AGENT, "no agent is connected");
 	else if (rc == -ETIMEDOUT)

@@ -197,6 +197,9 @@ def R18_an_armed_failure_fires_once():
             equal(d.states()[1], "standby")
         done(d.setvcpu(1, "--enable"))
         equal(d.ctl("fail", "web1", "1", "standby").exit, 4, "a state without a callback")
+        a = d.ctl("fail", "web1", "2", "ap:verify")
+        equal((a.exit, a.result["error"]["code"]), (4, "Refused"), "a vCPU that the guest does not have")
+        matches("take it to standby first", a.result["error"]["text"])
 
 
 @case()

@@ -124,6 +124,7 @@ COMMANDS = [
     (CTL, "target web1 3,4 online", 2, "'3,4' is no vCPU number"),
     (CTL, "fail web1 1 standby", 4, "nothing can fail there"),
     (CTL, "fail web1 9 ap:verify", 10, "web1 has no vcpu 9"),
+    (CTL, "fail web1 6 ap:verify", 4, "not started with --allow-fault-injection"),
     # Operation ids.
     (CTL, "op nothing", 10, "there is no operation nothing"),
     (CTL, "wait nothing", 10, "there is no operation nothing"),

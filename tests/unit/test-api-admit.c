@@ -157,7 +157,7 @@ static void arming_is_answered_by_the_domain(void **state)
 	} ends[] = {
 		{ 0, "{\"parameters\":{}}" },          { -EINVAL, "Manager.Refused" },
 		{ -EPERM, "--allow-fault-injection" }, { -ENOTCONN, "Manager.NoAgent" },
-		{ -EIO, "Manager.Internal" },
+		{ -ENODEV, "take it to standby" },     { -EIO, "Manager.Internal" },
 	};
 	struct bench *b = *state;
 
