@@ -3,10 +3,13 @@
 #include "daemon/report.h"
 #include <stdlib.h>
 
+/* Of an operation and of each of its vCPUs: some 250 bytes. */
+enum { ENTRIES_AT_ONCE_MAX = VARLINK_QUEUE_MAX / 256 };
+
 /*
  * ListOperations. All that is remembered may be many megabytes of JSON: 73 operations a domain with
  * an entry for each vCPU. Who asks for "more" gets one operation at a time, the next when he has
- * read it.
+ * read it; who does not gets all at once, where that is no more than a client may leave unread.
  *
  * @ops: references, oldest first; @at: the next to be told
  */
@@ -93,6 +96,15 @@ static void on_room(void *ctx)
 	op_list_free(l);
 }
 
+static bool is_too_much(const struct op_list *l)
+{
+	size_t entries = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		entries += 1 + l->ops[i]->n_vcpus;
+	return entries > ENTRIES_AT_ONCE_MAX;
+}
+
 void api_list_operations(void *ctx, struct varlink_call *call)
 {
 	struct api *a = ctx;
@@ -112,7 +124,10 @@ void api_list_operations(void *ctx, struct varlink_call *call)
 		varlink_call_on_gone(call, on_gone, l);
 		varlink_call_on_room(call, on_room, l);
 	} else {
-		varlink_reply(call, take_part(l, l->n));
+		if (is_too_much(l))
+			varlink_fail(call, VARLINK_EXPECTED_MORE, NULL);
+		else
+			varlink_reply(call, take_part(l, l->n));
 		op_list_free(l);
 	}
 }

@@ -237,7 +237,7 @@ int varlink_request_resolve(const struct varlink_request *r,
 	if (e < 0)
 		return e;
 	if (t.method->needs_more && !r->more)
-		return refuse(-EINVAL, ret_reply, SERVICE_ERROR("ExpectedMore"), NULL, NULL);
+		return refuse(-EINVAL, ret_reply, VARLINK_EXPECTED_MORE, NULL, NULL);
 	*ret = t;
 	return 0;
 }

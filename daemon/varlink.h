@@ -39,6 +39,9 @@ struct varlink_param {
 	int64_t min, max;
 };
 
+/* The error of org.varlink.service for who did not set "more" (varlink.org/Service). */
+#define VARLINK_EXPECTED_MORE "org.varlink.service.ExpectedMore"
+
 struct varlink_call;
 
 /**

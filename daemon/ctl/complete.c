@@ -170,25 +170,38 @@ static void offer_states(struct completion *c, bool targets)
 	}
 }
 
+static int take_operations(void *ctx, json_object *parameters)
+{
+	json_object *all = ctx, *part = value_array(parameters, "operations");
+
+	for (size_t i = 0; i < value_count(part); i++)
+		json_object_array_add(all, json_object_get(value_at(part, i)));
+	return 0;
+}
+
+static void offer_operation(const struct completion *c, json_object *o, bool under_way)
+{
+	const char *id = value_string(o, "op", ""), *result = value_string(o, "result", "");
+	char about[ABOUT_MAX];
+
+	if (!words_is_op(id) || (under_way && strcmp(result, op_result_name(OP_ACCEPTED)) != 0))
+		return;
+	snprintf(about, sizeof(about), "%s: %s", value_string(o, "domain", "?"), result);
+	offer(c, id, about);
+}
+
+/* The newest first. */
 static void offer_operations(struct completion *c, bool under_way)
 {
-	_cleanup_client_reply_ struct client_reply reply = { 0 };
-	char about[ABOUT_MAX];
-	json_object *ops;
+	json_object *all = json_object_new_array();
 
-	if (!ask(c, "ListOperations", c->command.domain, &reply))
-		return;
-	ops = value_array(reply.parameters, "operations");
-	for (size_t i = value_count(ops); i-- > 0;) {
-		json_object *o = value_at(ops, i);
-		const char *id = value_string(o, "op", ""), *result = value_string(o, "result", "");
-
-		if (!words_is_op(id) ||
-		    (under_way && strcmp(result, op_result_name(OP_ACCEPTED)) != 0))
-			continue;
-		snprintf(about, sizeof(about), "%s: %s", value_string(o, "domain", "?"), result);
-		offer(c, id, about);
-	}
+	if (ctl_connect(&c->ctl) == 0 &&
+	    ctl_ask_parts_quietly(&c->ctl, "ListOperations",
+				  ctl_parameters("domain", c->command.domain), ASK_MS,
+				  take_operations, all) == 0)
+		for (size_t i = value_count(all); i-- > 0;)
+			offer_operation(c, value_at(all, i), under_way);
+	json_object_put(all);
 }
 
 /* "table|json" */

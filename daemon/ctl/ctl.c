@@ -235,22 +235,50 @@ int ctl_ask_parts(struct ctl *c, const char *method, json_object *parameters,
 	return exit_code;
 }
 
+static int next_quietly(struct ctl *c, uint64_t until_us, struct client_reply *ret)
+{
+	int signal, r;
+
+	do
+		r = client_next(c->client, until_us, ret, &signal);
+	while (r == CLIENT_SIGNAL);
+	if (r == CLIENT_TIMEOUT)
+		return -ETIMEDOUT;
+	if (r != CLIENT_REPLY || !ret->error)
+		return r;
+	client_reply_done(ret);
+	return -ENOENT;
+}
+
+static uint64_t after_ms(unsigned int ms)
+{
+	return client_now_us() + (uint64_t)ms * 1000;
+}
+
 int ctl_ask_quietly(struct ctl *c, const char *method, json_object *parameters, unsigned int ms,
 		    struct client_reply *ret)
 {
-	uint64_t until_us = client_now_us() + (uint64_t)ms * 1000;
-	int signal, r = client_call(c->client, method, parameters, false);
+	uint64_t until_us = after_ms(ms);
+	int r = client_call(c->client, method, parameters, false);
 
-	while (r >= 0) {
-		r = client_next(c->client, until_us, ret, &signal);
-		if (r == CLIENT_REPLY && ret->error) {
-			client_reply_done(ret);
-			return -ENOENT;
-		}
-		if (r == CLIENT_REPLY)
-			return 0;
-		if (r == CLIENT_TIMEOUT)
-			return -ETIMEDOUT;
+	return r < 0 ? r : next_quietly(c, until_us, ret);
+}
+
+int ctl_ask_parts_quietly(struct ctl *c, const char *method, json_object *parameters,
+			  unsigned int ms, int (*take)(void *ctx, json_object *parameters),
+			  void *ctx)
+{
+	uint64_t until_us = after_ms(ms);
+	int r = client_call(c->client, method, parameters, true);
+	bool goes_on = true;
+
+	while (r >= 0 && goes_on) {
+		_cleanup_client_reply_ struct client_reply reply = { 0 };
+
+		r = next_quietly(c, until_us, &reply);
+		goes_on = reply.continues;
+		if (r == 0)
+			r = take(ctx, reply.parameters);
 	}
 	return r;
 }

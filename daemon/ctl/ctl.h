@@ -70,9 +70,14 @@ int ctl_ask(struct ctl *c, const char *method, json_object *parameters, struct c
 int ctl_ask_parts(struct ctl *c, const char *method, json_object *parameters,
 		  int (*take)(void *ctx, json_object *parameters), void *ctx);
 
-/* The same without a word about failures, for what only makes a result nicer; within @ms. */
+/* ctl_ask() without a word about failures, for what only makes a result nicer; within @ms. Return: 0 or
+ * -errno; -ENOENT for an error of the daemon's. */
 int ctl_ask_quietly(struct ctl *c, const char *method, json_object *parameters, unsigned int ms,
 		    struct client_reply *ret);
+/* ctl_ask_parts() likewise, all parts within @ms. */
+int ctl_ask_parts_quietly(struct ctl *c, const char *method, json_object *parameters,
+			  unsigned int ms, int (*take)(void *ctx, json_object *parameters),
+			  void *ctx);
 
 /* The exit code of a program that @signal ended. */
 int ctl_signal_exit(int signal);

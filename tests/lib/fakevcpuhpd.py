@@ -137,7 +137,6 @@ class Server:
                 "ListDomains": {"domains": [rec.SUMMARY, rec.ATTACHING]},
                 "GetDomain": {"info": rec.ATTACHING if key == "db" else rec.INFO},
                 "ListStates": {"states": rec.STATES},
-                "ListOperations": {"operations": rec.MANY},
                 "GetTrace": {"steps": TRACES.get(key, rec.TRACE)},
                 "ArmFailure": {}, "Attach": {}, "Detach": {}, "Metrics": rec.METRICS,
             }[method])  # fmt: skip
