@@ -34,15 +34,16 @@ def cycle(vm, d, n):
 
 def all_cycle(vms, d, cycles):
     """@cycles on each of @vms, all at once."""
-    failed = []
+    failed, finished = [], []
 
     def run(vm):
         try:
             for n in range(cycles):
                 if not failed:
                     cycle(vm, d, n)
-        except AssertionError as e:
-            failed.append("%s: %s" % (vm.name, e))
+                    finished.append(n)
+        except Exception as e:
+            failed.append("%s: %r" % (vm.name, e))
 
     threads = [threading.Thread(target=run, args=(vm,)) for vm in vms]
     for t in threads:
@@ -50,6 +51,7 @@ def all_cycle(vms, d, cycles):
     for t in threads:
         t.join()
     assert not failed, failed[0]
+    equal(len(finished), len(vms) * cycles, "cycles")
 
 
 def weight(d):

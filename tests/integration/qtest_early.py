@@ -133,6 +133,8 @@ def a_dry_run_is_refused_as_the_operation_would_be():
         e.vm.guest.start_agent()
         done(e.d.setvcpus(2), present=2, online=2)
         e.vm.qmp("stop")
+        # Only QEMU is stopped: the scripted guest goes on, so nothing but the event tells of it.
+        wait_for(lambda: e.d.info()["status"] == "paused", 5, e.d.brief)
         for line in ("setvcpus web1 3", "setvcpu web1 1 --disable", "target web1 1 12"):
             refused = result(e.d.ctl(*line.split()), 4, "refused")
             dry = e.d.ctl(*line.split(), "--dry-run")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -237,9 +238,11 @@ class Daemon:
             f.write(self.text())
 
     def close(self):
-        if self.process:
-            self.stop()
+        """End it. That it ends well, now or before, is part of every case that has not failed already."""
+        status = self.process.stop(seconds=20) if self.process else 0
         self.save()
+        assert sys.exc_info()[0] or status == 0 or -status in self.process.sent - {signal.SIGTERM}, (
+            "the daemon ended with %s: %s" % (status, self.text()[-1000:]))  # fmt: skip
 
     def __enter__(self):
         return self

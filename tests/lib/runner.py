@@ -77,6 +77,8 @@ def main():
               "; all %.0f s" % (time.monotonic() - start))  # fmt: skip
     for line in run.skipped:
         print("SKIPPED: " + line)
+    for line in run.tried_again:
+        print("failed once: " + line)
     for line in run.failed:
         print("failed: " + line)
     print("%(ok)d passed, %(fail)d failed, %(skip)d skipped" % run.counts, flush=True)

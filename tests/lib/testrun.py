@@ -63,6 +63,7 @@ class Run:
         self.counts = {"ok": 0, "fail": 0, "skip": 0}
         self.failed = []
         self.skipped = []  # whole tiers and scripts
+        self.tried_again = []  # cases
         self.builds = {}
         self.tidy = []  # futures of what runs beside the other tiers
         self.times = []
@@ -85,6 +86,12 @@ class Run:
         """More than a case: said where it stands, and again at the end."""
         self.skipped.append("%s: %s: %s" % (tier, what, why))
         print("     | %s: %s" % (what, why), flush=True)
+
+    def again(self, tier, name, cases):
+        """Cases that failed and are tried once more."""
+        log = os.path.relpath(os.path.join(LOGS, tier, name + ".log"), ROOT)
+        self.tried_again += ["%s: %s: %s" % (tier, name, c) for c in cases]
+        print("     | failed once, see %s: %s" % (log, ", ".join(cases)), flush=True)
 
     def command(self, tier, name, args, log=None, seconds=600, env=None, cwd=ROOT):
         """A program that is one test. Return whether it passed."""
@@ -127,6 +134,14 @@ class Run:
             self.skip(tier, "ALL OF %s IS SKIPPED" % (show or name), "; ".join(sorted(whys)))
         if failed:
             _show_tail(log)
+
+    def no_files(self, tier, name, folder):
+        """A point that is good where @folder is empty; what is in there is shown."""
+        names = sorted(os.listdir(folder))
+        self.point(tier, name, "fail" if names else "ok",
+                   "%d in %s" % (len(names), os.path.relpath(folder, ROOT)) if names else "")  # fmt: skip
+        for n in names[:5]:
+            _show_tail(os.path.join(folder, n), 40)
 
     def build(self, folder, report=None):
         """Make a build folder; whether it is good. @report: tier whose test this is."""
@@ -194,17 +209,20 @@ def scripts(folder):
     return sorted(glob.glob(os.path.join(ROOT, "tests", folder, "*.py")))
 
 
+# What counts thousands of good answers: one that is not good is no matter of a busy host.
+ONCE = ("qtest_cycles", "qtest_soak")
+
+
 def run_script(run, tier, script, folder, env=None, suffix=""):
     """Machines and guests take longer than any deadline on a host that is too busy: what failed is tried
-    once more, said so with the first log, and that counts."""
+    once more, said so with the first log and again at the end, and that counts."""
     name = os.path.basename(script)[:-3] + suffix
     env = {"VCPUHP_BUILD": os.path.join(ROOT, folder), "PYTHONDONTWRITEBYTECODE": "1",
            "VCPUHP_TEST_LOGS": os.path.join(LOGS, tier),
            "PYTHONPATH": os.path.join(ROOT, "tests", "lib"), **(env or {})}  # fmt: skip
     seconds = 3600 if run.options.long else 900
-    held = []
+    held = None if name.startswith(ONCE) else []
     run.tap(tier, name, [sys.executable, script], seconds, env, held=held)
     if held:
-        print("     | failed once, see %s: %s" % (
-            os.path.relpath(os.path.join(LOGS, tier, name + ".log"), ROOT), ", ".join(held)), flush=True)  # fmt: skip
+        run.again(tier, name, held)
         run.tap(tier, name + "-again", [sys.executable, script] + held, seconds, env)

@@ -5,6 +5,7 @@ import concurrent.futures
 import glob
 import json
 import os
+import shutil
 import sys
 
 import tapread
@@ -18,9 +19,10 @@ LONG_FUZZ_SECONDS, LONG_FUZZ_RUNS = 1800, 10**8  # for each, whichever comes fir
 MEASURING = ("faults_phases", "hooks", "hostile_", "kvm_", "load", "many_domains", "metrics",
              "qtest_cycles", "qtest_soak", "reload", "store", "completion", "examples")  # fmt: skip
 
+REPORTS = os.path.join(LOGS, "sanitize", "reports")  # each process's own, also of one that nobody waits for
 SANITIZER_ENV = {
-    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
-    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:log_path=%s/asan" % REPORTS,
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:log_path=%s/ubsan" % REPORTS,
 }
 
 
@@ -150,8 +152,11 @@ def tier_coverage(run):
 def tier_sanitize(run):
     """unit tests, fuzz corpus and integration under ASan and UBSan, but what measures"""
     run.need_build("build/asan")
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    os.makedirs(REPORTS)
     run_meson_tests(run, "sanitize", "build/asan", lambda t: True, SANITIZER_ENV)
     run_integration(run, "sanitize", "build/asan", False, SANITIZER_ENV)
+    run.no_files("sanitize", "no process had a report, at its end either", REPORTS)
     if not run.options.long:
         run.point("sanitize", "tests/integration: " + ", ".join(MEASURING), "skip", "with --long")
 

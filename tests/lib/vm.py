@@ -102,12 +102,14 @@ class Process:
                 preexec_fn=die_with_parent,
             )
         self.pid = self.popen.pid
+        self.sent = set()  # signals
 
     def alive(self):
         return self.popen.poll() is None
 
     def kill(self, number):
         if self.alive():
+            self.sent.add(number)
             self.popen.send_signal(number)
 
     def stop(self, number=signal.SIGTERM, seconds=5):
