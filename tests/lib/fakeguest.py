@@ -65,7 +65,7 @@ def children(pid):
     try:
         with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
             return [int(word) for word in f.read().split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []  # it has ended
 
 
@@ -400,6 +400,7 @@ class FakeGuest:
         self.refusal = OST_BUSY
         self.in_progress = set()
         self.frozen = False
+        self.turning = threading.Lock()  # the kernel is at its registers
         self.program = AGENT
         self.agent_args = list(agent_args)
         self.agent = None
@@ -452,7 +453,8 @@ class FakeGuest:
 
     def freeze(self):
         """No vCPU of it runs: neither its kernel nor any of its processes."""
-        self.frozen = True
+        with self.turning:
+            self.frozen = True
         self._all(signal.SIGSTOP)
 
     def thaw(self):
@@ -478,9 +480,12 @@ class FakeGuest:
         self.registers.command("outb 0x505 1")
 
     def _acpi_turn(self):
-        if self.frozen:
-            time.sleep(0.002)
-            return
+        with self.turning:
+            if not self.frozen:
+                self._look_at_registers()
+        time.sleep(0.002)
+
+    def _look_at_registers(self):
         for slot in range(self.maxcpus):
             flags = self.registers.flags(slot)
             if flags & INSERTING and flags & ENABLED and self.insert == "accept":
@@ -488,7 +493,6 @@ class FakeGuest:
             if flags & REMOVING and self.mode != "ignore":
                 self._asked_to_remove(slot)
         self.root.follow_online()
-        time.sleep(0.002)
 
     def _inserted(self, slot):
         self.registers.set(slot, INSERTING)
