@@ -272,7 +272,7 @@ int ctl_ask_parts_quietly(struct ctl *c, const char *method, json_object *parame
 	int r = client_call(c->client, method, parameters, true);
 	bool goes_on = true;
 
-	while (r >= 0 && goes_on) {
+	while (r == 0 && goes_on) {
 		_cleanup_client_reply_ struct client_reply reply = { 0 };
 
 		r = next_quietly(c, until_us, &reply);
